@@ -1,0 +1,41 @@
+# Every target creates .venv when it is missing, and again when the requirements change; it does nothing twice.
+PYTHON ?= python3
+BIN := .venv/bin
+ENV := .venv/.installed
+TEST_WORKERS ?= 2
+
+.PHONY: demo test test-slow lint format bench catalogue clean
+
+$(ENV): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: $(ENV)            ## train LeNet-5 on handwritten digits
+	$(BIN)/python examples/convolutional/digits_lenet.py
+
+test: $(ENV)            ## the whole suite, under the default backend and under the definitions alone
+	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow"
+	GROUNDUP_BACKEND=reference $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow"
+
+test-slow: $(ENV)       ## the long tests as well
+	$(BIN)/python -m pytest
+
+lint: $(ENV)            ## style, types, and generated pages up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python tools/readme.py --check
+
+format: $(ENV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+catalogue: $(ENV)       ## write README's component table anew
+	$(BIN)/python tools/readme.py
+
+bench: $(ENV)           ## ratios against PyTorch's own, into benchmarks/results.md; ONLY=name for some rows
+	$(BIN)/python -m benchmarks $(ONLY)
+
+clean:
+	rm -rf .venv build *.egg-info src/*.egg-info .mypy_cache .ruff_cache

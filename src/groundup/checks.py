@@ -1,0 +1,93 @@
+"""Checks of what a caller passes in: the invariant, what arrived, the remedy, in one sentence.
+
+Each check returns the value, in its settled form, so that a constructor reads `self.p = probability("p", p)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `ValueError(message)` unless `condition` holds."""
+    if not condition:
+        raise ValueError(message)
+
+
+def integer(name: str, value: Any, minimum: int = 1) -> int:
+    """An int of at least `minimum`; a bool or a float is a `TypeError`."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an int, got {value!r} ({type(value).__name__})")
+    require(int(value) >= minimum, f"{name} must be at least {minimum}, got {value}")
+    return int(value)
+
+
+def real(name: str, value: Any, minimum: float | None = None, maximum: float | None = None) -> float:
+    """A finite number within [minimum, maximum]."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
+    low, high = -float("inf") if minimum is None else minimum, float("inf") if maximum is None else maximum
+    if not isfinite(value) or not low <= value <= high:
+        raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value}")
+    return float(value)
+
+
+def probability(name: str, value: Any) -> float:
+    """A number within [0, 1]."""
+    return real(name, value, 0.0, 1.0)
+
+
+def choice(name: str, value: Any, options: Sequence[str]) -> str:
+    """One of `options`."""
+    require(value in options, f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+    return str(value)
+
+
+def pair(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
+    """An int for both axes, or (vertical, horizontal); each at least `minimum`."""
+    if isinstance(value, Integral):
+        return (integer(name, value, minimum),) * 2
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise TypeError(f"{name} must be an int or a pair (vertical, horizontal) of ints, got {value!r}")
+    return integer(name, value[0], minimum), integer(name, value[1], minimum)
+
+
+def tensor(name: str, value: Any) -> Tensor:
+    """A `torch.Tensor`, not an array or a list."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}; convert with torch.as_tensor")
+    return value
+
+
+def floating(name: str, value: Any) -> Tensor:
+    """A floating-point tensor: integer images are a mistake that would otherwise surface far away."""
+    if not tensor(name, value).is_floating_point():
+        raise TypeError(f"{name} must be a floating-point tensor, got {value.dtype}; convert with {name}.float()")
+    return value
+
+
+def rank(name: str, value: Tensor, *ranks: int, layout: str) -> Tensor:
+    """A tensor with one of these numbers of axes; `layout` names them, as in "(N, C, H, W)"."""
+    if value.dim() not in ranks:
+        raise ValueError(f"{name} must have shape {layout}, got {value.dim()} axes: {tuple(value.shape)}")
+    return value
+
+
+def size(name: str, value: Tensor, axis: int, expected: int, meaning: str) -> Tensor:
+    """A tensor whose `axis` has the size `expected`; `meaning` says what that axis is."""
+    if value.size(axis) != expected:
+        raise ValueError(
+            f"{name} must have {expected} {meaning} (axis {axis}), got {value.size(axis)}: shape {tuple(value.shape)}"
+        )
+    return value
+
+
+def readable(value: Tensor) -> bool:
+    """Whether a check may look at the values at no great cost: eager, on the CPU, and not a meta tensor."""
+    return value.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -1,0 +1,35 @@
+"""The suite's frame: shapes enforced everywhere, one thread a worker, seeds, and GPU tests skipped without a GPU."""
+
+import os
+
+import jaxtyping
+import pytest
+import torch
+
+# Every annotation in groundup is enforced while the suite runs (and only then).
+jaxtyping.install_import_hook("groundup", "beartype.beartype")
+
+
+def pytest_configure(config):
+    if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; more threads than cores only wait
+        torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    if not torch.cuda.is_available():
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def untyped():
+    """Switch the enforced annotations off: for tests of our own error messages, and of tracing."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
