@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
 MODES = ("auto", "reference", "fused")
 P = ParamSpec("P")
@@ -29,6 +29,7 @@ class UnsupportedCall(ValueError):
     """The fused backend was forced on a call that its kernel does not support."""
 
 
+@runtime_checkable
 class TwoBodied(Protocol[P, R]):
     """A function with a definition and a kernel; calling it dispatches."""
 

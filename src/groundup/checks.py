@@ -33,7 +33,7 @@ def real(name: str, value: Any, minimum: float | None = None, maximum: float | N
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
     low, high = -float("inf") if minimum is None else minimum, float("inf") if maximum is None else maximum
-    if not isfinite(value) or not low <= value <= high:
+    if not isfinite(value) or not low <= float(value) <= high:
         raise ValueError(f"{name} must be a finite number in [{low}, {high}], got {value}")
     return float(value)
 
@@ -89,5 +89,10 @@ def size(name: str, value: Tensor, axis: int, expected: int, meaning: str) -> Te
 
 
 def readable(value: Tensor) -> bool:
-    """Whether a check may look at the values at no great cost: eager, on the CPU, and not a meta tensor."""
-    return value.device.type == "cpu" and not torch.compiler.is_compiling()
+    """Whether a check may look at the values at no great cost: a plain tensor on the CPU, not being traced."""
+    return (
+        value.device.type == "cpu"
+        and type(value) in (Tensor, torch.nn.Parameter)
+        and not torch.compiler.is_compiling()
+        and not torch._C._functorch.is_functorch_wrapped_tensor(value)
+    )

@@ -1,0 +1,130 @@
+"""The catalogue: one frozen table of every component. README, the command line and the sweep tests read it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FAMILIES = {
+    "layers": "Layers",
+    "optimizers": "Optimizers and schedulers",
+    "convolutional": "Convolutional networks",
+}
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component: where it lives, where it comes from, and what proves it."""
+
+    number: int
+    name: str
+    family: str
+    module: str
+    summary: str
+    paper: str
+    url: str
+    oracle: str
+
+    def load(self) -> Any:
+        """The class itself."""
+        return getattr(importlib.import_module(self.module), self.name)
+
+    @property
+    def source(self) -> Path:
+        """The file that defines it."""
+        return Path(inspect.getfile(self.load()))
+
+
+_IOFFE = ("Ioffe and Szegedy 2015, Batch Normalization", "https://arxiv.org/abs/1502.03167")
+_LECUN = (
+    "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
+    "https://doi.org/10.1109/5.726791",
+)
+_KRIZHEVSKY = (
+    "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+    "https://papers.nips.cc/paper/4824",
+)
+_NAIR = (
+    "Nair and Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines",
+    "https://icml.cc/Conferences/2010/papers/432.pdf",
+)
+_SRIVASTAVA = (
+    "Srivastava et al. 2014, Dropout",
+    "https://jmlr.org/papers/v15/srivastava14a.html",
+)
+_ROSENBLATT = ("Rosenblatt 1958, The Perceptron", "https://doi.org/10.1037/h0042519")
+_ROBBINS = ("Robbins and Monro 1951, A Stochastic Approximation Method", "https://doi.org/10.1214/aoms/1177729586")
+_SUTSKEVER = (
+    "Sutskever et al. 2013, On the Importance of Initialization and Momentum in Deep Learning",
+    "https://proceedings.mlr.press/v28/sutskever13.html",
+)
+_DUCHI = ("Duchi et al. 2011, Adaptive Subgradient Methods", "https://jmlr.org/papers/v12/duchi11a.html")
+_HINTON = (
+    "Tieleman and Hinton 2012, Lecture 6.5: rmsprop",
+    "https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf",
+)
+_ZEILER = ("Zeiler 2012, ADADELTA", "https://arxiv.org/abs/1212.5701")
+_KINGMA = ("Kingma and Ba 2015, Adam", "https://arxiv.org/abs/1412.6980")
+_LOSHCHILOV = ("Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization", "https://arxiv.org/abs/1711.05101")
+_SGDR = ("Loshchilov and Hutter 2017, SGDR", "https://arxiv.org/abs/1608.03983")
+_GOODFELLOW = ("Goodfellow et al. 2016, Deep Learning, section 9.3", "https://www.deeplearningbook.org")
+
+
+def _layer(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
+    return Component(number, name, "layers", "groundup.layers", summary, *source, oracle)
+
+
+def _optimizer(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
+    return Component(number, name, "optimizers", "groundup.optimizers", summary, *source, oracle)
+
+
+COMPONENTS: tuple[Component, ...] = (
+    _layer(1, "Linear", "y = x Wᵀ + b", _ROSENBLATT, "torch.nn.Linear"),
+    _layer(3, "BatchNorm", "batch normalisation of any rank", _IOFFE, "torch.nn.BatchNorm1d on (-1, C)"),
+    _layer(4, "BatchNorm1d", "batch normalisation of vectors and sequences", _IOFFE, "torch.nn.BatchNorm1d"),
+    _layer(5, "BatchNorm2d", "batch normalisation of images", _IOFFE, "torch.nn.BatchNorm2d"),
+    _layer(9, "Dropout", "random silence while training", _SRIVASTAVA, "torch.nn.Dropout, same seed"),
+    _layer(14, "Conv2d", "two-dimensional convolution", _LECUN, "torch.nn.Conv2d"),
+    _layer(15, "Conv2dGroups", "convolutions side by side", _KRIZHEVSKY, "torch.nn.Conv2d(groups=g)"),
+    _layer(16, "Pool2d", "the frame of every pooling", _GOODFELLOW, "torch.nn.functional.unfold"),
+    _layer(17, "MaxPool2d", "the largest of each window", _GOODFELLOW, "torch.nn.MaxPool2d"),
+    _layer(18, "AvgPool2d", "the mean of each window", _LECUN, "torch.nn.AvgPool2d"),
+    _layer(25, "ReLU", "max(x, 0)", _NAIR, "torch.nn.ReLU"),
+    _layer(29, "Flatten", "several axes become one", _LECUN, "torch.nn.Flatten"),
+    _optimizer(46, "Optimizer", "the frame of every update rule", _ROBBINS, "torch.optim.Optimizer"),
+    _optimizer(47, "SGD", "stochastic gradient descent", _ROBBINS, "torch.optim.SGD"),
+    _optimizer(48, "SGD_Momentum", "with momentum, Nesterov's too", _SUTSKEVER, "torch.optim.SGD(momentum)"),
+    _optimizer(49, "AdaGrad", "a rate a coordinate, ever slower", _DUCHI, "torch.optim.Adagrad"),
+    _optimizer(50, "RMSProp", "a rate a coordinate, forgetting", _HINTON, "torch.optim.RMSprop"),
+    _optimizer(51, "AdaDelta", "a rate that needs no tuning", _ZEILER, "torch.optim.Adadelta"),
+    _optimizer(52, "Adam", "adaptive moments", _KINGMA, "torch.optim.Adam"),
+    _optimizer(53, "AdamW", "Adam with decoupled weight decay", _LOSHCHILOV, "torch.optim.AdamW"),
+    _optimizer(54, "LR_Scheduler", "exponential decay", _ROBBINS, "torch's ExponentialLR, clamped"),
+    _optimizer(55, "LR_StepScheduler", "decay by steps", _ROBBINS, "torch's StepLR"),
+    _optimizer(56, "LR_PlateauScheduler", "decay when progress stops", _ROBBINS, "torch's ReduceLROnPlateau"),
+    _optimizer(57, "LR_CosineDecayScheduler", "warm-up, then half a cosine", _SGDR, "torch's SequentialLR"),
+    Component(
+        79,
+        "LeNet5",
+        "convolutional",
+        "groundup.models.convolutional_networks",
+        "the digit reader of 1998",
+        *_LECUN,
+        "torch.nn.Sequential with a masked C3",
+    ),
+)
+
+
+def find(name: str) -> Component:
+    """The component called `name`, in any case. Raises `ValueError` that lists near names."""
+    import difflib
+
+    by_lower = {component.name.lower(): component for component in COMPONENTS}
+    if name.lower() in by_lower:
+        return by_lower[name.lower()]
+    near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.4)
+    hint = f"; did you mean {', '.join(by_lower[n].name for n in near)}?" if near else ""
+    raise ValueError(f"there is no component {name!r}{hint} `groundup list` shows them all")

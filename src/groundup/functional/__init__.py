@@ -1,0 +1,60 @@
+"""The mathematics: pure functions, one concept a file. Each with a fast kernel names it where it is defined."""
+
+from groundup.functional.activations import (
+    gelu,
+    logsigmoid,
+    relu,
+    scaled_tanh,
+    sigmoid,
+    silu,
+    softplus,
+    tanh,
+)
+from groundup.functional.convolution import conv2d
+from groundup.functional.dropout import dropout
+from groundup.functional.linear import linear
+from groundup.functional.losses import (
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge_loss,
+    map_loss,
+    mse_loss,
+    nll_loss,
+)
+from groundup.functional.metrics import accuracy, confusion_matrix, per_class_accuracy, top_k_accuracy
+from groundup.functional.norm import batch_norm
+from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
+from groundup.functional.softmax import log_softmax, logsumexp, softmax
+from groundup.functional.windows import pad2d
+
+__all__ = [
+    "linear",
+    "relu",
+    "sigmoid",
+    "tanh",
+    "scaled_tanh",
+    "softplus",
+    "logsigmoid",
+    "silu",
+    "gelu",
+    "softmax",
+    "log_softmax",
+    "logsumexp",
+    "dropout",
+    "batch_norm",
+    "conv2d",
+    "pad2d",
+    "pool2d",
+    "max_pool2d",
+    "avg_pool2d",
+    "nll_loss",
+    "cross_entropy",
+    "map_loss",
+    "binary_cross_entropy_with_logits",
+    "hinge_loss",
+    "mse_loss",
+    "accuracy",
+    "top_k_accuracy",
+    "confusion_matrix",
+    "per_class_accuracy",
+]

@@ -1,0 +1,94 @@
+"""Normalisation: statistics in float32 or wider whatever the input's type, the result in the input's type.
+
+Legend: N batch, C channels, m the number of values in one channel of the batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from groundup import checks
+from groundup.backend import fused_by
+from groundup.fused import norm as kernels
+
+
+def _check_batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> None:
+    checks.floating("x", x)
+    if x.dim() < 2:
+        raise ValueError(f"x must have shape (N, C, ...), got {x.dim()} axes: {tuple(x.shape)}")
+    for name, value in (
+        ("running_mean", running_mean),
+        ("running_var", running_var),
+        ("weight", weight),
+        ("bias", bias),
+    ):
+        if value is not None and value.shape != x.shape[1:2]:
+            raise ValueError(
+                f"x must have {value.numel()} channels (axis 1), as {name} has, got {x.size(1)}: shape {tuple(x.shape)}"
+            )
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must be given together, or both be None")
+    if training:
+        if x.numel() == x.size(1):
+            raise ValueError(
+                f"x must have more than one value per channel when training, got shape {tuple(x.shape)}: "
+                "use a larger batch, or eval()"
+            )
+    elif running_mean is None:
+        raise ValueError("running_mean and running_var are needed when not training")
+
+
+@fused_by(kernels.batch_norm, check=_check_batch_norm)
+def batch_norm(
+    x: Float[Tensor, "N C *rest"],
+    running_mean: Float[Tensor, " C"] | None,
+    running_var: Float[Tensor, " C"] | None,
+    weight: Float[Tensor, " C"] | None = None,
+    bias: Float[Tensor, " C"] | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Float[Tensor, "N C *rest"]:
+    """y = γ (x - μ) / √(σ² + ε) + β for each channel; γ is `weight`, β is `bias`.
+
+    Training: μ = Σ x / m and σ² = Σ (x - μ)² / m over the batch (Ioffe and Szegedy 2015, arXiv:1502.03167,
+    algorithm 1), and the running statistics move towards μ and the unbiased variance m / (m - 1) σ² (algorithm 2,
+    step 10):  running ← (1 - momentum) running + momentum · new,  in place.
+    Otherwise μ and σ² are the running statistics.
+    """
+    axes = [0, *range(2, x.dim())]
+    column = (-1, *[1] * (x.dim() - 2))  # (C, 1, ..., 1): one number a channel
+    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+    if training:
+        mean = wide.mean(axes)
+        centred = wide - mean.view(column)
+        var = (centred * centred).mean(axes)
+        m = x.numel() // max(x.size(1), 1)
+        if running_mean is not None and running_var is not None and m > 0:
+            with torch.no_grad():
+                running_mean.mul_(1 - momentum).add_(momentum * mean)
+                running_var.mul_(1 - momentum).add_(momentum * var * m / (m - 1))
+    else:
+        assert running_mean is not None  # held by the check
+        assert running_var is not None
+        var = running_var.to(wide.dtype)
+        centred = wide - running_mean.to(wide.dtype).view(column)
+
+    y = centred * (var + eps).rsqrt().view(column)
+    if weight is not None:
+        y = y * weight.view(column)
+    if bias is not None:
+        y = y + bias.view(column)
+    return y.to(x.dtype)

@@ -1,0 +1,135 @@
+"""Conv2d and its grouped form.
+
+LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, section II-A;
+groups: Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, section 3.5.
+
+Legend: N batch, C input channels, O output channels, g groups, (H, W) input, (k, l) kernel, (P, Q) output.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init
+from groundup.functional.convolution import conv2d, same_padding
+from groundup.functional.windows import PADDING_MODES, PaddingMode, pad2d
+
+Pair = int | tuple[int, int]
+
+
+class Conv2d(nn.Module):
+    """y[n, o, p, q] = b[o] + Σ_{c, i, j} W[o, c, i, j] · x[n, c, s p + d i, s q + d j], s the stride, d the dilation.
+
+    x (N, C, H, W) or (C, H, W);  W (O, C / g, k, l);  y (N, O, P, Q), P = ⌊(H + 2 padding - d (k - 1) - 1) / s⌋ + 1.
+    W and b begin uniform in ±1/√(C / g · k · l). `padding` is a size, a pair, "valid" or "same"; `padding_mode` is
+    "zeros", "reflect", "replicate" or "circular". A drop-in for `torch.nn.Conv2d`.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_channels = checks.integer("in_channels", in_channels)
+        self.out_channels = checks.integer("out_channels", out_channels)
+        self.kernel_size = checks.pair("kernel_size", kernel_size)
+        self.stride = checks.pair("stride", stride)
+        self.dilation = checks.pair("dilation", dilation)
+        self.groups = checks.integer("groups", groups)
+        for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            checks.require(channels % groups == 0, f"{name} must be divisible by groups={groups}, got {channels}")
+        self.padding: str | tuple[int, int]
+        if isinstance(padding, str):
+            self.padding = checks.choice("padding", padding, ("valid", "same"))
+            if padding == "same":
+                checks.require(self.stride == (1, 1), f'padding="same" needs stride 1, got stride={stride}')
+        else:
+            self.padding = checks.pair("padding", padding, 0)
+        self.padding_mode: PaddingMode = padding_mode
+        checks.choice("padding_mode", padding_mode, PADDING_MODES)
+
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", nn.Parameter(torch.empty(out_channels, device=device, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        fan_in = prod(self.weight.shape[1:])
+        init.inverse_sqrt_uniform_(self.weight, fan_in)
+        if self.bias is not None:
+            init.inverse_sqrt_uniform_(self.bias, fan_in)
+
+    def _border(self) -> tuple[int, int, int, int]:
+        """(top, bottom, left, right)"""
+        if isinstance(self.padding, str):
+            return same_padding(self.kernel_size, self.dilation) if self.padding == "same" else (0, 0, 0, 0)
+        vertical, horizontal = self.padding
+        return vertical, vertical, horizontal, horizontal
+
+    def forward(self, x: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N O P Q"]:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            checks.rank("x", x, 3, 4, layout="(N, C, H, W) or (C, H, W)")
+            x, padding = pad2d(x, self._border(), self.padding_mode), (0, 0)
+        return conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        defaults = {"padding": (0, 0), "dilation": (1, 1), "groups": 1, "padding_mode": "zeros"}
+        for name, default in defaults.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        return text if self.bias is not None else text + ", bias=False"
+
+
+class Conv2dGroups(Conv2d):
+    """g convolutions side by side, each from its own C / g channels to its own O / g: `groups` is required."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        *,
+        groups: int,
+        bias: bool = True,
+        padding_mode: PaddingMode = "zeros",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )

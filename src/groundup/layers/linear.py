@@ -1,0 +1,78 @@
+"""Linear and Flatten: the affine map, and the axes folded into one before it."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init
+from groundup.functional.linear import linear
+
+
+class Linear(nn.Module):
+    """y = x Wᵀ + b, with x (..., in_features), W (out_features, in_features), y (..., out_features).
+
+    W and b begin uniform in ±1/√in_features. A drop-in for `torch.nn.Linear`.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = checks.integer("in_features", in_features, 0)
+        self.out_features = checks.integer("out_features", out_features, 0)
+        self.weight = nn.Parameter(torch.empty(out_features, in_features, device=device, dtype=dtype))
+        self.register_parameter(
+            "bias", nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        init.inverse_sqrt_uniform_(self.weight, self.in_features)
+        if self.bias is not None:
+            init.inverse_sqrt_uniform_(self.bias, self.in_features)
+
+    def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        return linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Flatten(nn.Module):
+    """Axes `start_dim` to `end_dim`, both included, become one. A drop-in for `torch.nn.Flatten`."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        super().__init__()
+        for name, axis in (("start_dim", start_dim), ("end_dim", end_dim)):
+            checks.integer(name, axis, minimum=-64)
+        self.start_dim = start_dim
+        self.end_dim = end_dim
+
+    def forward(self, x: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*flat"]:
+        axes = x.dim()
+        for name, axis in (("start_dim", self.start_dim), ("end_dim", self.end_dim)):
+            if not -axes <= axis < axes:
+                raise ValueError(f"x must have an axis {axis} ({name}), got {axes} axes: shape {tuple(x.shape)}")
+        start, end = self.start_dim % axes, self.end_dim % axes
+        if start > end:
+            raise ValueError(
+                f"start_dim={self.start_dim} comes after end_dim={self.end_dim} for shape {tuple(x.shape)}"
+            )
+        size = 1
+        for s in x.shape[start : end + 1]:  # counted, not -1: a batch of 0 leaves -1 undetermined
+            size *= s
+        return x.reshape(*x.shape[:start], size, *x.shape[end + 1 :])
+
+    def extra_repr(self) -> str:
+        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"

@@ -1,0 +1,122 @@
+"""Batch normalisation: Ioffe and Szegedy 2015, arXiv:1502.03167.
+
+Legend: N batch, C channels (num_features), μ and σ² the mean and biased variance over all axes but the channel's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init
+from groundup.functional.norm import batch_norm
+
+
+class BatchNorm(nn.Module):
+    """y = γ (x - μ) / √(σ² + ε) + β for x (N, C, ...) of any rank; γ is `weight`, β is `bias`.
+
+    Training mode takes μ and σ² from the batch (algorithm 1) and moves `running_mean` and `running_var` towards μ
+    and the unbiased variance:  running ← (1 - momentum) running + momentum · new.  Eval mode uses the running ones.
+    momentum=None makes them the plain average over all batches; track_running_stats=False always uses the batch.
+
+    The paper writes the moving average as "momentum .9" where PyTorch, and we, write momentum=0.1.
+    """
+
+    #: Version 2 of PyTorch's layout added num_batches_tracked; older files lack it.
+    _version = 2
+    #: The ranks of x that are accepted, and their name in the error; any from 2 up if empty.
+    ranks: ClassVar[tuple[int, ...]] = ()
+    layout: ClassVar[str] = "(N, C, ...)"
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+    running_mean: Tensor | None
+    running_var: Tensor | None
+    num_batches_tracked: Tensor | None
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_features = checks.integer("num_features", num_features, 0)
+        self.eps = checks.real("eps", eps, 0.0)
+        self.momentum = None if momentum is None else checks.real("momentum", momentum, 0.0, 1.0)
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
+        for name in ("weight", "bias"):
+            self.register_parameter(name, nn.Parameter(torch.empty(num_features, **options)) if affine else None)
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, torch.empty(num_features, **options) if track_running_stats else None)
+        count = torch.empty((), device=device, dtype=torch.int64) if track_running_stats else None
+        self.register_buffer("num_batches_tracked", count)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        if self.running_mean is not None and self.running_var is not None:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self) -> None:
+        self.reset_running_stats()
+        if self.weight is not None and self.bias is not None:
+            init.constant_(self.weight, 1.0)
+            init.constant_(self.bias, 0.0)
+
+    def forward(self, x: Float[Tensor, "N C *rest"]) -> Float[Tensor, "N C *rest"]:
+        if self.ranks:
+            checks.rank("x", x, *self.ranks, layout=self.layout)
+        momentum = self.momentum
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if momentum is None:
+                momentum = 1.0 / float(self.num_batches_tracked)
+        return batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            momentum or 0.0,
+            self.eps,
+        )
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, metadata: Any, *rest: Any) -> None:
+        key = prefix + "num_batches_tracked"
+        if (metadata.get("version") or 1) < 2 and self.num_batches_tracked is not None and key not in state_dict:
+            state_dict[key] = torch.tensor(0)  # written by PyTorch before version 2 of this layout
+        super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(BatchNorm):
+    """Batch normalisation of (N, C) or (N, C, L). A drop-in for `torch.nn.BatchNorm1d`."""
+
+    ranks = (2, 3)
+    layout = "(N, C) or (N, C, L)"
+
+
+class BatchNorm2d(BatchNorm):
+    """Batch normalisation of (N, C, H, W). A drop-in for `torch.nn.BatchNorm2d`."""
+
+    ranks = (4,)
+    layout = "(N, C, H, W)"

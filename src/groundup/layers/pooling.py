@@ -1,0 +1,150 @@
+"""Pooling: every window of the image becomes one number.
+
+Legend: N batch, C channels, (H, W) input, (k, l) kernel, (P, Q) output.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
+
+Pair = int | tuple[int, int]
+
+
+class Pool2d(nn.Module):
+    """The frame of a pooling: a subclass says how a window is reduced, and nothing else.
+
+        class RangePool2d(Pool2d):
+            def reduce(self, windows):                       # (N, C, P, Q, k, l) -> (N, C, P, Q)
+                return windows.amax((-2, -1)) - windows.amin((-2, -1))
+
+    x (N, C, H, W) or (C, H, W). `stride` is `kernel_size` unless given. `fill` is what the padding holds.
+    """
+
+    fill: ClassVar[float] = 0.0
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = checks.pair("kernel_size", kernel_size)
+        self.stride = self.kernel_size if stride is None else checks.pair("stride", stride)
+        self.padding = checks.pair("padding", padding, 0)
+        self.dilation = checks.pair("dilation", dilation)
+        self.ceil_mode = ceil_mode
+        for k, d, p in zip(self.kernel_size, self.dilation, self.padding):
+            reach = d * (k - 1) + 1
+            checks.require(
+                2 * p <= reach,
+                f"padding must be at most half the window's reach {reach}, got {padding}: "
+                "a window of padding alone has nothing to pool",
+            )
+
+    def reduce(self, windows: Float[Tensor, "*N C P Q k l"]) -> Float[Tensor, "*N C P Q"]:
+        raise NotImplementedError(
+            f"{type(self).__name__} must define reduce(windows), from (N, C, P, Q, k, l) to (N, C, P, Q)"
+        )
+
+    def forward(self, x: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C P Q"]:
+        return pool2d(
+            x,
+            self.reduce,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.fill,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, "
+            f"dilation={self.dilation}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class MaxPool2d(Pool2d):
+    """The largest of each window; the border is -inf. A drop-in for `torch.nn.MaxPool2d`.
+
+    return_indices=True also gives where each maximum stood in the flattened H × W plane.
+    """
+
+    fill = -torch.inf
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        dilation: Pair = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.return_indices = return_indices
+
+    def reduce(self, windows: Float[Tensor, "*N C P Q k l"]) -> Float[Tensor, "*N C P Q"]:
+        return windows.flatten(-2).max(-1).values
+
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "*N C H W"]
+    ) -> Float[Tensor, "*N C P Q"] | tuple[Float[Tensor, "*N C P Q"], Int[Tensor, "*N C P Q"]]:
+        return max_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.ceil_mode,
+            self.return_indices,
+        )
+
+
+class AvgPool2d(Pool2d):
+    """The mean of each window; zeros pad the border and are counted unless count_include_pad=False.
+
+    A drop-in for `torch.nn.AvgPool2d`, with `dilation` besides.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Pair = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+        dilation: Pair = 1,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
+        self.count_include_pad = count_include_pad
+        if divisor_override is not None and divisor_override == 0:
+            raise ValueError("divisor_override must not be 0")
+        self.divisor_override = divisor_override
+
+    def reduce(self, windows: Float[Tensor, "*N C P Q k l"]) -> Float[Tensor, "*N C P Q"]:
+        return windows.mean((-2, -1))
+
+    def forward(self, x: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C P Q"]:
+        return avg_pool2d(
+            x,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
+            self.dilation,
+        )

@@ -1,0 +1,94 @@
+"""What "equal" means here: outputs, gradients to inputs and to every parameter, and buffers, from random parameters."""
+
+import copy
+import itertools
+from dataclasses import dataclass
+
+import torch
+
+TOLERANCES = {torch.float64: 1e-10, torch.float32: 3e-5, torch.bfloat16: 4e-2}
+
+
+@torch.no_grad()
+def randomise(module, seed=1):
+    """Give every parameter and floating buffer a random value, far from where it begins; variances stay positive."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if value.is_floating_point():
+            value.copy_(torch.randn(value.shape, generator=generator, dtype=torch.float64))
+            if "var" in name:
+                value.abs_().add_(0.1)
+    return module
+
+
+def seeded_randn(*shape, dtype=torch.float64, seed=2):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+@dataclass
+class Run:
+    """Everything a forward and backward pass leaves behind."""
+
+    outputs: list
+    input_grads: list
+    parameter_grads: dict
+    buffers: dict
+
+
+def as_list(outputs):
+    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+
+
+def differentiable(values):
+    """Copies that require gradients where they can; layouts (strides) are kept."""
+    return [
+        v.detach().requires_grad_() if torch.is_tensor(v) and v.is_floating_point() else v
+        for v in copy.copy(list(values))
+    ]
+
+
+def run(function, inputs, module=None, kwargs=None):
+    """Call, backpropagate a random cotangent, and collect."""
+    inputs = differentiable(inputs)
+    if module is not None:
+        module.zero_grad(set_to_none=True)
+    outputs = as_list(function(*inputs, **(kwargs or {})))
+    torch.autograd.backward(
+        [o for o in outputs if o.requires_grad],
+        [
+            seeded_randn(*o.shape, dtype=o.dtype, seed=3 + i).to(o.device)
+            for i, o in enumerate(outputs)
+            if o.requires_grad
+        ],
+    )
+    return Run(
+        [o.detach() for o in outputs],
+        [v.grad for v in inputs if torch.is_tensor(v) and v.requires_grad],
+        {} if module is None else {n: p.grad for n, p in module.named_parameters()},
+        {} if module is None else {n: b.clone() for n, b in module.named_buffers()},
+    )
+
+
+def assert_same(actual, expected, dtype, context="", tolerance=None):
+    """Two runs are equal, part by part, to the dtype's tolerance; the message names the part."""
+    tolerance = TOLERANCES[dtype] if tolerance is None else tolerance
+
+    def close(a, b, what):
+        if a is None and b is None:
+            return
+        assert (a is None) == (b is None), f"{context}{what}: one side has no gradient"
+        torch.testing.assert_close(
+            a, b, rtol=tolerance, atol=tolerance, equal_nan=True, msg=lambda m: f"{context}{what}: {m}"
+        )
+
+    assert len(actual.outputs) == len(expected.outputs)
+    for i, (a, b) in enumerate(zip(actual.outputs, expected.outputs)):
+        close(a, b, f"output {i}")
+    assert len(actual.input_grads) == len(expected.input_grads)
+    for i, (a, b) in enumerate(zip(actual.input_grads, expected.input_grads)):
+        close(a, b, f"gradient to input {i}")
+    assert actual.parameter_grads.keys() == expected.parameter_grads.keys(), context
+    for name in expected.parameter_grads:
+        close(actual.parameter_grads[name], expected.parameter_grads[name], f"gradient to {name}")
+    for name in expected.buffers.keys() & actual.buffers.keys():
+        close(actual.buffers[name], expected.buffers[name], f"buffer {name}")

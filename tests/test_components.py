@@ -1,0 +1,232 @@
+"""The component sweep: what DESIGN asks of every component, over the catalogue's cases."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+
+from cases import CASES, COMPONENTS_WITH_CASES
+from groundup import backend
+from groundup.catalogue import COMPONENTS
+from parity import assert_same, randomise, run
+
+WITH_ORACLE = [case for case in CASES if case.oracle]
+ONE_EACH = list({case.component: case for case in reversed(CASES)}.values())  # one configuration of each component
+by_id = {"ids": lambda value: value.id if hasattr(value, "id") else None}
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+
+def build(case, dtype=torch.float64, seed=1):
+    return randomise(case.build(), seed).to(dtype)
+
+
+def call(module, case, inputs, train):
+    module.train(train)
+    if case.random:
+        torch.manual_seed(7)
+    return run(module, inputs, module)
+
+
+def test_every_layer_and_model_of_the_catalogue_has_cases():
+    expected = {c.name for c in COMPONENTS if c.family != "optimizers"}
+    assert expected == COMPONENTS_WITH_CASES
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("case", WITH_ORACLE, **by_id)
+def test_parity(case, dtype):
+    """Outputs, gradients and buffers equal the oracle's, training (twice, so that buffers move) and not."""
+    ours, oracle = build(case, dtype), case.oracle().to(dtype)
+    oracle.load_state_dict(ours.state_dict(), strict=True)
+    ours.load_state_dict(oracle.state_dict(), strict=True)
+    for train in (*case.modes, *case.modes):
+        inputs = case.inputs(dtype=dtype)
+        actual, expected = call(ours, case, inputs, train), call(oracle, case, inputs, train)
+        assert all(o.dtype == dtype for o in actual.outputs if o.is_floating_point())
+        assert_same(actual, expected, dtype, f"train={train}: ", case.tolerance.get(dtype))
+
+
+@pytest.mark.parametrize("case", CASES, **by_id)
+def test_reference_equals_fused(case):
+    modules = {}
+    for mode in ("reference", "auto"):
+        modules[mode] = build(case)
+    for train in case.modes:
+        with backend("reference"):
+            expected = call(modules["reference"], case, case.inputs(), train)
+        with backend("auto"):
+            actual = call(modules["auto"], case, case.inputs(), train)
+        assert_same(actual, expected, torch.float64, f"train={train}: ")
+
+
+@pytest.mark.parametrize("case", [c for c in ONE_EACH if c.differentiable], **by_id)
+def test_gradcheck_of_the_definition(case):
+    """Analytic against numerical derivatives, in the input; big inputs are probed in random directions."""
+    module = build(case).train(not case.random)
+    inputs = [x.requires_grad_() for x in case.inputs()]
+
+    def function(*arguments):
+        return module(*arguments)
+
+    with backend("reference"):
+        assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
+
+
+@pytest.mark.parametrize("case", CASES, **by_id)
+def test_batches_of_zero_and_one(case):
+    """An empty batch gives an empty output of the right shape, and leaves the statistics as they were."""
+    for batch in case.batches:
+        for train in case.modes:
+            for mode in ("auto", "reference"):
+                module = build(case).train(train)
+                before = {n: b.clone() for n, b in module.named_buffers() if n != "num_batches_tracked"}
+                with backend(mode):
+                    usual = [o.shape for o in run(module.eval(), case.inputs(), module).outputs]
+                    outputs = run(module.train(train), case.inputs(batch), module).outputs
+                    assert [o.isfinite().all() for o in outputs if o.is_floating_point()]
+                if getattr(module, "start_dim", 1) == 0:
+                    continue  # the batch itself is flattened
+                assert [o.shape[1:] for o in outputs] == [s[1:] for s in usual]
+                assert all(o.size(0) == batch for o in outputs)
+                if batch == 0:
+                    for name, value in before.items():
+                        assert torch.equal(dict(module.named_buffers())[name], value), name
+
+
+@pytest.mark.parametrize("case", CASES, **by_id)
+def test_layout_does_not_matter(case):
+    """Transposed, strided and channels-last inputs give what contiguous ones give."""
+    inputs = case.inputs()
+    strided = [torch.stack([x, x], -1)[..., 0] for x in inputs]
+    transposed = [x.transpose(0, -1).contiguous().transpose(0, -1) for x in inputs]
+    for arranged in (strided, transposed):
+        assert all(not x.is_contiguous() for x in arranged if x.dim() > 1)
+        for train in (t for t in case.modes if not (case.random and t)):  # noise is drawn in memory order
+            a, b = build(case), build(case)
+            assert_same(call(a, case, arranged, train), call(b, case, inputs, train), torch.float64)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_state_dict_round_trip(case):
+    source, target = build(case, seed=1), build(case, seed=2)
+    file = io.BytesIO()
+    torch.save(source.state_dict(), file)
+    file.seek(0)
+    target.load_state_dict(torch.load(file, weights_only=True), strict=True)
+    assert_same(call(target, case, case.inputs(), False), call(source, case, case.inputs(), False), torch.float64)
+    if source.state_dict():
+        with pytest.raises(RuntimeError, match="Unexpected key"):
+            target.load_state_dict({**source.state_dict(), "stray": torch.zeros(1)})
+        name, value = next(iter(source.state_dict().items()))
+        with pytest.raises(RuntimeError, match=name):
+            target.load_state_dict({k: v for k, v in source.state_dict().items() if k != name})
+        with pytest.raises(RuntimeError, match=name):
+            target.load_state_dict({**source.state_dict(), name: value.new_zeros(*value.shape, 2)})
+
+
+@pytest.mark.parametrize("copier", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_copies_are_equal_and_independent(case, copier):
+    module = build(case)
+    expected = call(module, case, case.inputs(), False)
+    twin = copier(module)
+    assert_same(call(twin, case, case.inputs(), False), expected, torch.float64)
+    randomise(twin, seed=9)
+    assert_same(call(module, case, case.inputs(), False), expected, torch.float64)
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("mode", ["auto", "reference"])
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_compiles_whole(case, mode):
+    """torch.compile(fullgraph=True), forward and backward, in either body."""
+    torch._dynamo.reset()
+    module = build(case, torch.float32)
+    for train in (t for t in case.modes if not (case.random and t)):
+        with backend(mode):
+            expected = call(copy.deepcopy(module), case, case.inputs(dtype=torch.float32), train)
+            twin = copy.deepcopy(module).train(train)
+            compiled = torch.compile(twin, fullgraph=True, backend="aot_eager")
+            actual = run(compiled, case.inputs(dtype=torch.float32), twin)
+        assert_same(actual, expected, torch.float32, f"train={train}: ", 1e-3)
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("mode", ["auto", "reference"])
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_exports(case, mode):
+    module = build(case, torch.float32).eval()
+    inputs = case.inputs(dtype=torch.float32)
+    with backend(mode):
+        program = torch.export.export(module, inputs)
+        expected = module(*inputs)
+    torch.testing.assert_close(program.module()(*inputs), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_bfloat16_autocast(case):
+    """Under autocast nothing fails and the result stays near float32's, in either body."""
+    module = build(case, torch.float32).eval()
+    inputs = [0.1 * x for x in case.inputs(dtype=torch.float32)]
+    for parameter in module.parameters():
+        parameter.data.mul_(0.1)
+    expected = module(*inputs)
+    for mode in ("auto", "reference"):
+        with backend(mode), torch.autocast("cpu", torch.bfloat16):
+            actual = module(*inputs)
+        torch.testing.assert_close(actual.float(), expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_meta_device(case):
+    """Built where there is no memory: same shapes, and filled from a state_dict afterwards."""
+    with torch.device("meta"):
+        module = case.build()
+    real = build(case, torch.float32)
+    assert {n: p.shape for n, p in module.state_dict().items()} == {n: p.shape for n, p in real.state_dict().items()}
+    assert all(p.is_meta for p in module.parameters())
+    inputs = case.inputs(dtype=torch.float32)
+    assert module.eval()(*[x.to("meta") for x in inputs]).shape == real.eval()(*inputs).shape
+
+    filled = module.to_empty(device="cpu")
+    for part in filled.modules():
+        if hasattr(part, "reset_parameters"):
+            part.reset_parameters()
+    filled.load_state_dict(real.state_dict())
+    assert_same(call(filled, case, inputs, False), call(real, case, inputs, False), torch.float32)
+
+
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+def test_factory_arguments(case):
+    """device= and dtype= reach every parameter and floating buffer, where the constructor takes them."""
+    import inspect
+
+    module = case.build()
+    if "dtype" not in inspect.signature(type(module).__init__).parameters or not list(module.parameters()):
+        pytest.skip("no parameters")
+    component = next(c for c in COMPONENTS if c.name == case.component).load()
+    arguments = {"LeNet5": (), "Linear": (5, 7), "Conv2d": (4, 6, 3), "Conv2dGroups": (4, 6, 3)}.get(
+        case.component, (3,)
+    )
+    extra = {"groups": 2} if case.component == "Conv2dGroups" else {}
+    made = component(*arguments, **extra, device="meta", dtype=torch.float64)
+    for name, value in made.state_dict().items():
+        assert value.is_meta, name
+        assert value.dtype == (torch.float64 if value.is_floating_point() else torch.int64), name
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", WITH_ORACLE, **by_id)
+def test_on_a_gpu(case):
+    """A move to the device carries everything, and the result is the CPU's."""
+    for train in (t for t in case.modes if not (case.random and t)):
+        expected = call(build(case), case, case.inputs(), train)
+        actual = call(build(case).cuda(), case, [x.cuda() for x in case.inputs()], train)
+        for part in (actual.parameter_grads, actual.buffers):
+            part.update({name: None if v is None else v.cpu() for name, v in part.items()})
+        actual.outputs = [o.cpu() for o in actual.outputs]
+        actual.input_grads = [g.cpu() for g in actual.input_grads]
+        assert_same(actual, expected, torch.float64)
