@@ -170,7 +170,6 @@ CASES = [
             lambda p=preset: LeNet5.preset(p),
             shaped(1, 32, 32),
             lambda p=preset: LeNet5Oracle(p),
-            tolerance={torch.float32: 2e-3, torch.bfloat16: 0.5},
         )
         for preset in LeNet5.presets
     ],
