@@ -1,0 +1,102 @@
+"""The command line: `groundup list`, `groundup show NAME`."""
+
+from __future__ import annotations
+
+import inspect as python_inspect
+import shutil
+import sys
+from typing import Annotated
+
+import tyro
+from torch import nn
+
+from groundup import __version__
+from groundup.catalogue import COMPONENTS, FAMILIES, find
+from groundup.inspect import summary
+
+app = tyro.extras.SubcommandApp()
+
+
+@app.command(name="list")
+def list_components(
+    family: Annotated[str, tyro.conf.arg(metavar="|".join(FAMILIES))] = "",
+) -> None:
+    """List every component: its number, name, what it is, and the paper.
+
+    Args:
+        family: show one family only.
+    """
+    if family and family not in FAMILIES:
+        raise ValueError(f"there is no family {family!r}; choose one of {', '.join(FAMILIES)}")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for key, title in FAMILIES.items():
+        rows = [c for c in COMPONENTS if c.family == key]
+        if family not in ("", key):
+            continue
+        print(f"{title}\n")
+        name_width, summary_width = max(len(c.name) for c in rows), max(len(c.summary) for c in rows)
+        for c in rows:
+            line = f"{c.number:>5}  {c.name:<{name_width}}  {c.summary:<{summary_width}}  {c.paper}"
+            print(line if len(line) <= width else line[: width - 1] + "…")
+        print()
+    print("`groundup show NAME` tells more.")
+
+
+@app.command
+def show(name: tyro.conf.Positional[str], preset: str = "", depth: int = 1) -> None:
+    """Show one component: where it comes from, and for a model its layers, parameters and multiply-adds.
+
+    Args:
+        name: as `groundup list` gives it, in any case.
+        preset: the variant of a model to show.
+        depth: how far to open a model's module tree.
+    """
+    component = find(name)
+    thing = component.load()
+    print(f"{component.name}: {component.summary}\n")
+    print(f"  paper    {component.paper}")
+    print(f"           {component.url}")
+    print(f"  import   from {component.module} import {component.name}")
+    print(f"  source   {component.source}")
+    print(f"  proof    equal to {component.oracle}\n")
+    if not component.input_size:
+        if preset:
+            raise ValueError(f"{component.name} has no presets; leave out --preset")
+        print(f"{component.name}{_arguments(thing)}\n")
+        print(python_inspect.getdoc(thing))
+        return
+    model: nn.Module = thing.preset(preset, device="meta") if preset else thing(device="meta")
+    report = summary(model, component.input_size, depth=depth)
+    print(report)
+    for what, figure in component.figures:
+        print(f"paper: {what} {figure}")
+    if others := [p for p in thing.presets if p != (preset or next(iter(thing.presets)))]:
+        print(f"\nother presets: {', '.join(others)} (--preset NAME)")
+
+
+def _arguments(thing: type) -> str:
+    """The constructor's signature, without its annotations."""
+    signature = python_inspect.signature(thing)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+
+
+@app.command
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def main() -> None:
+    """The entry point: a caller's mistake is one line and exit code 2, never a traceback."""
+    try:
+        app.cli(prog="groundup", description="Deep learning from the ground up.")
+    except ValueError as error:
+        print(f"groundup: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # `groundup list | head`
+        sys.stderr.close()
+
+
+if __name__ == "__main__":
+    main()

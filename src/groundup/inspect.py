@@ -1,0 +1,117 @@
+"""Looking at a model: what goes in and out of each part, its parameters and its multiply-adds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from groundup import checks
+from groundup.backend import backend
+
+
+@dataclass(frozen=True)
+class Part:
+    """One module's share. `multiply_adds` counts matrix products and convolutions, for one sample."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]  # without the batch
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A model, part by part; `str()` is a table."""
+
+    model: str
+    input: tuple[int, ...]
+    parts: tuple[Part, ...]
+    parameters: int
+    trainable: int
+    multiply_adds: int
+
+    def __str__(self) -> str:
+        head = ("part", "kind", "output", "parameters", "multiply-adds")
+        rows = [
+            (p.name, p.kind, _shape(p.output), f"{p.parameters:,}", f"{p.multiply_adds:,}" if p.multiply_adds else "")
+            for p in self.parts
+        ]
+        total = ("total", self.model, "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
+        widths = [max(len(row[i]) for row in (head, *rows, total)) for i in range(5)]
+
+        def line(row: Sequence[str]) -> str:
+            left = "  ".join(cell.ljust(w) for cell, w in zip(row[:3], widths[:3]))
+            return f"{left}  {'  '.join(cell.rjust(w) for cell, w in zip(row[3:], widths[3:]))}".rstrip()
+
+        rule = "─" * (sum(widths) + 8)
+        return "\n".join([f"input {_shape(self.input)}", line(head), rule, *map(line, rows), rule, line(total)])
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return " × ".join(map(str, sizes)) or "scalar"
+
+
+def summary(model: nn.Module, *inputs: Sequence[int] | Tensor, depth: int = 1) -> Summary:
+    """Run a copy of `model` on the meta device, where nothing is computed and no memory is taken, and report.
+
+    inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch.
+    depth: how far to open the module tree; a part deeper than that is counted in its parent.
+    Parameters shared by several parts are counted in each of them, and once in the total.
+    """
+    checks.require(len(inputs) > 0, "inputs: give the shape of one sample for each argument of forward")
+    checks.integer("depth", depth)
+    arguments = [
+        value.to("meta") if isinstance(value, Tensor) else torch.empty(1, *value, device="meta") for value in inputs
+    ]
+    batch = arguments[0].size(0)
+    checks.require(batch > 0, "inputs must hold at least one sample")
+    twin = _on_meta(model).eval()
+
+    names = {module: name for name, module in twin.named_modules() if 0 < len(name.split(".")) <= depth and name}
+    outputs: dict[str, tuple[int, ...]] = {}  # in the order of the calls
+
+    def note(module: nn.Module, _: object, output: object) -> None:
+        first = output[0] if isinstance(output, (tuple, list)) else output
+        outputs[names[module]] = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
+
+    for module in names:
+        module.register_forward_hook(note)
+    with backend("auto"), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        twin(*arguments)
+    flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
+
+    kind, modules = type(model).__name__, dict(twin.named_modules())
+    parts = tuple(
+        Part(
+            name,
+            type(modules[name]).__name__,
+            shape,
+            sum(p.numel() for p in modules[name].parameters()),
+            flops.get(f"{kind}.{name}", 0) // 2 // batch,
+        )
+        for name, shape in outputs.items()
+    )
+    return Summary(
+        kind,
+        tuple(arguments[0].shape[1:]),
+        parts,
+        sum(p.numel() for p in model.parameters()),
+        sum(p.numel() for p in model.parameters() if p.requires_grad),
+        flops.get("Global", 0) // 2 // batch,
+    )
+
+
+def _on_meta(model: nn.Module) -> nn.Module:
+    """A copy whose parameters and buffers are on the meta device: the originals are never duplicated."""
+    memo: dict[int, object] = {}
+    for p in model.parameters():
+        memo[id(p)] = nn.Parameter(p.detach().to("meta"), requires_grad=p.requires_grad)
+    for b in model.buffers():
+        memo[id(b)] = b.detach().to("meta")
+    return copy.deepcopy(model, memo)

@@ -1,0 +1,226 @@
+"""What each component and function is given wrong, and the words its answer must hold. New components add rows."""
+
+import torch
+
+from groundup import functional as G
+from groundup import layers as L
+from groundup.models.convolutional_networks import LeNet5
+
+x4 = torch.ones(2, 3, 8, 8)
+ints = torch.ones(2, 3, 8, 8, dtype=torch.int64)
+scores = torch.zeros(2, 3)
+
+# (component, call, error, words in the message)
+BAD_INPUTS = [
+    # ---- constructors
+    ("Linear", lambda: L.Linear(-1, 2), ValueError, "in_features must be at least 0, got -1"),
+    ("Linear", lambda: L.Linear(1, 2.5), TypeError, "out_features must be an int, got 2.5"),
+    ("Flatten", lambda: L.Flatten("1"), TypeError, "start_dim must be an int"),
+    ("Dropout", lambda: L.Dropout(1.5), ValueError, "p must be a finite number in [0.0, 1.0], got 1.5"),
+    ("Dropout", lambda: L.Dropout("half"), TypeError, "p must be a number, got 'half'"),
+    ("BatchNorm2d", lambda: L.BatchNorm2d(3, eps=-1.0), ValueError, "eps must be a finite number"),
+    ("BatchNorm1d", lambda: L.BatchNorm1d(True), TypeError, "num_features must be an int"),
+    ("BatchNorm", lambda: L.BatchNorm(3, momentum=2.0), ValueError, "momentum must be a finite number in [0.0, 1.0]"),
+    ("Conv2d", lambda: L.Conv2d(0, 2, 3), ValueError, "in_channels must be at least 1, got 0"),
+    ("Conv2d", lambda: L.Conv2d(1, 2, (3, 3, 3)), TypeError, "kernel_size must be an int or a pair"),
+    ("Conv2d", lambda: L.Conv2d(3, 4, 3, groups=2), ValueError, "in_channels must be divisible by groups=2, got 3"),
+    ("Conv2d", lambda: L.Conv2d(4, 3, 3, groups=2), ValueError, "out_channels must be divisible by groups=2, got 3"),
+    (
+        "Conv2d",
+        lambda: L.Conv2d(1, 1, 3, padding="full"),
+        ValueError,
+        "padding must be one of 'valid', 'same', got 'full'",
+    ),
+    ("Conv2d", lambda: L.Conv2d(1, 1, 3, stride=2, padding="same"), ValueError, 'padding="same" needs stride 1'),
+    ("Conv2d", lambda: L.Conv2d(1, 1, 3, padding=-1), ValueError, "padding must be at least 0, got -1"),
+    ("Conv2d", lambda: L.Conv2d(1, 1, 3, padding_mode="mirror"), ValueError, "padding_mode must be one of 'zeros'"),
+    ("Conv2dGroups", lambda: L.Conv2dGroups(4, 4, 3), TypeError, "groups"),
+    ("Pool2d", lambda: L.Pool2d(0), ValueError, "kernel_size must be at least 1, got 0"),
+    ("MaxPool2d", lambda: L.MaxPool2d(3, padding=2), ValueError, "padding must be at most half the window's reach 3"),
+    ("MaxPool2d", lambda: L.MaxPool2d(3, padding=(0, 5)), ValueError, "padding must be at most half"),
+    ("AvgPool2d", lambda: L.AvgPool2d(2, divisor_override=0), ValueError, "divisor_override must not be 0"),
+    ("LeNet5", lambda: LeNet5.preset("modern"), ValueError, "LeNet5 has no preset 'modern'; it has 'paper', "),
+    (
+        "LeNet5",
+        lambda: LeNet5(activation="gelu"),
+        ValueError,
+        "activation must be one of 'scaled_tanh', 'tanh', 'relu'",
+    ),
+    ("LeNet5", lambda: LeNet5(num_classes=26), ValueError, 'pass codes of shape (26, 84), or output="linear"'),
+    ("LeNet5", lambda: LeNet5(codes=torch.ones(10, 80)), ValueError, "codes must have shape (10, 84), got (10, 80)"),
+    ("LeNet5", lambda: LeNet5(output="linear", codes=torch.ones(10, 84)), ValueError, "codes belong to output="),
+    # ---- forward
+    ("Linear", lambda: L.Linear(5, 2)(torch.ones(2, 4)), ValueError, "x must have 5 features"),
+    (
+        "Linear",
+        lambda: L.Linear(5, 2)(torch.ones(2, 5).long()),
+        TypeError,
+        "x must be a floating-point tensor, got torch.int64",
+    ),
+    ("Linear", lambda: L.Linear(5, 2)([1.0] * 5), TypeError, "x must be a torch.Tensor, got list"),
+    ("Flatten", lambda: L.Flatten(4)(x4), ValueError, "x must have an axis 4 (start_dim), got 4 axes"),
+    ("Flatten", lambda: L.Flatten(2, 1)(x4), ValueError, "start_dim=2 comes after end_dim=1"),
+    ("ReLU", lambda: L.ReLU()(ints), TypeError, "x must be a floating-point tensor"),
+    ("Dropout", lambda: L.Dropout()(ints), TypeError, "x must be a floating-point tensor"),
+    (
+        "BatchNorm2d",
+        lambda: L.BatchNorm2d(3)(torch.ones(2, 3)),
+        ValueError,
+        "x must have shape (N, C, H, W), got 2 axes",
+    ),
+    ("BatchNorm1d", lambda: L.BatchNorm1d(3)(x4), ValueError, "x must have shape (N, C) or (N, C, L), got 4 axes"),
+    ("BatchNorm", lambda: L.BatchNorm(3)(torch.ones(3)), ValueError, "x must have shape (N, C, ...), got 1 axes"),
+    (
+        "BatchNorm2d",
+        lambda: L.BatchNorm2d(4)(x4),
+        ValueError,
+        "x must have 4 channels (axis 1), as running_mean has, got 3",
+    ),
+    ("BatchNorm2d", lambda: L.BatchNorm2d(3)(ints), TypeError, "x must be a floating-point tensor"),
+    (
+        "BatchNorm1d",
+        lambda: L.BatchNorm1d(3)(torch.ones(1, 3)),
+        ValueError,
+        "more than one value per channel when training",
+    ),
+    ("Conv2d", lambda: L.Conv2d(1, 2, 3)(x4), ValueError, "x must have 1 channels (axis 1)"),
+    (
+        "Conv2d",
+        lambda: L.Conv2d(3, 2, 3)(torch.ones(8, 8)),
+        ValueError,
+        "x must have shape (N, C, H, W) or (C, H, W), got 2",
+    ),
+    ("Conv2d", lambda: L.Conv2d(3, 2, 3)(ints), TypeError, "convert with x.float()"),
+    (
+        "Conv2d",
+        lambda: L.Conv2d(3, 2, 9)(x4),
+        ValueError,
+        "x's height 8 (+ 2 × 0 padding) is smaller than the kernel's reach 9",
+    ),
+    (
+        "Conv2d",
+        lambda: L.Conv2d(3, 2, 3, padding=8, padding_mode="reflect")(x4),
+        ValueError,
+        "padding of 8 is too much",
+    ),
+    ("Conv2dGroups", lambda: L.Conv2dGroups(4, 4, 3, groups=2)(x4), ValueError, "x must have 4 channels"),
+    ("Pool2d", lambda: L.Pool2d(2)(x4), NotImplementedError, "Pool2d must define reduce(windows)"),
+    ("MaxPool2d", lambda: L.MaxPool2d(9)(x4), ValueError, "smaller than the window's reach 9"),
+    ("MaxPool2d", lambda: L.MaxPool2d(2)(ints), TypeError, "x must be a floating-point tensor"),
+    (
+        "AvgPool2d",
+        lambda: L.AvgPool2d(2)(torch.ones(8)),
+        ValueError,
+        "x must have shape (N, C, H, W) or (C, H, W), got 1",
+    ),
+    (
+        "LeNet5",
+        lambda: LeNet5()(torch.ones(2, 1, 28, 28)),
+        ValueError,
+        "x must have shape (N, 1, 32, 32), got (2, 1, 28, 28)",
+    ),
+    ("LeNet5", lambda: LeNet5()(torch.ones(2, 3, 32, 32)), ValueError, "x must have shape (N, 1, 32, 32)"),
+    ("LeNet5", lambda: LeNet5()(torch.ones(1, 32, 32)), ValueError, "x must have shape (N, C, 32, 32), got 3 axes"),
+    (
+        "LeNet5",
+        lambda: LeNet5()(torch.ones(2, 1, 32, 32).byte()),
+        TypeError,
+        "x must be a floating-point tensor, got torch.uint8",
+    ),
+    # ---- functions
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores, torch.tensor([0, 3])),
+        ValueError,
+        "target holds the label 3, but there are 3 classes",
+    ),
+    ("cross_entropy", lambda: G.cross_entropy(scores, torch.tensor([0, -1])), ValueError, "target holds the label -1"),
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores, torch.tensor([0, 1, 2])),
+        ValueError,
+        "target must have shape (2,)",
+    ),
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores, torch.tensor([[0], [1]])),
+        ValueError,
+        "target must have shape (2,)",
+    ),
+    ("cross_entropy", lambda: G.cross_entropy(scores, torch.tensor([0, 1]).int()), TypeError, "use target.long()"),
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores.long(), torch.tensor([0, 1])),
+        TypeError,
+        "input must be a floating",
+    ),
+    ("cross_entropy", lambda: G.cross_entropy(scores, torch.ones(2, 4)), ValueError, "target of class probabilities"),
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores, torch.tensor([0, 1]), torch.ones(2)),
+        ValueError,
+        "one entry per class",
+    ),
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores, torch.tensor([0, 1]), reduction="avg"),
+        ValueError,
+        "reduction must be one of",
+    ),
+    (
+        "cross_entropy",
+        lambda: G.cross_entropy(scores, torch.tensor([0, 1]), label_smoothing=2.0),
+        ValueError,
+        "label_smoothing",
+    ),
+    ("nll_loss", lambda: G.nll_loss(scores, torch.tensor([0, 5])), ValueError, "target holds the label 5"),
+    ("nll_loss", lambda: G.nll_loss(scores, scores), TypeError, "target must hold int64 class indices"),
+    ("map_loss", lambda: G.map_loss(scores, torch.tensor([0, 3])), ValueError, "target holds the label 3"),
+    (
+        "mse_loss",
+        lambda: G.mse_loss(torch.ones(4, 1), torch.ones(4)),
+        ValueError,
+        "target must have input's shape (4, 1), got (4,)",
+    ),
+    (
+        "bce",
+        lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4, 1)),
+        ValueError,
+        "target must have input's shape",
+    ),
+    (
+        "bce",
+        lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4), weight=torch.ones(3)),
+        ValueError,
+        "weight must broadcast",
+    ),
+    (
+        "hinge_loss",
+        lambda: G.hinge_loss(torch.ones(2), torch.tensor([0, 1])),
+        ValueError,
+        "target must hold only -1 and +1",
+    ),
+    ("softmax", lambda: G.softmax(torch.ones(2, 3), 2), ValueError, "dim must lie in [-2, 1] for shape (2, 3), got 2"),
+    ("softmax", lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(3)), TypeError, "mask must be boolean"),
+    (
+        "softmax",
+        lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(2, 2).bool()),
+        ValueError,
+        "mask must broadcast to x's shape",
+    ),
+    ("gelu", lambda: G.gelu(torch.ones(2), "fast"), ValueError, "approximate must be one of 'none', 'tanh'"),
+    ("accuracy", lambda: G.accuracy(torch.ones(0, 3), torch.ones(0).long()), ValueError, "target is empty"),
+    ("accuracy", lambda: G.accuracy(scores, torch.tensor([0, 7])), ValueError, "target holds the label 7"),
+    (
+        "top_k_accuracy",
+        lambda: G.top_k_accuracy(scores, torch.tensor([0, 1]), 4),
+        ValueError,
+        "k must be at most the number of classes 3",
+    ),
+    (
+        "confusion_matrix",
+        lambda: G.confusion_matrix(torch.tensor([0, 9]), torch.tensor([0, 1]), 3),
+        ValueError,
+        "predictions holds the label 9",
+    ),
+]

@@ -1,0 +1,109 @@
+"""LeNet-5: the paper's numbers, table I, and the aligned column of shapes."""
+
+import pytest
+import torch
+
+from groundup.inspect import summary
+from groundup.models.convolutional_networks import LeNet5
+from groundup.models.convolutional_networks.lenet import C3_TABLE
+from groundup.models.convolutional_networks.lenet_codes import DIGIT_CODES
+from shape_column import check_shape_column
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters"), [("paper", 60_000), ("paper_linear", 60_850), ("simplified", 61_706)]
+)
+def test_parameters(preset, parameters):
+    assert count(LeNet5.preset(preset)) == parameters
+
+
+def test_parameters_layer_by_layer():
+    """Section II-B, in the paper's words: 156, 12, 1,516, 32, 48,120 and 10,164 trainable parameters."""
+    model = LeNet5()
+    assert [count(part) for part in model.children()] == [156, 12, 1516, 32, 48120, 10164, 0]
+
+
+def test_the_shape_column_is_true():
+    check_shape_column(LeNet5(), (1, 32, 32))
+
+
+def test_table_one():
+    """60 connections; no two maps alike; rows of three, four and six inputs as the paper counts them."""
+    assert sum(map(len, C3_TABLE)) == 60
+    assert sorted(map(len, C3_TABLE)) == [3] * 6 + [4] * 9 + [6]
+    assert len(set(C3_TABLE)) == 16
+    assert all(list(row) == sorted(row) for row in C3_TABLE)
+
+
+def test_c3_sees_only_its_table():
+    model = LeNet5().double()
+    x = torch.randn(1, 6, 14, 14, dtype=torch.float64, requires_grad=True)
+    for o, inputs in enumerate(C3_TABLE):
+        (grad,) = torch.autograd.grad(model.c3(x)[0, o].sum(), x)
+        assert {c for c in range(6) if grad[0, c].any()} == set(inputs)
+
+
+def test_codes_are_pictures():
+    """Ten distinct 7 × 12 pictures of ±1, none within 6 pixels of another."""
+    codes = torch.tensor(DIGIT_CODES)
+    assert codes.shape == (10, 84)
+    assert set(codes.unique().tolist()) == {-1.0, 1.0}
+    apart = (codes[:, None] != codes[None]).sum(-1) + 84 * torch.eye(10, dtype=torch.int64)
+    assert apart.min() >= 6
+
+
+def test_a_code_itself_scores_zero_and_nothing_scores_more():
+    output = LeNet5().output
+    scores = output(output.codes)
+    assert (scores.diagonal() == 0).all()
+    assert (scores <= 0).all()
+    assert scores.argmax(1).tolist() == list(range(10))
+
+
+def test_own_codes_and_classes():
+    codes = torch.randn(26, 84).sign()
+    model = LeNet5(num_classes=26, in_channels=3, codes=codes)
+    assert model(torch.randn(2, 3, 32, 32)).shape == (2, 26)
+    assert torch.equal(model.state_dict()["output.codes"], codes)
+
+
+def test_begins_within_the_papers_bounds():
+    """±2.4 / fan-in (appendix A), each C3 map by its own fan-in."""
+    model = LeNet5()
+    bounds = {"c1": 25, "s2": 4, "s4": 4, "c5": 400, "f6": 120}
+    for name, fan_in in bounds.items():
+        weight = model.get_submodule(name).weight
+        assert weight.abs().max() <= 2.4 / fan_in
+        assert weight.abs().max() > 0.5 * 2.4 / fan_in
+    assert (model.c3.bias.abs() <= 2.4 / (25 * torch.tensor([len(row) for row in C3_TABLE]))).all()
+
+
+def test_every_parameter_learns():
+    model = LeNet5()
+    model(torch.randn(4, 1, 32, 32))[:, 3].sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_options_mix():
+    for subsampling in ("trainable", "average", "max"):
+        for activation in ("scaled_tanh", "tanh", "relu"):
+            model = LeNet5(subsampling=subsampling, activation=activation, connection="full", output="linear")
+            assert model(torch.randn(2, 1, 32, 32)).shape == (2, 10)
+
+
+def test_summary_of_the_paper_form():
+    report = summary(LeNet5(), (1, 32, 32))
+    assert [part.output for part in report.parts] == [
+        (6, 28, 28),
+        (6, 14, 14),
+        (16, 10, 10),
+        (16, 5, 5),
+        (120, 1, 1),
+        (84,),
+        (10,),
+    ]
+    assert report.multiply_adds == 117_600 + 240_000 + 48_000 + 10_080

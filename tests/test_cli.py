@@ -1,0 +1,76 @@
+"""The command line, as a person types it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from groundup.catalogue import COMPONENTS, find
+
+
+def groundup(*arguments):
+    return subprocess.run([sys.executable, "-m", "groundup.cli", *arguments], capture_output=True, text=True)
+
+
+def test_list_names_every_component():
+    done = groundup("list")
+    assert done.returncode == 0
+    assert all(c.name in done.stdout for c in COMPONENTS)
+    assert done.stderr == ""
+
+
+def test_list_one_family():
+    done = groundup("list", "--family", "convolutional")
+    assert "LeNet5" in done.stdout
+    assert "Conv2dGroups" not in done.stdout
+    assert "there is no family 'conv'" in groundup("list", "--family", "conv").stderr
+
+
+def test_show_lenet():
+    done = groundup("show", "lenet5")
+    assert done.returncode == 0
+    assert "16 × 10 × 10" in done.stdout
+    assert "1,516" in done.stdout
+    assert "60,000" in done.stdout
+    assert "340,908" in done.stdout
+    assert done.stderr == ""
+    assert "61,706" in groundup("show", "LeNet5", "--preset", "simplified").stdout
+
+
+def test_show_a_layer():
+    done = groundup("show", "Conv2d")
+    assert "padding_mode='zeros'" in done.stdout
+    assert "torch.nn.Conv2d" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("show", "Conv3d"), "did you mean Conv2d"),
+        (("show", "LeNet5", "--preset", "modern"), "LeNet5 has no preset 'modern'"),
+        (("show", "Linear", "--preset", "x"), "Linear has no presets"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, words):
+    done = groundup(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_find_ignores_case():
+    assert find("lenet5").name == "LeNet5"
+
+
+def test_the_catalogue_is_sound():
+    """Numbers and names are unique, every class loads, and every model can be shown."""
+    assert len({c.number for c in COMPONENTS}) == len(COMPONENTS)
+    assert len({c.name for c in COMPONENTS}) == len(COMPONENTS)
+    for component in COMPONENTS:
+        assert component.load().__name__ == component.name
+        assert component.load().__doc__, component.name
+        assert component.source.is_file()
+        assert component.url.startswith("https://")
+        if component.family not in ("layers", "optimizers"):
+            assert component.input_size
+            assert component.figures
