@@ -1,0 +1,49 @@
+"""Data: embedded, downloaded and your own, as tensors in memory; batch transforms; a loader that can be resumed.
+
+train, test = load("digits")                        # or "mnist", "cifar10", "path/to/your/folder"
+batches = Loader(train, 64, shuffle=True, transform=Compose(ToFloat(), RandomShift(1)))
+"""
+
+from groundup.data.cifar import cifar10
+from groundup.data.digits import digits
+from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
+from groundup.data.image_data import ImageData
+from groundup.data.image_folder import image_folder
+from groundup.data.load import load
+from groundup.data.loader import Loader
+from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.transforms import (
+    Compose,
+    Normalize,
+    Pad,
+    RandomCrop,
+    RandomHorizontalFlip,
+    RandomShift,
+    Rescale,
+    Resize,
+    ToFloat,
+)
+
+__all__ = [
+    "load",
+    "digits",
+    "mnist",
+    "fashion_mnist",
+    "cifar10",
+    "image_folder",
+    "ImageData",
+    "Loader",
+    "Compose",
+    "ToFloat",
+    "Normalize",
+    "Rescale",
+    "Pad",
+    "Resize",
+    "RandomCrop",
+    "RandomShift",
+    "RandomHorizontalFlip",
+    "fetch",
+    "cache_folder",
+    "DownloadError",
+    "DamagedFileError",
+]

@@ -1,0 +1,177 @@
+"""The files that are downloaded, in one table, and the cache folder that holds them.
+
+    GROUNDUP_DATA     the cache folder; unset, the platform's own (`~/.cache/groundup` on Linux)
+
+A file lies at `<cache>/<name>`, as `mnist/train-images-idx3-ubyte.gz`. One that is there already with the
+right SHA-256 is used as it is: no network, and the folder may be read-only. Anything else is said aloud.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from tqdm import tqdm
+
+_TIMEOUT = (10, 60)  # seconds to connect to an address, and between two pieces of the answer
+_CHUNK = 2**16  # bytes
+
+
+class DownloadError(OSError):
+    """A file is not in the cache and could not be downloaded."""
+
+
+class DamagedFileError(OSError):
+    """A file in the cache is not the published one; it is neither used nor overwritten."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A published file: bytes, SHA-256, and addresses in the order in which they are tried.
+
+    Without an address, the file can only be put into the cache by hand.
+    """
+
+    size: int
+    sha256: str
+    addresses: tuple[str, ...] = ()
+
+
+_MNIST = {
+    "train-images-idx3-ubyte.gz": (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+    "train-labels-idx1-ubyte.gz": (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+    "t10k-images-idx3-ubyte.gz": (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+    "t10k-labels-idx1-ubyte.gz": (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+}
+_FASHION_MNIST = {
+    "train-images-idx3-ubyte.gz": (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    "train-labels-idx1-ubyte.gz": (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    "t10k-images-idx3-ubyte.gz": (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    "t10k-labels-idx1-ubyte.gz": (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+}
+_CIFAR10 = {
+    "cifar-10-python.tar.gz": (170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
+}
+_CIFAR10_JPEG = {  # the same images as class folders of JPEG files; see groundup.data.cifar
+    "train.zip": (51_241_273, "8724a1fba54c41956b17ed0b3e39517016a2375c332b312dd5959618261d6ae2"),
+    "test.zip": (10_249_684, "f6b62287187b5537a55b38aa0a2d889ec2ce9b466d58dceefa720a91f9f7b05f"),
+}
+_GOOGLE = "https://storage.googleapis.com/"
+
+
+def _published(folder: str, files: dict[str, tuple[int, str]], *addresses: str) -> dict[str, RemoteFile]:
+    """The files as they lie in `folder` of the cache, all of them found at each of the addresses."""
+    return {
+        f"{folder}/{name}": RemoteFile(size, sha256, tuple(address + name for address in addresses))
+        for name, (size, sha256) in files.items()
+    }
+
+
+#: Every file that `fetch` knows, by its name in the cache.
+FILES: dict[str, RemoteFile] = {
+    **_published("mnist", _MNIST, "https://ossci-datasets.s3.amazonaws.com/mnist/", f"{_GOOGLE}cvdf-datasets/mnist/"),
+    **_published(
+        "fashion_mnist",
+        _FASHION_MNIST,
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        f"{_GOOGLE}tensorflow/tf-keras-datasets/",
+    ),
+    **_published("cifar10", _CIFAR10, "https://www.cs.toronto.edu/~kriz/", f"{_GOOGLE}tensorflow/tf-keras-datasets/"),
+    **_published("cifar10", _CIFAR10_JPEG),
+}
+
+
+def cache_folder() -> Path:
+    """The folder that `GROUNDUP_DATA` names, or else the platform's cache folder for groundup."""
+    if chosen := os.environ.get("GROUNDUP_DATA"):
+        return Path(chosen).expanduser().absolute()
+    return Path(_pooch().os_cache("groundup"))
+
+
+def cached(name: str) -> Path | None:
+    """Where the file lies in the cache, or None when it is not there.
+
+    Raises `DamagedFileError` when a file of that name is there and is not the published one.
+    """
+    file, path = _known(name), cache_folder() / name
+    if not path.is_file():
+        return None
+    with path.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != file.sha256:
+        raise DamagedFileError(
+            f"{path} is not the published file: expected sha256 {file.sha256} ({file.size:,} bytes), "
+            f"got {found} ({path.stat().st_size:,} bytes); delete it to have it downloaded again"
+        )
+    return path
+
+
+def fetch(name: str) -> Path:
+    """The path of a file of the table, from the cache or else downloaded, its SHA-256 checked either way.
+
+    Raises `DamagedFileError` (see `cached`) and `DownloadError`, which says where to put the file by hand.
+    """
+    if (path := cached(name)) is not None:
+        return path
+    file, path = FILES[name], cache_folder() / name
+    if (obstacle := _unwritable(path.parent)) is not None:
+        raise DownloadError(_by_hand(name, [obstacle]))
+    pooch, failures = _pooch(), []
+    for address in file.addresses:
+        try:
+            with tqdm(total=file.size, desc=name, unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
+                # pooch writes beside the target, checks the hash and renames: never a half file under the name.
+                pooch.retrieve(
+                    address,
+                    known_hash=f"sha256:{file.sha256}",
+                    fname=path.name,
+                    path=path.parent,
+                    downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=_TIMEOUT),
+                )
+            return path
+        except (OSError, ValueError) as failure:  # the network and the disk; a wrong hash
+            failures.append(f"{address}: {failure}")
+    raise DownloadError(_by_hand(name, failures or ["it is published under no address of its own"]))
+
+
+def _known(name: str) -> RemoteFile:
+    if name not in FILES:
+        raise ValueError(f"name must be one of {', '.join(FILES)}; got {name!r}")
+    return FILES[name]
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why nothing can be saved in `folder`, which is created when it can be; None when all is well."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as failure:
+        return f"the cache folder cannot be made: {failure}"
+    return None if os.access(folder, os.W_OK) else f"the cache folder cannot be written: {folder}"
+
+
+def _by_hand(name: str, reasons: list[str]) -> str:
+    file, path = FILES[name], cache_folder() / name
+    source = f" from {file.addresses[0]}" if file.addresses else ""
+    return "\n  ".join(
+        (
+            f"{name} ({file.size / 1e6:.1f} MB) is not in the cache and could not be downloaded:",
+            *reasons,
+            f"Put the file{source} at {path} by hand,",
+            f"or set GROUNDUP_DATA to a folder that holds {name}.",
+        )
+    )
+
+
+def _pooch() -> ModuleType:
+    try:
+        import pooch
+    except ImportError as missing:
+        raise ImportError(
+            "downloading data needs pooch: pip install 'groundup[data]' (or set GROUNDUP_DATA to a folder "
+            "that holds the files)"
+        ) from missing
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says the same
+    return pooch

@@ -1,0 +1,164 @@
+"""Batches in an order that depends on nothing but the seed and the epoch, from any position.
+
+A run that stops after batch 17 of epoch 3 goes on with `loader.seek(3, 17)` and sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
+
+from groundup import checks
+from groundup.data.image_data import ImageData
+from groundup.data.transforms import Transform
+
+_Job = tuple[int, int, Tensor]  # epoch, batch, indices
+
+
+class Loader:
+    """Iterate over `dataset` in batches; one `iter` is the rest of one epoch.
+
+        for epoch in range(10):
+            for x, y in loader: ...
+
+    The order is a function of (seed, epoch), and what `transform(x, generator)` draws one of (seed, epoch, batch):
+    neither the number of workers nor an interruption changes a bit. PyTorch's global generator is not touched.
+
+        dataset       map-style: an ImageData is indexed once a batch; others are gathered and collated by PyTorch
+        transform     applied to the first entry of the batch
+        drop_last     leave out the last batch when it is smaller than the others
+        num_workers   processes that prepare batches ahead; 0 prepares them here. They stay for the next epoch, and
+                      a new `iter` ends the one before it.
+        pin_memory    page-locked batches, for `x.to("cuda", non_blocking=True)`; without CUDA it does nothing
+
+    Raises `ValueError` for an empty dataset, a batch_size below 1, and a drop_last that leaves no batch.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[Any],
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        seed: int = 0,
+        transform: Transform | None = None,
+        drop_last: bool = False,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+    ) -> None:
+        if isinstance(dataset, IterableDataset) or not isinstance(dataset, Sized):
+            raise TypeError(f"dataset must be map-style (have a length and indices), got {type(dataset).__name__}")
+        if transform is not None and not callable(transform):
+            raise TypeError(f"transform must be callable as (x, generator), got {transform!r}")
+        self.dataset = dataset
+        self.batch_size = checks.integer("batch_size", batch_size)
+        self.shuffle = shuffle
+        self.seed = checks.integer("seed", seed, minimum=0)
+        self.transform = transform
+        self.drop_last = drop_last
+        self.num_workers = checks.integer("num_workers", num_workers, minimum=0)
+        if len(dataset) == 0:
+            raise ValueError("dataset is empty; give at least one sample")
+        if len(self) == 0:
+            raise ValueError(
+                f"drop_last leaves no batch: {len(dataset)} samples are fewer than batch_size {batch_size}; "
+                "lower batch_size or set drop_last=False"
+            )
+        self._epoch, self._batch, self._iteration = 0, 0, 0
+        self._jobs = _Jobs()
+        self._batches = DataLoader(
+            _Batches(dataset, transform, self.seed),
+            batch_size=None,  # an item is a batch already
+            sampler=self._jobs,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=pin_memory and torch.cuda.is_available(),
+            collate_fn=_as_it_is,
+            generator=torch.Generator(),  # else every epoch would draw a number from the global one
+        )
+
+    def __len__(self) -> int:
+        """The number of batches in a whole epoch."""
+        whole, rest = divmod(len(self.dataset), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def seek(self, epoch: int, batch: int = 0) -> None:
+        """Let the next `iter` begin at `batch` of `epoch`; `batch == len(self)` is the end of that epoch."""
+        epoch, batch = checks.integer("epoch", epoch, minimum=0), checks.integer("batch", batch, minimum=0)
+        if batch > len(self):
+            raise ValueError(f"batch must be at most {len(self)}, the length of an epoch, got {batch}")
+        self._epoch, self._batch = epoch, batch
+
+    def order(self, epoch: int) -> Int64[Tensor, " samples"]:
+        """The indices of the samples in the order in which `epoch` visits them."""
+        count = len(self.dataset)
+        if not self.shuffle:
+            return torch.arange(count)
+        return torch.randperm(count, generator=_generator(self.seed, epoch))
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches from the position on. With the last of them handed out, the position is the start of the next
+        epoch; before that it stays, so that `next(iter(loader))` takes nothing away."""
+        return self._rest_of(self._epoch, self._batch)
+
+    def _rest_of(self, epoch: int, start: int) -> Iterator[Any]:
+        self._iteration += 1
+        iteration = self._iteration
+        chunks = self.order(epoch).split(self.batch_size)
+        self._jobs.pending = [(epoch, batch, chunks[batch]) for batch in range(start, len(self))]
+        if start == len(self):
+            self.seek(epoch + 1)
+        for batch, data in enumerate(self._batches, start + 1):
+            if batch == len(self):
+                self.seek(epoch + 1)
+            yield data
+            if self.num_workers and iteration != self._iteration:
+                raise RuntimeError("this iteration ended when a newer one began; use a Loader for each")
+
+
+class _Jobs:
+    """The sampler of the DataLoader: what the next iteration shall prepare."""
+
+    pending: list[_Job]
+
+    def __iter__(self) -> Iterator[_Job]:
+        return iter(self.pending)
+
+
+class _Batches(Dataset[Any]):
+    """A job to its batch, transformed. It keeps no state, so that every process gives the same answer."""
+
+    def __init__(self, dataset: Any, transform: Transform | None, seed: int) -> None:
+        self.dataset, self.transform, self.seed = dataset, transform, seed
+
+    def __getitem__(self, job: _Job) -> Any:
+        epoch, batch, indices = job
+        data = self._gather(indices)
+        if self.transform is None:
+            return data
+        if not isinstance(data, (tuple, list)):
+            raise TypeError(f"a transform needs batches (x, ...), got {type(data).__name__}; transform in the dataset")
+        return (self.transform(data[0], _generator(self.seed, epoch, batch + 1)), *data[1:])
+
+    def _gather(self, indices: Tensor) -> Any:
+        if isinstance(self.dataset, ImageData):
+            return self.dataset.batch(indices)
+        if hasattr(self.dataset, "__getitems__"):
+            return default_collate(self.dataset.__getitems__(indices.tolist()))
+        return default_collate([self.dataset[index] for index in indices.tolist()])
+
+
+def _generator(seed: int, epoch: int, stream: int = 0) -> torch.Generator:
+    """A generator of its own for (seed, epoch, stream): stream 0 is the order, b + 1 the transform of batch b."""
+    mixed = np.random.SeedSequence((seed, epoch, stream)).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed[0]))
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

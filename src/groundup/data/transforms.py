@@ -1,0 +1,225 @@
+"""Transforms of image batches: `transform(x, generator)` on (N, C, H, W), the whole batch at once.
+
+    deterministic   ToFloat  Normalize  Rescale  Pad  Resize         ignore the generator
+    random          RandomCrop  RandomShift  RandomHorizontalFlip    draw from it alone, for every image anew
+    Compose         one after another
+
+What a random transform does is a function of its input and of the generator's state: seeded alike, it repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.nn import functional as F
+
+from groundup import checks
+
+# A leading underscore leaves a size free: what goes in and what comes out may differ in it.
+Images = Shaped[Tensor, "batch channels _height _width"]
+FloatImages = Float[Tensor, "batch channels _height _width"]
+Transform = Callable[..., Tensor]  # (images, generator) -> images
+
+
+@dataclass(frozen=True, repr=False)
+class Compose:
+    """The transforms in order, all drawing from the one generator: `Compose(ToFloat(), Normalize(0.5, 0.5))`."""
+
+    transforms: tuple[Transform, ...]
+
+    def __init__(self, *transforms: Transform) -> None:
+        for position, transform in enumerate(transforms):
+            if not callable(transform):
+                raise TypeError(f"transforms[{position}] must be callable as (x, generator), got {transform!r}")
+        object.__setattr__(self, "transforms", transforms)
+
+    def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
+        for transform in self.transforms:
+            x = transform(x, generator)
+        return x
+
+    def __repr__(self) -> str:
+        return f"Compose({', '.join(map(repr, self.transforms))})"
+
+
+@dataclass(frozen=True)
+class ToFloat:
+    """uint8 0..255 to 0..1 in the default float type; floating point stays as it is."""
+
+    def __call__(self, x: Images, generator: torch.Generator | None = None) -> FloatImages:
+        _images(x)
+        return x / 255 if x.dtype == torch.uint8 else x
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """y = (x - mean) / std, with a mean and a std for every channel, or one number for all."""
+
+    mean: float | Sequence[float]
+    std: float | Sequence[float]
+
+    def __post_init__(self) -> None:
+        mean, std = _numbers("mean", self.mean), _numbers("std", self.std)
+        if min(std) <= 0:
+            raise ValueError(f"std must be positive for every channel, got {std}")
+        if len(mean) != len(std) and 1 not in (len(mean), len(std)):
+            raise ValueError(f"mean and std must have as many entries, got {mean} and {std}")
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "std", std)
+
+    def __call__(self, x: FloatImages, generator: torch.Generator | None = None) -> FloatImages:
+        _floating_images(x)
+        mean, std = (x.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.std))
+        channels = max(mean.numel(), std.numel())
+        if channels not in (1, x.shape[1]):
+            raise ValueError(f"x must have {channels} channels, as mean and std do, got shape {tuple(x.shape)}")
+        return (x - mean) / std
+
+
+@dataclass(frozen=True)
+class Rescale:
+    """0..1 to low..high, linearly.
+
+    `Rescale(-0.1, 1.175)` is the input of LeNet-5 (LeCun et al. 1998, section II.B) for ink 1 on ground 0: over
+    the digits its mean is about 0 and its variance about 1.
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if checks.real("low", self.low) == checks.real("high", self.high):
+            raise ValueError(f"low and high must differ, got {self.low} twice")
+
+    def __call__(self, x: FloatImages, generator: torch.Generator | None = None) -> FloatImages:
+        _floating_images(x)
+        return self.low + x * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Pad:
+    """`padding` rows and columns of the value `fill` on all four sides; (vertical, horizontal) for two amounts."""
+
+    padding: int | tuple[int, int]
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "padding", checks.pair("padding", self.padding, minimum=0))
+        checks.real("fill", self.fill)
+
+    def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
+        return _pad(_images(x), self.padding, self.fill)
+
+
+@dataclass(frozen=True)
+class Resize:
+    """To `size` (both sides, or (height, width)), bilinear between pixel centres; the proportions may change.
+
+    With `antialias` (as Pillow does) shrinking averages over all the pixels that fall on one; without it, only the
+    two nearest a side count. Enlarging is the same either way. uint8 is rounded back to uint8.
+    """
+
+    size: int | tuple[int, int]
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", checks.pair("size", self.size))
+
+    def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
+        resized = F.interpolate(ToFloat()(x), self.size, mode="bilinear", align_corners=False, antialias=self.antialias)
+        # Bilinear weights are positive and add up to one, so that no value leaves 0..255.
+        return resized if x.is_floating_point() else (resized * 255).round().to(x.dtype)
+
+
+@dataclass(frozen=True)
+class RandomCrop:
+    """A window of `size` at a random place of each image, after padding it with zeros: every place as likely."""
+
+    size: int | tuple[int, int]
+    padding: int | tuple[int, int] = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", checks.pair("size", self.size))
+        object.__setattr__(self, "padding", checks.pair("padding", self.padding, minimum=0))
+
+    def __call__(self, x: Images, generator: torch.Generator) -> Images:
+        return _random_window(_pad(_images(x), self.padding, 0.0), self.size, generator)
+
+
+@dataclass(frozen=True)
+class RandomShift:
+    """Each image moved by up to `pixels` along both axes, zeros moving in: a crop of its own size."""
+
+    pixels: int | tuple[int, int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", checks.pair("pixels", self.pixels, minimum=0))
+
+    def __call__(self, x: Images, generator: torch.Generator) -> Images:
+        return _random_window(_pad(_images(x), self.pixels, 0.0), tuple(x.shape[-2:]), generator)
+
+
+@dataclass(frozen=True)
+class RandomHorizontalFlip:
+    """Each image mirrored left to right with probability `p`."""
+
+    p: float = 0.5
+
+    def __post_init__(self) -> None:
+        checks.probability("p", self.p)
+
+    def __call__(self, x: Images, generator: torch.Generator) -> Images:
+        source = _source(generator)
+        flipped = torch.rand(len(_images(x)), generator=source, device=source.device) < self.p
+        return torch.where(flipped.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)
+
+
+def _random_window(x: Tensor, size: Any, generator: torch.Generator) -> Tensor:
+    """A window of `size` (height, width) of each image, at a place drawn for it."""
+    source = _source(generator)
+    (height, width), (rows, columns) = size, x.shape[-2:]
+    if height > rows or width > columns:
+        raise ValueError(f"size must fit the padded image, {rows}x{columns}, got {height}x{width}; pad or resize")
+    top, left = (
+        torch.randint(room + 1, (len(x),), generator=source, device=source.device).to(x.device)
+        for room in (rows - height, columns - width)
+    )
+    windows = x.unfold(2, height, 1).unfold(3, width, 1)  # every window, as a view: N, C, places, places, H, W
+    return windows[torch.arange(len(x), device=x.device), :, top, left]  # -> N, C, H, W
+
+
+def _pad(x: Tensor, padding: Any, fill: float) -> Tensor:
+    if x.dtype == torch.uint8 and fill not in range(256):
+        raise ValueError(f"fill must be a whole number in 0..255 for uint8 images, got {fill}")
+    vertical, horizontal = padding
+    return F.pad(x, (horizontal, horizontal, vertical, vertical), value=fill)
+
+
+def _images(x: Tensor) -> Tensor:
+    checks.rank("x", checks.tensor("x", x), 4, layout="(N, C, H, W)")
+    if x.dtype != torch.uint8 and not x.is_floating_point():
+        raise TypeError(f"x must be uint8 or floating point, got {x.dtype}")
+    return x
+
+
+def _floating_images(x: Tensor) -> Tensor:
+    if _images(x).dtype == torch.uint8:
+        raise TypeError("x must be floating point, got torch.uint8; put ToFloat() before this transform")
+    return x
+
+
+def _numbers(name: str, given: float | Sequence[float]) -> tuple[float, ...]:
+    values = tuple(given) if isinstance(given, Sequence) else (given,)
+    checks.require(len(values) > 0, f"{name} must have an entry for every channel, got none")
+    return tuple(checks.real(f"{name}[{i}]", value) for i, value in enumerate(values))
+
+
+def _source(generator: torch.Generator | None) -> torch.Generator:
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator for a random transform, got {generator!r}")
+    return generator
