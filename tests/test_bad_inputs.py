@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bad_inputs import BAD_INPUTS
 from groundup import backend
 from groundup.catalogue import COMPONENTS
+from rows import BAD_INPUTS
 
 
 @pytest.mark.usefixtures("untyped")

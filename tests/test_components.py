@@ -7,10 +7,10 @@ import pickle
 import pytest
 import torch
 
-from cases import CASES, COMPONENTS_WITH_CASES
 from groundup import backend
 from groundup.catalogue import COMPONENTS
 from parity import assert_same, randomise, run
+from rows import CASES, COMPONENTS_WITH_CASES
 
 WITH_ORACLE = [case for case in CASES if case.oracle]
 ONE_EACH = list({case.component: case for case in reversed(CASES)}.values())  # one configuration of each component

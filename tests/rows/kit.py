@@ -1,0 +1,92 @@
+"""What a row is: a component's case, a function's case, a bad input; and short ways to write them."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from groundup import layers as L
+from parity import seeded_randn
+
+
+@dataclass(frozen=True)
+class Case:
+    component: str
+    label: str
+    build: Callable[[], nn.Module]
+    inputs: Callable[..., tuple]  # (batch, dtype) -> arguments; the first has the batch as axis 0
+    oracle: Callable[[], nn.Module] | None = None
+    modes: tuple = (True, False)  # train, eval
+    batches: tuple = (0, 1)  # besides the usual 2
+    random: bool = False  # draws random numbers when training: seeded alike on both sides
+    differentiable: bool = True  # gradcheck applies
+    tolerance: dict = field(default_factory=dict)  # by dtype, where the type's own is too tight
+
+    @property
+    def id(self):
+        return f"{self.component}[{self.label}]" if self.label else self.component
+
+
+def image(channels, height=9, width=8):
+    return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, channels, height, width, dtype=dtype),)
+
+
+def shaped(*rest):
+    return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, *rest, dtype=dtype),)
+
+
+def label(**options):
+    return ",".join(f"{k}={v}" for k, v in options.items())
+
+
+def grid(**axes):
+    return [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+
+
+def both(component, oracle, *arguments, inputs, grid=({},), **rest):
+    """Cases whose constructor is the oracle's: the same arguments build both."""
+    ours = getattr(L, component)
+    return [
+        Case(
+            component,
+            label(**options),
+            lambda o=options: ours(*arguments, **o),
+            inputs,
+            lambda o=options: oracle(*arguments, **o),
+            **rest,
+        )
+        for options in grid
+    ]
+
+
+@dataclass(frozen=True)
+class FunctionCase:
+    function: Callable
+    make: Callable  # dtype -> (args, kwargs), fresh each time
+    oracle: Callable | None = None  # the same call on PyTorch
+    label: str = ""
+    smooth: bool = True  # gradcheck applies (no kinks at the sampled points)
+    constants: tuple = ()  # positions of arguments that take no gradient
+
+    @property
+    def id(self):
+        return f"{self.function.__name__}[{self.label}]" if self.label else self.function.__name__
+
+
+def randn(*shape, seed=2):
+    return lambda dtype: seeded_randn(*shape, dtype=dtype, seed=seed)
+
+
+def simple(function, oracle, *makers, label="", smooth=True, constants=(), **kwargs):
+    def make(dtype):
+        arguments = [m(dtype) if callable(m) else m for m in makers]
+        return arguments, {k: v(dtype) if callable(v) else v for k, v in kwargs.items()}
+
+    label = label or ",".join(f"{k}={v}" for k, v in kwargs.items() if not callable(v))
+    return FunctionCase(function, make, oracle, label, smooth, constants)
+
+
+def positive(*shape):
+    return lambda dtype: seeded_randn(*shape, dtype=dtype, seed=5).abs() + 0.1

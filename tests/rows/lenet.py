@@ -1,0 +1,47 @@
+"""Rows: LeNet-5."""
+
+import torch
+
+from groundup.models.convolutional_networks import LeNet5
+from oracles import LeNet5Oracle
+from rows.kit import Case, shaped
+
+CASES = [
+    *[
+        Case(
+            "LeNet5",
+            preset,
+            lambda p=preset: LeNet5.preset(p),
+            shaped(1, 32, 32),
+            lambda p=preset: LeNet5Oracle(p),
+        )
+        for preset in LeNet5.presets
+    ],
+]
+
+BAD_INPUTS = [
+    ("LeNet5", lambda: LeNet5.preset("modern"), ValueError, "LeNet5 has no preset 'modern'; it has 'paper', "),
+    (
+        "LeNet5",
+        lambda: LeNet5(activation="gelu"),
+        ValueError,
+        "activation must be one of 'scaled_tanh', 'tanh', 'relu'",
+    ),
+    ("LeNet5", lambda: LeNet5(num_classes=26), ValueError, 'pass codes of shape (26, 84), or output="linear"'),
+    ("LeNet5", lambda: LeNet5(codes=torch.ones(10, 80)), ValueError, "codes must have shape (10, 84), got (10, 80)"),
+    ("LeNet5", lambda: LeNet5(output="linear", codes=torch.ones(10, 84)), ValueError, "codes belong to output="),
+    (
+        "LeNet5",
+        lambda: LeNet5()(torch.ones(2, 1, 28, 28)),
+        ValueError,
+        "x must have shape (N, 1, 32, 32), got (2, 1, 28, 28)",
+    ),
+    ("LeNet5", lambda: LeNet5()(torch.ones(2, 3, 32, 32)), ValueError, "x must have shape (N, 1, 32, 32)"),
+    ("LeNet5", lambda: LeNet5()(torch.ones(1, 32, 32)), ValueError, "x must have shape (N, C, 32, 32), got 3 axes"),
+    (
+        "LeNet5",
+        lambda: LeNet5()(torch.ones(2, 1, 32, 32).byte()),
+        TypeError,
+        "x must be a floating-point tensor, got torch.uint8",
+    ),
+]
