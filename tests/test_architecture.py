@@ -60,7 +60,7 @@ def imported_rooms(tree):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            if name.startswith("groundup."):
+            if name.startswith("groundup.") and name.split(".")[1] in FLOOR:  # not the front door's own names
                 yield node.lineno, name.split(".")[1]
 
 
