@@ -1,0 +1,167 @@
+"""A row: ours and the peer's, proven to be the same function, then timed side by side in one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from benchmarks.memory import peak_bytes
+from benchmarks.timing import Ratio, Settings, interleave, no_garbage_collection, ratio, sampler
+from benchmarks.units import Unit
+from groundup.backend import backend
+
+Compare = Callable[[list[Tensor], list[Tensor], float], str | None]
+
+
+class Unequal(AssertionError):
+    """The two sides of a row do not compute the same: their times must not be compared."""
+
+
+def same_values(ours: list[Tensor], peer: list[Tensor], tolerance: float) -> str | None:
+    """None if all tensors agree, |a - b| ≤ tolerance |b| in the 2-norm; else what differs."""
+    if len(ours) != len(peer):
+        return f"{len(ours)} results against the peer's {len(peer)}"
+    for index, (a, b) in enumerate(zip(ours, peer)):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return f"result {index} is {a.dtype} {tuple(a.shape)}, the peer's {b.dtype} {tuple(b.shape)}"
+        error = (a.double() - b.double()).norm().item()
+        scale = b.double().norm().item()
+        if not error <= tolerance * scale:  # a NaN is no agreement
+            return f"result {index} differs by {error:.3g} in the 2-norm, where the peer's has {scale:.3g}"
+    return None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison. `ours` and `peer` build a unit of work each; `compare` says what, if anything, differs.
+
+    `against` names what one would use instead, `work` what is run, `limit` the ratio that ours may take.
+    `not_compiled` is "", or why the definition is not tried under `torch.compile`.
+    """
+
+    family: str
+    name: str
+    size: str
+    work: str
+    against: str
+    ours: Callable[[], Unit]
+    peer: Callable[[], Unit]
+    limit: float = 1.05
+    tolerance: float = 1e-4
+    compare: Compare = same_values
+    not_compiled: str = ""
+
+    @property
+    def key(self) -> str:
+        return " · ".join((self.family, self.name, self.size, self.work, self.against))
+
+    def matches(self, words: list[str]) -> bool:
+        return not words or any(word.lower() in f"{self.family} {self.name}".lower() for word in words)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was measured of a row; `not_compiled` says why `compiled` is None."""
+
+    family: str
+    name: str
+    size: str
+    work: str
+    against: str
+    limit: float
+    default: Ratio
+    reference: Ratio
+    compiled: Ratio | None
+    not_compiled: str
+    peer_seconds: float
+    our_bytes: int
+    peer_bytes: int
+    date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
+
+
+def measure(row: Row, device: torch.device, settings: Settings) -> Result:
+    """Check that both sides agree, then time and weigh them. Raises `Unequal`."""
+
+    def built(build: Callable[[], Unit]) -> Unit:
+        torch.manual_seed(0)
+        with torch.device(device):
+            return build()
+
+    def outcome(unit: Unit) -> list[Tensor]:
+        torch.manual_seed(1)  # what is drawn is drawn alike
+        return [t.detach().clone() for t in unit.outcome()]
+
+    peer = built(row.peer)
+    expected = outcome(peer)
+
+    def ours(mode: str, compiled: bool = False) -> Callable[[], object]:
+        """Our unit under one backend, checked against the peer's outcome."""
+        unit = built(row.ours)
+        with backend(mode):
+            if compiled:
+                unit.compile()
+            difference = row.compare(outcome(unit), expected, row.tolerance)
+        if difference is not None:
+            variant = f"{mode}, compiled" if compiled else mode
+            raise Unequal(f"{row.key}: ours ({variant}) is not the peer's function: {difference}")
+        return unit.run
+
+    default, reference = ours("auto"), ours("reference")
+    compiled, not_compiled = None, row.not_compiled or ("" if settings.compiled else "not asked for")
+    if not not_compiled:
+        torch._dynamo.reset()  # rows share code; a second shape would be compiled as a dynamic one
+        try:
+            compiled = ours("reference", compiled=True)
+        except Unequal:
+            raise
+        except Exception as error:  # whatever the compiler's trouble, the row's other numbers stand
+            print(f"    torch.compile: {error}")
+            not_compiled = f"torch.compile raised {_root(error)}"
+
+    def timed(run: Callable[[], object], mode: str) -> Callable[[], float]:
+        def under(work: Callable[[], float]) -> Callable[[], float]:
+            def call() -> float:
+                with backend(mode):  # entered outside of what is timed
+                    return work()
+
+            return call
+
+        with backend(mode):
+            return under(sampler(run, settings, synchronize, time.perf_counter))
+
+    def synchronize() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    with no_garbage_collection():
+        pair = timed(default, "auto"), timed(peer.run, "auto")
+        others = [timed(run, "reference") for run in (reference, compiled) if run is not None]
+        times = interleave(pair, others, settings)
+
+    with backend("auto"):
+        our_bytes = peak_bytes(lambda: built(row.ours).run, device)
+        peer_bytes = peak_bytes(lambda: built(row.peer).run, device)
+    return Result(
+        *(row.family, row.name, row.size, row.work, row.against, row.limit),
+        default=ratio(times[0], times[1]),
+        reference=ratio(times[2], times[1]),
+        compiled=ratio(times[3], times[1]) if compiled is not None else None,
+        not_compiled=not_compiled,
+        peer_seconds=median(times[1]),
+        our_bytes=our_bytes,
+        peer_bytes=peer_bytes,
+    )
+
+
+def _root(error: BaseException) -> str:
+    """The class of the error that began it: `InvalidCxxCompiler` says more than what it was wrapped in."""
+    with suppress(AttributeError):
+        while error.__cause__ is not None:
+            error = error.__cause__
+    return type(error).__name__

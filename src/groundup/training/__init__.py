@@ -1,0 +1,35 @@
+"""Training: a trainer that stops and resumes at any step to the bit, and the run folder it writes."""
+
+from groundup.training.batches import Batches, to_device
+from groundup.training.checkpoint import CheckpointError, load_best
+from groundup.training.command import RunOptions, command_line
+from groundup.training.evaluation import classification, predict
+from groundup.training.gradients import clip_by_global_norm
+from groundup.training.objective import Objective, supervised
+from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
+from groundup.training.seeds import random_state, restore_random_state, seed_everything
+from groundup.training.trainer import NonFiniteLoss, Result, Trainer
+
+__all__ = [
+    "Trainer",
+    "Result",
+    "NonFiniteLoss",
+    "Objective",
+    "supervised",
+    "classification",
+    "predict",
+    "RunOptions",
+    "command_line",
+    "Batches",
+    "to_device",
+    "clip_by_global_norm",
+    "load_best",
+    "CheckpointError",
+    "next_run_dir",
+    "latest_run_dir",
+    "holds_run",
+    "RunFolderError",
+    "seed_everything",
+    "random_state",
+    "restore_random_state",
+]

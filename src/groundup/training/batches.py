@@ -1,0 +1,70 @@
+"""Batches: what the trainer asks of a loader, windows of them for one optimizer step, and their way to the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from groundup.checks import require
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Batches(Protocol):
+    """A loader that can be positioned: the batch at (epoch, index) depends on nothing but a seed and those two."""
+
+    def __len__(self) -> int:
+        """Batches in a whole epoch."""
+        ...
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of the epoch that remain."""
+        ...
+
+    def seek(self, epoch: int, batch: int = 0) -> None:
+        """Go to a batch of an epoch, both counted from 0."""
+        ...
+
+
+def seekable(name: str, loader: Any) -> Batches:
+    """A loader with at least one batch; anything without `seek` is a `TypeError`, for it could not be resumed."""
+    missing = [m for m in ("__len__", "__iter__", "seek") if not hasattr(loader, m)]
+    if missing:
+        raise TypeError(
+            f"{name} must have __len__, __iter__ and seek(epoch, batch) so that a run can resume where it stopped; "
+            f"{type(loader).__name__} lacks {', '.join(missing)}; wrap the data in groundup.data.Loader"
+        )
+    require(len(loader) > 0, f"{name} has no batches: the dataset is empty, or smaller than one batch")
+    return loader
+
+
+def windows(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list[Any]]:
+    """The rest of an epoch from `batch` on, `size` batches at a time; the last window may be shorter."""
+    loader.seek(epoch, batch)
+    source, promised = iter(loader), len(loader)
+    while batch < promised:
+        window = list(islice(source, min(size, promised - batch)))
+        if len(window) < min(size, promised - batch):
+            raise ValueError(
+                f"the loader ended epoch {epoch + 1} after {batch + len(window)} batches, but its len() is {promised}"
+            )
+        batch += len(window)
+        yield window
+
+
+def to_device(batch: T, device: torch.device) -> T:
+    """Every tensor of nested tuples, lists and mappings moved; what is no tensor stays as it is."""
+    if isinstance(batch, Tensor) or (hasattr(batch, "to") and callable(batch.to)):
+        return batch.to(device, non_blocking=True)
+    if isinstance(batch, Mapping):
+        return {key: to_device(value, device) for key, value in batch.items()}  # type: ignore[return-value]
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):  # a named tuple takes its fields one by one
+        return type(batch)(*(to_device(value, device) for value in batch))
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(to_device(value, device) for value in batch)
+    return batch

@@ -1,0 +1,45 @@
+"""Where and how to compute: device, precision, compilation. What a machine lacks is said in one line, and goes on."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from groundup.checks import choice
+from groundup.training.logs import say
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for; None is the GPU if there is one. A GPU that is not there becomes the CPU."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        say(f"no CUDA device here for device={str(device)!r}: training on the CPU")
+        return torch.device("cpu")
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> torch.dtype:
+    """The dtype that autocast computes in; float32 means no autocast."""
+    dtype: torch.dtype = getattr(torch, choice("precision", precision, PRECISIONS))
+    if dtype is torch.float16 and device.type != "cuda":
+        say(f"float16 training needs a CUDA device, not {device.type}: computing in bfloat16")
+        return torch.bfloat16
+    if dtype is torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        say("this GPU has no bfloat16: computing in float32")
+        return torch.float32
+    return dtype
+
+
+def compiled(model: nn.Module, device: torch.device) -> nn.Module:
+    """`torch.compile(model)`, or the model itself where nothing can be compiled."""
+    try:  # the model compiles at its first call, too late to go on without: ask a small function first
+        torch.compile(lambda x: x * 2 + 1)(torch.ones(2, device=device))
+    except Exception as error:  # whatever the toolchain raises; errors of the model's own graph are not caught
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        say(f"torch.compile does not work here ({reason}): training uncompiled")
+        return model
+    return torch.compile(model)  # type: ignore[return-value]

@@ -1,0 +1,67 @@
+"""Where a run stands, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from groundup.training.logs import clock
+
+
+class NonFiniteLoss(ArithmeticError):
+    """The loss or the gradient became NaN or infinite; the optimizer step was not taken."""
+
+
+@dataclass
+class Position:
+    """All that a checkpoint needs beside weights, optimizer and random states."""
+
+    epoch: int = 0  # whole epochs behind us
+    batch: int = 0  # batches of this epoch behind us
+    step: int = 0  # optimizer steps behind us
+    units: int = 0
+    seconds: float = 0.0
+    log_bytes: int = 0
+    loss_since_log: float = 0.0  # summed over units_since_log
+    units_since_log: int = 0
+    best_step: int | None = None
+    best: dict[str, float] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)  # the latest evaluation
+    stale: int = 0  # evaluations since the best one
+
+    def judge(self, metrics: dict[str, float], monitor: str, mode: str) -> bool:
+        """Take in an evaluation; whether it is the best so far (a tie or a NaN is not)."""
+        if monitor not in metrics:
+            raise ValueError(f"monitor={monitor!r} is not among what evaluate returned: {', '.join(metrics)}")
+        sign = 1.0 if mode == "max" else -1.0
+        improved = metrics[monitor] == metrics[monitor] and (
+            not self.best or sign * metrics[monitor] > sign * self.best[monitor]
+        )
+        self.final, self.stale = metrics, 0 if improved else self.stale + 1
+        if improved:
+            self.best, self.best_step = metrics, self.step
+        return improved
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to. `best` and `final` are empty when nothing was evaluated."""
+
+    run_dir: Path
+    steps: int
+    epochs: int  # whole ones
+    seconds: float  # of training, over all resumptions
+    units: int
+    best: dict[str, float]
+    best_step: int | None
+    final: dict[str, float]
+    stopped_early: bool
+
+    def __str__(self) -> str:
+        best = ", ".join(f"{name} {value:.4f}" for name, value in self.best.items())
+        return (
+            f"{self.steps} steps, {self.epochs} epochs in {clock(self.seconds)} "
+            f"({self.units / max(self.seconds, 1e-9):,.0f}/s)"
+            f"{', stopped early' if self.stopped_early else ''}"
+            f"{f'; best at step {self.best_step}: {best}' if best else ''}"
+        )

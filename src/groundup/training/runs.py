@@ -1,0 +1,136 @@
+"""The run folder: who may write it, what configuration it belongs to, and the name of the next one.
+
+config.json  metrics.jsonl  curves.png  tensorboard/  checkpoints/step-000100/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from groundup.training.durable import write_file
+
+# A forked worker of a loader would keep the lock alive after its parent was killed: it lets go at birth.
+_locks: set[int] = set()
+
+
+def _release_in_child() -> None:
+    while _locks:
+        os.close(_locks.pop())
+
+
+os.register_at_fork(after_in_child=_release_in_child)
+
+
+class RunFolderError(OSError):
+    """The run folder cannot be used: not writable, in use, or already taken."""
+
+
+def holds_run(run_dir: str | Path) -> bool:
+    """Whether a run was started here."""
+    run_dir = Path(run_dir)
+    return (run_dir / "config.json").exists() or any(run_dir.glob("checkpoints/step-*"))
+
+
+def next_run_dir(base: str | Path) -> Path:
+    """`base`, or the first of `base-2`, `base-3`, … that holds no run yet."""
+    base, number = Path(base), 1
+    path = base
+    while holds_run(path):
+        number += 1
+        path = base.with_name(f"{base.name}-{number}")
+    return path
+
+
+def latest_run_dir(base: str | Path) -> Path:
+    """The one of `base`, `base-2`, … with the highest number that holds a run; `base` itself when none does."""
+    base = Path(base)
+    pattern = re.compile(re.escape(base.name) + r"-(\d+)")
+    numbered = {
+        int(match[1]): path
+        for path in base.parent.glob("*")
+        if (match := pattern.fullmatch(path.name)) and holds_run(path)
+    }
+    return numbered[max(numbered)] if numbered else base
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A dataclass or mapping as what JSON gives back: tuples become lists, paths and enums strings."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        config = dataclasses.asdict(config)
+    if not isinstance(config, Mapping):
+        raise TypeError(f"config must be a dataclass instance or a dict, got {config!r} ({type(config).__name__})")
+    return json.loads(json.dumps(dict(config), default=str))
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the folder, creating it; the kernel releases the lock however the process ends.
+
+    Raises `RunFolderError` when it cannot be written, or when another process holds it.
+    """
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(run_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunFolderError(f"run folder {run_dir} cannot be written ({error}); choose another run_dir") from error
+    _locks.add(lock)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(lock, 32).decode(errors="replace") or "unknown"
+            raise RunFolderError(
+                f"run folder {run_dir} is in use by process {owner}; wait for it, or choose another run_dir, "
+                f"such as {next_run_dir(run_dir)}"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        if lock in _locks:  # not in a forked child, which let go already
+            _locks.remove(lock)
+            os.close(lock)
+
+
+def claim(run_dir: Path, config: dict[str, Any], resume: bool) -> bool:
+    """Make a locked folder this run's; True when it holds a run to go on with.
+
+    Raises `RunFolderError` for a folder that holds a run when `resume` is False, and `ValueError` for a configuration
+    that is not the one the run was started with.
+    """
+    path = run_dir / "config.json"
+    if not holds_run(run_dir):
+        write_file(path, json.dumps(config, indent=2) + "\n")
+        return False
+    if not resume:
+        raise RunFolderError(
+            f"{run_dir} already holds a run: go on with it by fit(resume=True), or choose another run_dir, "
+            f"such as {next_run_dir(run_dir)}"
+        )
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path}, which says what this run is, cannot be read: {error}") from error
+    differences = list(_differences(saved, config))
+    if differences:
+        raise ValueError(
+            f"the run in {run_dir} was started with another configuration: {'; '.join(differences)}. "
+            "Resume with the saved values, or start a new run in another run_dir"
+        )
+    return True
+
+
+def _differences(saved: Any, given: Any, key: str = "") -> Iterator[str]:
+    if isinstance(saved, dict) and isinstance(given, dict):
+        for name in [*saved, *(name for name in given if name not in saved)]:
+            yield from _differences(saved.get(name), given.get(name), f"{key}.{name}" if key else name)
+    elif saved != given:
+        yield f"{key}: saved {json.dumps(saved)}, given {json.dumps(given)}"

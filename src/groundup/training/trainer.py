@@ -1,0 +1,286 @@
+"""The trainer: batches in, a trained model and a run folder out; it stops and resumes at any step, to the bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from math import ceil, isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundup.checks import choice, integer, real, require
+from groundup.training.batches import Batches, seekable, to_device, windows
+from groundup.training.checkpoint import Checkpoints
+from groundup.training.device import choose_device, choose_precision, compiled
+from groundup.training.distributed import is_main, sum_over_ranks
+from groundup.training.gradients import clip_by_global_norm, gradients
+from groundup.training.interrupts import interruptions
+from groundup.training.logs import say
+from groundup.training.objective import Objective
+from groundup.training.position import NonFiniteLoss, Position, Result
+from groundup.training.record import Record
+from groundup.training.runs import claim, locked, plain
+from groundup.training.seeds import random_state, restore_random_state, seed_everything
+
+SMALLEST_SCALE = 2.0**-24  # float16: a loss scale that falls this far is chasing gradients that are truly infinite
+
+
+class Trainer:
+    """Minimise an objective over a loader's batches, for `epochs` or for `steps` (exactly one of them).
+
+    objective      (model, batch) -> (loss summed over units, number of units); see `supervised`
+    train          a loader with `len`, `iter` and `seek(epoch, batch)`; see `Batches`
+    evaluate       model -> metrics by name; called in eval mode, without gradients
+    scheduler      a learning-rate scheduler, stepped after each optimizer step
+    accumulate     batches per optimizer step: the gradient is that of their union, unequal sizes included (layers
+                   that look across a batch, as BatchNorm does, still see each batch alone)
+    clip_norm      the largest global norm of the gradient
+    precision      "float32", or autocast to "bfloat16" or "float16" (with loss scaling)
+    config         a dataclass or dict that describes the run; resuming with another one is an error
+    log_every, evaluate_every, save_every    in optimizer steps; None is the end of each epoch
+    keep           how many of the newest checkpoints stay, beside the best one
+    monitor, mode  the metric, and whether "max" or "min" of it is best
+    patience       stop after so many evaluations in a row without a new best
+
+    `fit` trains. Ctrl-C and SIGTERM save and leave; a NaN raises `NonFiniteLoss` before the weights are touched.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        objective: Objective,
+        train: Batches,
+        *,
+        run_dir: str | Path,
+        evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+        scheduler: Any = None,
+        epochs: int | None = None,
+        steps: int | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        precision: str = "float32",
+        compile: bool = False,
+        device: str | torch.device | None = None,
+        config: Any = None,
+        seed: int = 0,
+        log_every: int | None = 10,
+        evaluate_every: int | None = None,
+        save_every: int | None = None,
+        keep: int = 3,
+        monitor: str = "accuracy",
+        mode: str = "max",
+        patience: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        require((epochs is None) != (steps is None), f"give epochs or steps, one of them: got {epochs=}, {steps=}")
+        require(patience is None or evaluate is not None, "patience counts evaluations: give evaluate as well")
+        intervals = {"log_every": log_every, "evaluate_every": evaluate_every, "save_every": save_every}
+        for name, value in ({"epochs": epochs, "steps": steps, "patience": patience} | intervals).items():
+            if value is not None:
+                integer(name, value)
+        self.train = seekable("train", train)
+        self.accumulate = integer("accumulate", accumulate)
+        self.total_steps = steps or epochs * ceil(len(train) / accumulate)  # type: ignore[operator]
+        require(clip_norm is None or real("clip_norm", clip_norm) > 0, f"clip_norm must be positive, got {clip_norm}")
+        self.clip_norm = clip_norm
+        self.device = choose_device(device)
+        self.precision = choose_precision(precision, self.device)
+        self.model, self.optimizer, self.scheduler = model.to(self.device), optimizer, scheduler
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
+        self.objective, self.evaluate = objective, evaluate
+        self.run_dir, self.seed, self.compile, self.progress = Path(run_dir), seed, compile, progress
+        self.log_every, self.evaluate_every, self.save_every = log_every, evaluate_every, save_every
+        self.monitor, self.mode, self.patience = monitor, choice("mode", mode, ("max", "min")), patience
+        self.checkpoints = Checkpoints(self.run_dir / "checkpoints", integer("keep", keep))
+        self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        # config.json: what the run is for, and every setting of ours that its bits depend on. Its length is not one of
+        # them: a finished run may be resumed with more epochs.
+        self.config = {
+            "config": {} if config is None else plain(config),
+            "trainer": {
+                "seed": seed,
+                "batches_per_epoch": len(train),
+                "accumulate": accumulate,
+                "clip_norm": clip_norm,
+                "precision": precision,
+                "log_every": log_every,
+                "evaluate_every": evaluate_every,
+                "monitor": monitor,
+                "mode": mode,
+            },
+        }
+
+    def fit(self, resume: bool = False) -> Result:
+        """Train to the end and return the `Result`; with `resume`, go on from the newest good checkpoint.
+
+        Raises `RunFolderError` (not writable, in use, taken), `ValueError` (another configuration), `CheckpointError`
+        (none can be written, or none read) and `NonFiniteLoss`.
+        """
+        with locked(self.run_dir):
+            going_on = claim(self.run_dir, self.config, resume)
+            if resume and not going_on:
+                say(f"{self.run_dir} holds no run to resume: starting one")
+            self.checkpoints.clean()
+            self.forward_model = compiled(self.model, self.device) if self.compile else self.model
+            self.position, generators = self._restore() if going_on else (Position(), None)
+            if already := self._finished():
+                say(f"{self.run_dir} was finished before; nothing to do")
+            else:
+                self._train(generators)
+            at = self.position
+            stopped_early = at.step < self.total_steps
+            result = Result(
+                self.run_dir, at.step, at.epoch, at.seconds, at.units, at.best, at.best_step, at.final, stopped_early
+            )
+            if self.progress or already:
+                say(f"{self.run_dir}: {result}")
+            return result
+
+    def _restore(self) -> tuple[Position, dict[str, Any] | None]:
+        """Everything from the newest good checkpoint but the random states, which are handed on."""
+        state = self.checkpoints.load_newest(self.model)
+        if state is None:
+            say(f"{self.run_dir} was stopped before its first checkpoint: starting again")
+            return Position(), None
+        position = Position(**state["position"])
+        self.checkpoints.set_aside_after(position.step)
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+        self.scaler.load_state_dict(state["scaler"])
+        here = self._machine()
+        if changed := [
+            f"{name} ({was}, now {here[name]})" for name, was in state["machine"].items() if was != here[name]
+        ]:
+            say(f"resuming with another {', '.join(changed)}: the numbers may differ in their last bits")
+        return position, state["random"]
+
+    def _save(self) -> None:
+        at = self.position
+        at.log_bytes = self.record.log.sync()
+        state = {
+            "position": asdict(at),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": random_state(),
+            "machine": self._machine(),
+        }
+        if is_main():
+            self.checkpoints.save(at.step, self.model, state, at.best_step)
+
+    def _machine(self) -> dict[str, Any]:
+        """What the last bits of a sum depend on."""
+        return {"torch": str(torch.__version__), "device": self.device.type, "threads": torch.get_num_threads()}
+
+    def _finished(self) -> bool:
+        at = self.position
+        return at.step >= self.total_steps or (self.patience is not None and at.stale >= self.patience)
+
+    def _train(self, generators: dict[str, Any] | None) -> None:
+        at = self.position
+        started = time.perf_counter() - at.seconds
+        unit = getattr(self.objective, "unit", "units")
+        self.record = Record(self.run_dir, at, self.total_steps, unit, shown=self.progress and is_main())
+        try:
+            # Only now: whatever was imported and opened up to here may have drawn random numbers.
+            if generators is None:
+                seed_everything(self.seed)
+            else:
+                restore_random_state(generators)
+            with interruptions() as interrupted:
+                self.model.train()
+                while not self._finished():
+                    for window in windows(self.train, at.epoch, at.batch, self.accumulate):
+                        save = self._advance(window)
+                        leave = interrupted()
+                        at.seconds = time.perf_counter() - started
+                        if save or leave or self._finished():
+                            self._save()
+                        if self._finished():
+                            break
+                        if leave:
+                            say(f"stopped and saved at step {at.step}; go on with fit(resume=True) in {self.run_dir}")
+                            raise SystemExit(128 + leave)
+        finally:
+            self.record.close()
+
+    def _advance(self, window: list[Any]) -> bool:
+        """One optimizer step, its log and its evaluation; whether a checkpoint is due."""
+        at, lr = self.position, float(self.optimizer.param_groups[0]["lr"])
+        total, count, norm = self._step(window)
+        at.step, at.batch, at.units = at.step + 1, at.batch + len(window), at.units + count
+        at.loss_since_log, at.units_since_log = at.loss_since_log + total, at.units_since_log + count
+        epoch, epoch_ends, last = at.epoch + 1, at.batch == len(self.train), at.step == self.total_steps
+
+        def due(every: int | None) -> bool:
+            return last or (epoch_ends if every is None else at.step % every == 0)
+
+        self.record.progress.advance(epoch, total / count, count)
+        if due(self.log_every):
+            self.record.training(epoch, at.loss_since_log / at.units_since_log, lr, norm)
+            at.loss_since_log, at.units_since_log = 0.0, 0
+        improved = False
+        if self.evaluate is not None and due(self.evaluate_every):
+            metrics = self._evaluated()
+            improved = at.judge(metrics, self.monitor, self.mode)
+            self.record.evaluation(epoch, metrics)
+        elif epoch_ends:
+            self.record.progress.milestone()
+        if epoch_ends:
+            at.epoch, at.batch = epoch, 0
+        return improved or due(self.save_every)
+
+    def _step(self, window: list[Any]) -> tuple[float, int, float]:
+        """g = Σ over batches ∇total / Σ count, clipped; then the optimizer and the scheduler. Loss sum, count, ‖g‖."""
+        total: Tensor = torch.zeros((), device=self.device)
+        count: int | Tensor = 0
+        self.optimizer.zero_grad(set_to_none=True)
+        for batch in window:
+            with self._autocast():
+                loss, units = self.objective(self.forward_model, to_device(batch, self.device))
+            require(loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}")
+            self.scaler.scale(loss).backward()
+            total, count = total + loss.detach(), count + units
+        total, count = sum_over_ranks(total, count)
+        self.scaler.unscale_(self.optimizer)
+        torch._foreach_div_(gradients(self.parameters), count)
+        norm = clip_by_global_norm(self.parameters, self.clip_norm).item()
+        # The step's one wait for the device: a NaN has to be seen before the weights are touched.
+        summed, counted = total.item(), int(count)
+        require(counted > 0, f"the objective counted no units in step {self.position.step + 1}: nothing to learn from")
+        overflow = self.scaler.is_enabled() and isfinite(summed) and self.scaler.get_scale() > SMALLEST_SCALE
+        if not isfinite(summed) or not (isfinite(norm) or overflow):
+            raise self._non_finite(summed / counted, norm)
+        self.scaler.step(self.optimizer)  # float16 overflow: left out, and the scale is lowered
+        self.scaler.update()
+        if self.scheduler is not None and isfinite(norm):
+            self.scheduler.step()
+        return summed, counted, norm
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32)
+
+    def _evaluated(self) -> dict[str, float]:
+        assert self.evaluate is not None
+        self.model.eval()
+        with torch.no_grad(), self._autocast():
+            metrics = {name: float(value) for name, value in self.evaluate(self.model).items()}
+        self.model.train()
+        return metrics
+
+    def _non_finite(self, loss: float, norm: float) -> NonFiniteLoss:
+        at, saved = self.position, self.checkpoints.steps()
+        what = f"the loss is {loss}" if not isfinite(loss) else f"the gradient's norm is {norm} (loss {loss:.6g})"
+        kept = f"the last good checkpoint is {self.checkpoints.path(saved[-1])}" if saved else "no checkpoint was saved"
+        return NonFiniteLoss(
+            f"{what} at step {at.step + 1} (epoch {at.epoch + 1}, lr {self.optimizer.param_groups[0]['lr']:.6g}); "
+            f"the weights are those of step {at.step}, and {kept}. "
+            "Lower the learning rate, set clip_norm, or look for bad values in the data"
+        )

@@ -1,0 +1,257 @@
+"""The benchmark harness: it writes what it measured, refuses to compare two different functions, counts every byte."""
+
+import importlib
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the harness stands beside the package, not in it
+main = importlib.import_module("benchmarks.__main__").main
+harness = importlib.import_module("benchmarks.harness")
+memory = importlib.import_module("benchmarks.memory")
+report = importlib.import_module("benchmarks.report")
+rows = importlib.import_module("benchmarks.rows")
+timing = importlib.import_module("benchmarks.timing")
+units = importlib.import_module("benchmarks.units")
+drop_in = importlib.import_module("benchmarks.rows.layers").drop_in
+optimizer_rows = importlib.import_module("benchmarks.rows.optimizers")
+
+CPU = torch.device("cpu")
+LINEAR = drop_in("linear", "Linear 3 → 2", lambda m: m.Linear(3, 2), (4, 3))
+NORM = drop_in("normalization", "BatchNorm2d", lambda m: m.BatchNorm2d(2), (4, 2, 3, 3))
+ADAM = optimizer_rows.step("Adam", "Adam", "LeNet-5", True, lr=1e-3)
+ADAM_OF_OTHER_MEMORY = optimizer_rows.step("Adam", "Adam", "LeNet-5", True, lr=1e-3, betas=(0.9, 0.9))
+TABLE = [LINEAR, NORM]
+
+
+def apply(module, x):
+    return lambda: units.Apply(module(), lambda: [torch.randn(x)], backward=True)
+
+
+# --- fairness ---------------------------------------------------------------------------------------------------
+
+
+class DoubledGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * grad
+
+
+class WrongGradient(nn.Linear):
+    def forward(self, x):
+        return super().forward(DoubledGradient.apply(x))
+
+
+@pytest.mark.parametrize(
+    ("row", "difference"),
+    [
+        (replace(LINEAR, peer=apply(lambda: nn.Linear(3, 2, bias=False), (4, 3))), "result"),
+        (replace(LINEAR, peer=apply(lambda: nn.Linear(3, 3), (4, 3))), "shape|is torch.float32"),
+        (replace(LINEAR, peer=apply(lambda: WrongGradient(3, 2), (4, 3))), "result 1 differs"),
+        (replace(NORM, peer=apply(lambda: nn.BatchNorm2d(2, eps=0.1), (4, 2, 3, 3))), "result 0 differs"),
+        (replace(NORM, peer=apply(lambda: nn.BatchNorm2d(2, momentum=0.2), (4, 2, 3, 3))), "result 4 differs"),
+        (replace(ADAM, peer=optimizer_rows.step("Adam", "Adam", "LeNet-5", True, lr=2e-3).peer), "result 0 differs"),
+        (replace(ADAM, peer=ADAM_OF_OTHER_MEMORY.peer), "result 0 differs"),
+    ],
+    ids=["no bias", "shape", "gradient", "eps", "buffer", "learning rate", "second step"],
+)
+def test_two_different_functions_are_refused(row, difference):
+    with pytest.raises(harness.Unequal, match=difference):
+        harness.measure(row, CPU, timing.QUICK)
+
+
+def test_nan_is_no_agreement():
+    nan, one = torch.tensor([float("nan")]), torch.ones(1)
+    assert harness.same_values([one], [one.clone()], 0.0) is None
+    assert harness.same_values([nan], [nan], 1.0) is not None
+    assert harness.same_values([one], [nan], 1.0) is not None
+
+
+def test_a_definition_that_strays_is_refused(monkeypatch):
+    """Every variant is checked, not the default alone."""
+    from groundup import functional
+    from groundup.backend import current_backend
+
+    def astray(x, dim):
+        return functional.softmax(x, dim) * (2.0 if current_backend() == "reference" else 1.0)
+
+    def side(function):
+        return lambda: units.Apply(lambda x: function(x, -1), lambda: [torch.randn(2, 3)], backward=True)
+
+    row = harness.Row("softmax", "softmax", "", "", "", side(astray), side(torch.softmax))
+    with pytest.raises(harness.Unequal, match=r"\(reference\)"):
+        harness.measure(row, CPU, timing.QUICK)
+
+
+def test_rows_are_told_apart_and_found_by_family_and_name():
+    keys = [row.key for row in rows.ROWS]
+    assert len(set(keys)) == len(keys)
+    for row in rows.ROWS:
+        assert row.matches([])
+        assert row.matches(["no such row", row.family.upper()])
+        assert row.matches([row.name[:4].lower()])
+        assert not row.matches(["no such row"])
+
+
+def test_resnet50_has_its_published_number_of_parameters():
+    assert sum(torch.Size(shape).numel() for shape in optimizer_rows.resnet50()) == 25_557_032
+
+
+# --- memory -----------------------------------------------------------------------------------------------------
+
+
+def test_peak_memory_is_exact():
+    def build():
+        kept = torch.empty(1000)  # 4,000 bytes that stay
+
+        def run():
+            a = torch.empty(500)  #                            + 2,000
+            b = torch.empty(250, dtype=torch.float64)  #       + 2,000: the peak
+            del a
+            c = torch.empty(300)  #                            - 2,000 + 1,200
+            return kept, b, c
+
+        return run
+
+    assert memory.peak_bytes(build, CPU) == 4000 + 2000 + 2000
+
+
+def test_memory_inside_kernels_and_of_first_runs_is_counted():
+    def build():
+        x, state = torch.empty(100), []
+
+        def run():
+            if not state:
+                state.append(torch.zeros_like(x))  # made once: 400 bytes that stay
+            torch._foreach_add_(state, 1.0)
+            return (x + 1) * 2  # the sum lives until the product is done: 800
+
+        return run
+
+    peak = memory.peak_bytes(build, CPU)
+    assert 400 + 400 + 800 <= peak <= 400 + 400 + 800 + 64  # the numbers 1 and 2 become tensors of a few bytes
+
+
+# --- statistics -------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_holds_the_median_as_tables_of_the_binomial_say():
+    assert timing.median_interval([1.0]) == (1.0, 1.0)
+    assert timing.median_interval([1.0, 2.0, 3.0, 4.0, 5.0]) == (1.0, 5.0)
+    assert timing.median_interval([float(i) for i in range(1, 12)]) == (2.0, 10.0)
+    assert timing.median_interval([float(i) for i in range(1, 26)]) == (8.0, 18.0)
+
+
+def test_ratios_are_taken_within_a_round():
+    """A machine that slows down tenfold between rounds changes no ratio."""
+    assert timing.ratio([1.0, 10.0, 100.0], [2.0, 20.0, 200.0]) == timing.Ratio(0.5, 0.5, 0.5, 3)
+
+
+def test_rounds_interleave_and_a_slow_definition_does_not_starve_the_headline():
+    now, order = [0.0], []
+
+    def sample(name, seconds):
+        def take():
+            order.append(name)
+            now[0] += seconds
+            return seconds
+
+        return take
+
+    settings = timing.Settings(seconds=40.0, min_rounds=4, max_rounds=20)
+    pair = sample("ours", 0.5), sample("peer", 0.5)
+    times = timing.interleave(pair, [sample("definition", 5.0)], settings, clock=lambda: now[0])
+    assert order[:6] == ["definition", "ours", "peer", "definition", "peer", "ours"]
+    assert [len(samples) for samples in times] == [20, 20, 3]
+
+
+# --- the command ------------------------------------------------------------------------------------------------
+
+
+def test_a_run_writes_its_results_and_a_partial_one_keeps_the_rest(tmp_path, capsys):
+    assert main(["--quick", "--out", str(tmp_path)], TABLE) == 0
+    first = json.loads((tmp_path / "results.json").read_text())
+    assert [set(m["rows"]) for m in first] == [{LINEAR.key, NORM.key}]
+    row = first[0]["rows"][LINEAR.key]
+    assert row["default"]["low"] <= row["default"]["median"] <= row["default"]["high"]
+    assert row["peer_seconds"] > 0
+    assert row["our_bytes"] == row["peer_bytes"] > 4 * (4 * 3 + 2 * 3 + 2)
+
+    assert main(["--quick", "linear", "--out", str(tmp_path)], TABLE) == 0
+    second = json.loads((tmp_path / "results.json").read_text())
+    assert second[0]["rows"][NORM.key] == first[0]["rows"][NORM.key]
+    assert second[0]["rows"][LINEAR.key] != row
+
+    page = (tmp_path / "results.md").read_text()
+    table = [line for line in page.splitlines() if line.startswith("|")]
+    assert len(table) == 2 + len(TABLE)
+    assert {line.count("|") for line in table} == {len(report.COLUMNS) + 1}
+    assert torch.__version__ in page
+    assert str(Path.home()) not in page
+    assert "[ 1/2]" in capsys.readouterr().out
+
+
+def test_rows_that_are_no_more_are_dropped_and_other_machines_kept(tmp_path):
+    here, elsewhere = {"processor": "this one"}, {"processor": "another"}
+    result = harness.measure(LINEAR, CPU, timing.QUICK)
+    report.save(tmp_path, elsewhere, [result], TABLE)
+    report.save(tmp_path, here, [result, replace(result, name="Linear of old")], TABLE)
+    machines = report.load(tmp_path / "results.json")
+    assert [m["machine"] for m in machines] == [elsewhere, here]
+    assert [list(m["rows"]) for m in machines] == [[LINEAR.key], [LINEAR.key]]
+
+
+def test_losses_are_marked_and_come_first():
+    def row(name, median, low, high):
+        default = {"median": median, "low": low, "high": high, "rounds": 9}
+        return {
+            "name": name,
+            **dict.fromkeys(("family", "size", "work", "against"), "x"),
+            "limit": 1.05,
+            **dict.fromkeys(("default", "reference"), default),
+            "compiled": None,
+            "not_compiled": "a reason",
+            "peer_seconds": 0.002,
+            "our_bytes": 3,
+            "peer_bytes": 2,
+            "date": "2025-01-01",
+        }
+
+    rows = [row("win", 0.8, 0.7, 0.9), row("loss", 1.2, 1.1, 1.3), row("noise", 1.1, 1.0, 1.3), row("even", 1, 0.9, 2)]
+    assert [report.verdict(r) for r in rows] == ["ahead", "**over**", "*over?*", ""]
+    page = report.markdown([{"machine": {"processor": "P"}, "rows": {r["name"]: r for r in rows}}])
+    assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")][1:] == [
+        "| loss",
+        "| noise",
+        "| even",
+        "| win",
+    ]
+    assert "a reason" in page
+    assert "4 rows, 1 over" in page
+
+
+def test_a_refused_row_fails_the_command_but_not_the_others(tmp_path, capsys):
+    unequal = replace(NORM, peer=apply(lambda: nn.BatchNorm2d(2, eps=0.1), (4, 2, 3, 3)))
+    assert main(["--quick", "--out", str(tmp_path)], [unequal, LINEAR]) == 1
+    assert "refused" in capsys.readouterr().out
+    assert list(report.load(tmp_path / "results.json")[0]["rows"]) == [LINEAR.key]
+
+
+def test_a_word_that_no_row_has_names_the_families(capsys):
+    assert main(["nonsense"]) == 2
+    assert "convolution" in capsys.readouterr().out
+
+
+def test_results_of_something_else_are_not_overwritten(tmp_path):
+    (tmp_path / "results.json").write_text('{"something": "else"}')
+    with pytest.raises(ValueError, match="move it away"):
+        report.load(tmp_path / "results.json")
