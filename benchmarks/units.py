@@ -55,7 +55,8 @@ class Apply(Unit):
         for leaf in self.leaves:
             leaf.requires_grad_(backward)
         y = function(*self.inputs).detach()
-        self.upstream = torch.randn_like(y) if y.dim() > 0 else None
+        # Not randn_like: that draws in the order of y's memory, which is the function's own affair.
+        self.upstream = torch.randn(y.shape, dtype=y.dtype, device=y.device) if y.dim() > 0 else None
 
     def run(self) -> Sequence[Tensor]:
         if self.backward:

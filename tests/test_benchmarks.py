@@ -69,6 +69,16 @@ def test_two_different_functions_are_refused(row, difference):
         harness.measure(row, CPU, timing.QUICK)
 
 
+def test_the_memory_order_of_a_result_makes_no_difference():
+    def side(function):
+        return lambda: units.Apply(function, lambda: [torch.randn(2, 3)], backward=True)
+
+    row = harness.Row(
+        "layout", "identity", "", "", "", side(lambda x: (2 * x.mT.contiguous()).mT), side(lambda x: 2 * x)
+    )
+    harness.measure(row, CPU, timing.QUICK)
+
+
 def test_nan_is_no_agreement():
     nan, one = torch.tensor([float("nan")]), torch.ones(1)
     assert harness.same_values([one], [one.clone()], 0.0) is None
@@ -237,6 +247,19 @@ def test_losses_are_marked_and_come_first():
     ]
     assert "a reason" in page
     assert "4 rows, 1 over" in page
+
+
+def test_a_missing_compiler_costs_one_column_and_is_said(monkeypatch):
+    class InvalidCompiler(RuntimeError):
+        pass
+
+    def no_compiler(unit):
+        raise RuntimeError("wrapped") from InvalidCompiler("none found")
+
+    monkeypatch.setattr(units.Apply, "compile", no_compiler)
+    result = harness.measure(LINEAR, CPU, replace(timing.QUICK, compiled=True))
+    assert result.compiled is None
+    assert result.not_compiled == "torch.compile raised InvalidCompiler"
 
 
 def test_a_refused_row_fails_the_command_but_not_the_others(tmp_path, capsys):

@@ -5,12 +5,21 @@
 
 from dataclasses import dataclass
 
-from groundup.data import Compose, Loader, Pad, RandomShift, Rescale, Resize, ToFloat, load
+from groundup.data import NAMES, Compose, Loader, Pad, RandomShift, Rescale, Resize, ToFloat, load
 from groundup.functional import cross_entropy, map_loss
 from groundup.models.convolutional_networks import LeNet5
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import digit_page
-from groundup.training import RunOptions, Trainer, classification, command_line, predict, seed_everything, supervised
+from groundup.training import (
+    RunOptions,
+    Trainer,
+    classification,
+    command_line,
+    predict,
+    run,
+    seed_everything,
+    supervised,
+)
 
 # data: (epochs, how its images become 32 x 32, how far they are shifted at random, test accuracy to expect in %)
 RECIPES = {
@@ -18,12 +27,13 @@ RECIPES = {
     "mnist": (12, (Pad(2),), 2, "98.5-99.2 with the 8,000 of the test files, 99.0-99.4 with all 60,000"),
     "fashion_mnist": (12, (Pad(2),), 1, "88-91"),
 }
-YOUR_OWN = (30, (Resize(32),), 1, "what your images allow")
+OTHERS = (30, (Resize(32),), 1, "what the images allow")
 
 
 @dataclass
 class Config(RunOptions):
     data: str = "digits"  # digits, mnist, fashion_mnist, or the path of your own folder or zip of images
+    on_unreadable: str = "raise"  # "skip" leaves out files of your folder that cannot be read
     preset: str = "paper"  # paper, paper_linear or simplified
     epochs: int = 0  # 0: what the data wants
     batch_size: int = 32
@@ -33,11 +43,11 @@ class Config(RunOptions):
 
 def main() -> None:
     config, run_dir = command_line(Config, "digits_lenet", __doc__)
-    seed_everything(config.seed)
+    seed_everything(config.seed)  # the weights begin at the same place each time
 
     # Data: ink 1.175 on paper -0.1, on 32 x 32.
-    epochs, fit, shift, expected = RECIPES.get(config.data, YOUR_OWN)
-    own = {} if config.data in RECIPES else {"size": 32, "channels": 1}
+    epochs, fit, shift, expected = RECIPES.get(config.data, OTHERS)
+    own = {} if config.data in NAMES else {"size": 32, "channels": 1, "on_unreadable": config.on_unreadable}
     train, test = load(config.data, seed=config.seed, **own)
     print(train, test, sep="\n")
     plain = Compose(ToFloat(), *fit, Rescale(-0.1, 1.175))
@@ -47,7 +57,9 @@ def main() -> None:
 
     # Model: the paper's output compares with pictures of the ten digits; other classes get a linear one.
     changes = {} if config.data in ("digits", "mnist") else {"output": "linear"}
-    model = LeNet5.preset(config.preset, num_classes=len(train.class_names), **changes)
+    model = LeNet5.preset(
+        config.preset, num_classes=len(train.class_names), in_channels=train.images.size(1), **changes
+    )
     loss = map_loss if hasattr(model.output, "codes") else cross_entropy
 
     # Train.
@@ -71,8 +83,9 @@ def main() -> None:
     # Look.
     scores, labels = predict(model, held_out)
     digit_page(test.images, labels, scores.argmax(1), run_dir / "digits.png", class_names=test.class_names)
+    accuracy, expected = 100 * result.final["accuracy"], "anything, after 5 steps" if config.smoke else expected
     print(f"""
-test accuracy {100 * result.final["accuracy"]:.2f} % · expected {"anything, after 5 steps" if config.smoke else expected}
+test accuracy {accuracy:.2f} % · expected {expected}
 pictures      {run_dir}/curves.png (training), {run_dir}/digits.png (the test page, mistakes marked)
 the model     src/groundup/models/convolutional_networks/lenet.py · LeCun et al. 1998, section II-B
 layer by layer          groundup show LeNet5
@@ -81,4 +94,4 @@ MNIST, or your images   python examples/convolutional/digits_lenet.py --data mni
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

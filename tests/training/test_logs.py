@@ -60,6 +60,7 @@ def test_a_bar_on_a_terminal(monkeypatch):
             return True
 
     screen = Terminal()
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
     progress = Progress(step=4, total=10, unit="samples")
@@ -68,7 +69,7 @@ def test_a_bar_on_a_terminal(monkeypatch):
     progress.bar.refresh()
     progress.close()
     shown = screen.getvalue()
-    for part in ("epoch 2", "loss 1.2500", "accuracy 0.5000", "samples/s", "5/10"):
+    for part in (" 50% ", " 5/10 ", " to go", "epoch 2", "loss 1.2500", "accuracy 0.5000", "samples/s"):
         assert part in shown
 
 

@@ -9,7 +9,7 @@ from groundup.data.digits import digits
 from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
 from groundup.data.image_data import ImageData
 from groundup.data.image_folder import image_folder
-from groundup.data.load import load
+from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.transforms import (
@@ -26,6 +26,7 @@ from groundup.data.transforms import (
 
 __all__ = [
     "load",
+    "NAMES",
     "digits",
     "mnist",
     "fashion_mnist",

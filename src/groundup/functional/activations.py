@@ -81,6 +81,24 @@ def gelu(x: Float[Tensor, "*shape"], approximate: str = "none") -> Float[Tensor,
     return 0.5 * x * (1 + torch.erf(x / sqrt(2)))
 
 
+def _check_glu(x: Tensor, dim: int = -1) -> None:
+    checks.floating("x", x)
+    if not -x.dim() <= dim < x.dim():
+        raise ValueError(f"dim must lie in [{-x.dim()}, {x.dim() - 1}] for shape {tuple(x.shape)}, got {dim}")
+    if x.size(dim) % 2:
+        raise ValueError(f"x must have an even size along axis {dim}, got {x.size(dim)}: shape {tuple(x.shape)}")
+
+
+@fused_by(kernels.glu, check=_check_glu)
+def glu(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "..."]:
+    """glu([a; b]) = a ⊗ σ(b), a the first half of x along `dim` and b, the gate, the second.
+
+    Dauphin et al. 2017, Language Modeling with Gated Convolutional Networks, arXiv:1612.08083, equation 1.
+    """
+    a, b = x.chunk(2, dim)
+    return a * sigmoid(b)
+
+
 def scaled_tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """A tanh(S x) with A = 1.7159 and S = 2/3, so that f(±1) = ±1.
 

@@ -34,3 +34,7 @@ def silu(x: Tensor) -> Tensor:
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     return F.gelu(x, approximate=approximate)
+
+
+def glu(x: Tensor, dim: int = -1) -> Tensor:
+    return F.glu(x, dim)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor
+
+from groundup.fused.support import refuses
 
 
 def batch_norm(
@@ -17,3 +21,38 @@ def batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def layer_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    return F.layer_norm(x, list(normalized_shape), weight, bias, eps)
+
+
+def _rms_refusal(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+    partial: float = 1.0,
+) -> str | None:
+    return None if partial == 1 else f"partial={partial}"
+
+
+@refuses(_rms_refusal)
+def rms_norm(
+    x: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+    partial: float = 1.0,
+) -> Tensor:
+    return F.rms_norm(x, list(normalized_shape), weight, eps)
+
+
+def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    return F.local_response_norm(x.contiguous(), size, alpha, beta, k)  # PyTorch's views it in one piece

@@ -133,18 +133,9 @@ def momentum_fused(
     maximize: bool,
 ) -> None:
     """PyTorch's `_fused_sgd_`; velocities start at zero, which makes the first step no special case."""
-    if momentum == 0:  # the kernel would not keep velocities
-        momentum_multi_tensor(
-            params,
-            grads,
-            velocities,
-            lr=lr,
-            momentum=0.0,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            maximize=maximize,
-        )
-        return
+    if momentum == 0:  # the kernel would not keep v = g; from zero, any other momentum gives it
+        torch._foreach_zero_(velocities)
+        momentum, nesterov = 1.0, False
     torch._fused_sgd_(
         params,
         grads,

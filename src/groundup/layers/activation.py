@@ -1,11 +1,18 @@
-"""Activations as layers."""
+"""Activations as layers: elementwise, and gated ones with weights of their own.
+
+Gated linear units: Dauphin et al. 2017, arXiv:1612.08083, section 2;  Shazeer 2020, GLU Variants Improve Transformer,
+arXiv:2002.05202, section 2.
+"""
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from groundup.functional.activations import relu, scaled_tanh
+from groundup import checks
+from groundup.functional.activations import gelu, glu, relu, scaled_tanh, silu
+from groundup.layers.linear import Linear
 
 
 class ReLU(nn.Module):
@@ -27,3 +34,68 @@ class ScaledTanh(nn.Module):
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return scaled_tanh(x)
+
+
+class GELU(nn.Module):
+    """x Φ(x), Φ the standard normal distribution function. A drop-in for `torch.nn.GELU`.
+
+    approximate: "none" (BERT, ViT, Swin) or "tanh" (GPT-2). Hendrycks and Gimpel 2016, arXiv:1606.08415.
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__()
+        self.approximate = checks.choice("approximate", approximate, ("none", "tanh"))
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return f"approximate={self.approximate!r}"
+
+
+class GLU(nn.Module):
+    """y = (x W + b) ⊗ σ(x V + c), with x (..., in_features), y (..., out_features).
+
+    `proj` computes both at once: its weight (2 out_features, in_features) holds W, then V, its bias b, then c. The
+    first half is linear and the second the gate, as in `torch.nn.Linear` followed by `torch.nn.GLU`.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = checks.integer("in_features", in_features)
+        self.out_features = checks.integer("out_features", out_features)
+        self.proj = Linear(in_features, 2 * out_features, bias, device, dtype)
+
+    def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        return glu(self.proj(x))
+
+
+class SwiGLU(nn.Module):
+    """y = silu(x W + b) ⊗ (x V + c), with x (..., in_features), y (..., out_features).
+
+    W is `gate_proj`, which is activated, and V is `up_proj`: LLaMA's names. Without biases by default, as there.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = checks.integer("in_features", in_features)
+        self.out_features = checks.integer("out_features", out_features)
+        self.gate_proj = Linear(in_features, out_features, bias, device, dtype)
+        self.up_proj = Linear(in_features, out_features, bias, device, dtype)
+
+    def forward(self, x: Float[Tensor, "*batch in_features"]) -> Float[Tensor, "*batch out_features"]:
+        return silu(self.gate_proj(x)) * self.up_proj(x)

@@ -1,10 +1,16 @@
-"""Batch normalisation: Ioffe and Szegedy 2015, arXiv:1502.03167.
+"""Normalisation over the batch, over a sample's features, and over neighbouring channels.
 
-Legend: N batch, C channels (num_features), μ and σ² the mean and biased variance over all axes but the channel's.
+Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167;  Ba et al. 2016, Layer Normalization, arXiv:1607.06450;
+Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467;
+Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, section 3.3 (local response).
+
+Legend: N batch, C channels (num_features), μ and σ² the mean and the biased variance: in batch normalisation over all
+axes but the channel's, in layer normalisation over the last axes (normalized_shape).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -13,7 +19,8 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional import init
-from groundup.functional.norm import batch_norm
+from groundup.functional.norm import batch_norm, layer_norm, rms_norm
+from groundup.functional.response_norm import local_response_norm
 
 
 class BatchNorm(nn.Module):
@@ -120,3 +127,113 @@ class BatchNorm2d(BatchNorm):
 
     ranks = (4,)
     layout = "(N, C, H, W)"
+
+
+def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The axes to normalise over: an int is the last one's size."""
+    sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    checks.require(len(sizes) > 0, "normalized_shape must have at least one axis, got ()")
+    return tuple(checks.integer("normalized_shape", size) for size in sizes)
+
+
+class LayerNorm(nn.Module):
+    """y = g (x - μ) / √(σ² + ε) + b, μ and σ² over the last axes of each sample; g is `weight`, b is `bias`.
+
+    x and y (..., *normalized_shape). Training and eval mode are the same. A drop-in for `torch.nn.LayerNorm`.
+    """
+
+    weight: nn.Parameter | None
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = _as_shape(normalized_shape)
+        self.eps = checks.real("eps", eps, 0.0)
+        self.elementwise_affine = elementwise_affine
+        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
+            value = torch.empty(self.normalized_shape, device=device, dtype=dtype) if wanted else None
+            self.register_parameter(name, None if value is None else nn.Parameter(value))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if self.weight is not None:
+            init.constant_(self.weight, 1.0)
+        if self.bias is not None:
+            init.constant_(self.bias, 0.0)
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class RMSNorm(nn.Module):
+    """y = g x / √(Σ x_i² / n + ε) over the last axes of each sample: layer norm that neither centres nor shifts.
+
+    x and y (..., *normalized_shape); g is `weight`. `partial` = p < 1 takes the root mean square of the first ⌈n p⌉
+    features for that of all (pRMSNorm; the paper's p is 0.0625). eps=None is the machine epsilon of the statistics.
+    A drop-in for `torch.nn.RMSNorm`.
+    """
+
+    weight: nn.Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        partial: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = _as_shape(normalized_shape)
+        self.eps = None if eps is None else checks.real("eps", eps, 0.0)
+        self.elementwise_affine = elementwise_affine
+        self.partial = checks.real("partial", partial, 0.0, 1.0)
+        checks.require(partial > 0, f"partial must be a share of the features in (0, 1], got {partial}")
+        value = torch.empty(self.normalized_shape, device=device, dtype=dtype) if elementwise_affine else None
+        self.register_parameter("weight", None if value is None else nn.Parameter(value))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        if self.weight is not None:
+            init.constant_(self.weight, 1.0)
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return rms_norm(x, self.normalized_shape, self.weight, self.eps, self.partial)
+
+    def extra_repr(self) -> str:
+        text = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        return text if self.partial == 1 else text + f", partial={self.partial}"
+
+
+class LocalResponseNorm(nn.Module):
+    """b_i = a_i / (k + α/n Σ_j a_j²)^β for x (N, C, ...), over the n = `size` channels around channel i.
+
+    A drop-in for `torch.nn.LocalResponseNorm`, which divides α by n where AlexNet's formula does not: the paper's
+    n = 5, k = 2, α = 10⁻⁴, β = 0.75 is LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0).
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size = checks.integer("size", size)
+        self.alpha = checks.real("alpha", alpha)
+        self.beta = checks.real("beta", beta)
+        self.k = checks.real("k", k)
+
+    def forward(self, x: Float[Tensor, "N C *rest"]) -> Float[Tensor, "N C *rest"]:
+        return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -2,7 +2,7 @@
 
 from groundup.training.batches import Batches, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
-from groundup.training.command import RunOptions, command_line
+from groundup.training.command import RunOptions, command_line, run
 from groundup.training.evaluation import classification, predict
 from groundup.training.gradients import clip_by_global_norm
 from groundup.training.objective import Objective, supervised
@@ -20,6 +20,7 @@ __all__ = [
     "predict",
     "RunOptions",
     "command_line",
+    "run",
     "Batches",
     "to_device",
     "clip_by_global_norm",

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
 
+from groundup.training.checkpoint import CheckpointError
+from groundup.training.position import NonFiniteLoss
 from groundup.training.runs import latest_run_dir, next_run_dir
 
 C = TypeVar("C", bound="RunOptions")
@@ -43,3 +47,13 @@ def command_line(config: type[C], name: str, description: str = "") -> tuple[C, 
         raise ValueError(f"--resume: {run_dir} holds no run; start one by leaving --resume out")
     saved = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))["config"]
     return tyro.cli(config, description=description, default=config(**saved)), run_dir
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; what a person can mend is one line and exit code 1. `python -X dev` shows the traceback."""
+    try:
+        main()
+    except (ValueError, TypeError, OSError, ImportError, NonFiniteLoss, CheckpointError) as error:
+        if sys.flags.dev_mode:
+            raise
+        sys.exit(f"{type(error).__name__}: {error}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -98,8 +99,17 @@ class Progress:
         self.units, self.status = 0, ""
         self.metrics: dict[str, float] = {}
         terminal = sys.stdout.isatty() and sys.stderr.isatty()
+        columns, rows = shutil.get_terminal_size()  # 80 × 24 where the terminal says 0 × 0, at which tqdm hides its bar
         self.bar: Any = (
-            tqdm(initial=step, total=total, unit="step", leave=False, dynamic_ncols=True, file=sys.stderr)
+            tqdm(
+                initial=step,
+                total=total,
+                bar_format="{percentage:3.0f}% {bar:16} {n}/{total} · {remaining} to go · {desc}",
+                leave=False,
+                ncols=columns,
+                nrows=rows,
+                file=sys.stderr,
+            )
             if shown and terminal
             else None
         )

@@ -1,0 +1,61 @@
+"""Squeeze and excitation: channels weighed by what the whole image says.
+
+Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv:1709.01507, section 3.
+
+Legend: N batch, C channels, r the reduction ratio, (H, W) the size of a feature map.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init
+from groundup.functional.activations import relu, sigmoid
+from groundup.layers.linear import Linear
+
+
+class SEGate(nn.Module):
+    """x̃ = s ⊗ x,  s = σ(W₂ relu(W₁ z + b₁) + b₂),  z_c = Σ x_c / (H W):  equations 2, 3 and 4.
+
+    x and x̃ (N, C, H, W);  z and s (N, C);  W₁ (C / r, C) is `fc1`, W₂ (C, C / r) is `fc2`: 2 C² / r weights.
+    Both begin normal with variance 2 / fan_in, each its own (He et al. 2015, as in the paper's section 5), b at 0.
+    bias=False leaves b₁ and b₂ out, which the authors found to help. In a residual network the gate comes before the
+    addition.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        reduction: int = 16,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.channels = checks.integer("channels", channels)
+        self.reduction = checks.integer("reduction", reduction)
+        checks.require(
+            channels % reduction == 0, f"channels must be divisible by reduction={reduction}, got {channels}"
+        )
+        self.fc1 = Linear(channels, channels // reduction, bias, device, dtype)
+        self.fc2 = Linear(channels // reduction, channels, bias, device, dtype)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for layer in (self.fc1, self.fc2):
+            init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                init.constant_(layer.bias, 0.0)
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
+        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
+        checks.size("x", x, 1, self.channels, "channels")
+        z = x.mean((2, 3))  # squeeze: N, C
+        s = sigmoid(self.fc2(relu(self.fc1(z))))  # excitation: N, C
+        return x * s[:, :, None, None]
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, reduction={self.reduction}"

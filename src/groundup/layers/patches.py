@@ -1,0 +1,53 @@
+"""Patch embedding: an image as a sequence of tokens.
+
+Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, arXiv:2010.11929, section 3.1 and equation 1.
+
+Legend: N batch, C channels, (H, W) image, (P, Q) patch, (h, w) = (H / P, W / Q) patches, E embed_dim.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.layers.convolution import Conv2d
+
+
+class PatchEmbedding(nn.Module):
+    """Cut the image into patches, and map the C P Q numbers of each to E: token = E · patch + b.
+
+    x (N, C, H, W) -> (N, h w, E), patches row by row; with flatten=False (N, E, h, w). H and W need not be equal, but
+    must be multiples of the patch. Patches that do not overlap make this the convolution `proj` whose stride is its
+    kernel: (C P Q + 1) E parameters.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        embed_dim: int,
+        patch_size: int | tuple[int, int],
+        flatten: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.patch_size = checks.pair("patch_size", patch_size)
+        self.embed_dim = checks.integer("embed_dim", embed_dim)
+        self.flatten = flatten
+        self.proj = Conv2d(in_channels, embed_dim, self.patch_size, stride=self.patch_size, device=device, dtype=dtype)
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N tokens E"] | Float[Tensor, "N E h w"]:
+        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
+        for axis, name in ((0, "height"), (1, "width")):
+            size, patch = x.size(axis + 2), self.patch_size[axis]
+            if size < patch or size % patch:
+                raise ValueError(
+                    f"x's {name} must be a multiple of the patch's {patch}, got {size}: crop, pad or resize the images"
+                )
+        y = self.proj(x)  # N, E, h, w
+        return y.flatten(2).mT if self.flatten else y
+
+    def extra_repr(self) -> str:
+        return "" if self.flatten else "flatten=False"

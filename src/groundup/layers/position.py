@@ -1,0 +1,171 @@
+"""Positions: sinusoids added to embeddings, rotations of queries and keys, and a learned bias for each offset.
+
+Vaswani et al. 2017, arXiv:1706.03762; Su et al. 2021, arXiv:2104.09864; Liu et al. 2021, arXiv:2103.14030.
+Legend: B batch, H heads, T places, E embed_dim, D head_dim, p a position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init
+from groundup.functional.dropout import dropout
+from groundup.functional.position import frequencies, places, relative_index, rotary, sinusoids
+
+
+class _Derived(nn.Module):
+    """Buffers that follow from the hyperparameters: not saved, and made anew after every move or cast.
+
+    So `.half()` does not round them, and `.to_empty()` leaves no garbage.
+    """
+
+    def derive(self, device: torch.device | None) -> None:
+        raise NotImplementedError
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        super()._apply(fn, recurse)
+        self.derive(next(self.buffers()).device)
+        return self
+
+
+class _PositionTable(_Derived):
+    """A function of the position, its first `max_len` rows kept in float32; any other row is computed when asked for.
+
+    float64 inputs get rows computed in float64.
+    """
+
+    table: Tensor
+
+    def __init__(self, features: int, max_len: int, base: float, device: torch.device | str | None) -> None:
+        super().__init__()
+        self.features, self.max_len = features, checks.integer("max_len", max_len)
+        self.base = checks.real("base", base, 0.0)
+        checks.require(base > 0, f"base must be positive, got {base}")
+        self.register_buffer("table", torch.empty(0, device=device), persistent=False)
+        self.derive(self.table.device)
+
+    def derive(self, device: torch.device | None) -> None:
+        self.table = self.compute(torch.arange(self.max_len, device=device)).float()
+
+    def compute(self, positions: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape features"]:
+        """The rows of these positions, in float64."""
+        raise NotImplementedError
+
+    def rows(self, x: Tensor, position: int | Tensor) -> Float[Tensor, "*B T features"]:
+        """The rows for x (B, ..., T, features) whose tokens stand at `position`."""
+        length, wide = x.size(-2), x.dtype == torch.float64
+        positions = places(position, length, x.size(0), x.device)
+        if isinstance(position, int) and position + length <= self.max_len and not wide:
+            return self.table[position : position + length]
+        return self.compute(positions).to(torch.float64 if wide else torch.float32)
+
+
+class PositionalEncoding(_PositionTable):
+    """y = dropout(x + PE[p]), PE(p, 2i) = sin(p / 10000^(2i/E)), PE(p, 2i+1) = cos(p / 10000^(2i/E)).
+
+    x: (B, T, E). position: of the first token, an int; or a tensor (B,), or (B, T) for every token's.
+    Positions past `max_len` are computed when asked for: the sinusoids have no end. Vaswani et al., section 3.5.
+    Differs from the paper: the scaling of embeddings by √E belongs to the model.
+    """
+
+    def __init__(
+        self, embed_dim: int, max_len: int, dropout: float = 0.0, device: torch.device | str | None = None
+    ) -> None:
+        super().__init__(checks.integer("embed_dim", embed_dim), max_len, 10000.0, device)
+        self.dropout = checks.probability("dropout", dropout)
+
+    def compute(self, positions: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape E"]:
+        return sinusoids(positions, self.features, self.base)
+
+    def forward(self, x: Float[Tensor, "B T E"], position: int | Int[Tensor, "..."] = 0) -> Float[Tensor, "B T E"]:
+        checks.rank("x", checks.floating("x", x), 3, layout="(B, T, E)")
+        checks.size("x", x, -1, self.features, "features (embed_dim)")
+        y = x + self.rows(x, position).to(x.dtype)
+        return dropout(y, self.dropout, self.training)
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, max_len={self.max_len}, dropout={self.dropout}"
+
+
+class RotaryEncoding(_PositionTable):
+    """R_p x: pair i of the features of the token at position p, turned by the angle p · base^(-2i/D).
+
+    x: (B, H, T, D), queries or keys, in any floating type; the result has the same. position: as for
+    PositionalEncoding; with a cache it is the cache's length. Past `max_len` angles are computed when asked for.
+    interleaved=True pairs neighbours (2i, 2i+1), as the paper and Meta's weights do; False pairs (i, i + D/2), as
+    Hugging Face's weights do. They are one function up to a permutation of the rows of the projections.
+    Su et al. 2021, section 3.
+    """
+
+    def __init__(
+        self,
+        head_dim: int,
+        max_len: int,
+        base: float = 10000.0,
+        interleaved: bool = False,
+        device: torch.device | str | None = None,
+    ) -> None:
+        checks.require(
+            checks.integer("head_dim", head_dim, 2) % 2 == 0, f"head_dim must be even (pairs turn), got {head_dim}"
+        )
+        super().__init__(head_dim, max_len, base, device)
+        self.interleaved = interleaved
+
+    def compute(self, positions: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape D"]:
+        angles = positions[..., None] * frequencies(self.features, self.base, positions.device)
+        return torch.cat([angles.cos(), angles.sin()], -1)
+
+    def forward(self, x: Float[Tensor, "B H T D"], position: int | Int[Tensor, "..."] = 0) -> Float[Tensor, "B H T D"]:
+        checks.rank("x", checks.floating("x", x), 4, layout="(B, H, T, D)")
+        checks.size("x", x, -1, self.features, "features (head_dim)")
+        rows = self.rows(x, position)  # T, D or B, T, D
+        cos, sin = (rows[:, None] if rows.dim() == 3 else rows).chunk(2, -1)
+        return rotary(x, cos, sin, self.interleaved)
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, max_len={self.max_len}, base={self.base}, interleaved={self.interleaved}"
+
+
+class RelativePositionBias2d(_Derived):
+    """B (H, n, n), n = height · width: B_h(i, j) = table[offset of place i from place j, h], added to the scores.
+
+    All pairs of places with one offset share one learned number a head. table: ((2 height - 1)(2 width - 1), H),
+    from N(0, 0.02²). Liu et al. 2021 (Swin), section 3.2, equation 4.
+    """
+
+    index: Tensor
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        num_heads: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.height, self.width = checks.integer("height", height), checks.integer("width", width)
+        self.num_heads = checks.integer("num_heads", num_heads)
+        offsets = (2 * height - 1) * (2 * width - 1)
+        self.table = nn.Parameter(torch.empty(offsets, num_heads, device=device, dtype=dtype))
+        self.register_buffer("index", torch.empty(0, dtype=torch.int64, device=device), persistent=False)
+        self.derive(self.index.device)
+        self.reset_parameters()
+
+    def derive(self, device: torch.device | None) -> None:
+        self.index = relative_index(self.height, self.width, device)
+
+    def reset_parameters(self) -> None:
+        init.trunc_normal_(self.table, std=0.02)
+
+    def forward(self) -> Float[Tensor, "H n n"]:
+        return self.table[self.index].permute(2, 0, 1)
+
+    def extra_repr(self) -> str:
+        return f"{self.height}, {self.width}, num_heads={self.num_heads}"

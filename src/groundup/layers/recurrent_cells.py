@@ -1,0 +1,252 @@
+"""Recurrent cells: what happens to the state in one step.
+
+RNN_cell: Elman 1990, Finding Structure in Time;  LSTM_cell: Hochreiter and Schmidhuber 1997, and Graves 2013,
+arXiv:1308.0850;  GRU_cell: Cho et al. 2014, arXiv:1406.1078.
+
+Legend: N batch, I inputs (input_size), H hidden units (hidden_size); x the input, h the state, c the LSTM's memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init
+from groundup.functional.gru import gru, gru_step
+from groundup.functional.lstm import lstm, lstm_step
+from groundup.functional.recurrence import States, blank_padding, check_lengths, rnn, rnn_step, scan
+
+State = Tensor | tuple[Tensor, ...]  # one tensor (N, H), or a tuple where a cell keeps several
+
+
+class RecurrentCell(nn.Module):
+    """The frame of every cell: parameters named and laid out as PyTorch's, and the state when none is given.
+
+    A cell of your own defines `step(x, states) -> states`, whose first state is the output; `groundup.layers.RNN`
+    takes it through time. Overriding `unroll` as well lets it do for all steps at once what needs no state.
+    """
+
+    #: How many blocks of H rows the weights stack, and what the states are called.
+    blocks: ClassVar[int] = 1
+    state_names: ClassVar[tuple[str, ...]] = ("h",)
+
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
+    bias_ih: nn.Parameter | None
+    bias_hh: nn.Parameter | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.integer("input_size", input_size)
+        self.hidden_size = checks.integer("hidden_size", hidden_size)
+        self.bias = bias
+        rows = self.blocks * hidden_size
+        options: dict[str, Any] = {"device": device, "dtype": dtype}
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **options))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size, **options))
+        for name in ("bias_ih", "bias_hh"):
+            self.register_parameter(name, nn.Parameter(torch.empty(rows, **options)) if bias else None)
+
+    def reset_parameters(self) -> None:
+        for parameter in self.parameters():
+            init.inverse_sqrt_uniform_(parameter, self.hidden_size)
+
+    def step(self, x: Float[Tensor, "N I"], states: States) -> States:
+        raise NotImplementedError(f"{type(self).__name__} must define step(x, states)")
+
+    def unroll(
+        self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
+    ) -> tuple[Float[Tensor, "B T H"], States]:
+        """The outputs at all times, and the last states: see `groundup.functional.recurrence.scan`."""
+        check_lengths(x, lengths)
+        return scan(self.step, blank_padding(x, lengths), states, lengths, reverse)
+
+    def begin(self, x: Float[Tensor, "N *rest"], state: State | None) -> States:
+        """`state` as a tuple; zeros like x if it is None."""
+        names = self.state_names
+        if state is None:
+            return tuple(x.new_zeros(x.size(0), self.hidden_size) for _ in names)
+        states = state if isinstance(state, tuple) else (state,)
+        if len(states) != len(names):
+            raise TypeError(f"state must be a tuple ({', '.join(names)}) of {len(names)} tensors, got {len(states)}")
+        return states
+
+    def forward(self, x: Float[Tensor, "*N I"], state: State | None = None) -> State:
+        """x (N, I), or (I,) for a single sample, and states (N, H), or (H,), to the next states; zeros if None."""
+        checks.rank("x", checks.floating("x", x), 1, 2, layout="(N, input_size) or (input_size,)")
+        if x.dim() == 1:
+            single = self.step(x[None], tuple(s[None] if state is not None else s for s in self.begin(x[None], state)))
+            return as_state(tuple(s[0] for s in single))
+        return as_state(self.step(x, self.begin(x, state)))
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+def as_state(states: States) -> State:
+    """A single state stands for itself."""
+    return states if len(states) > 1 else states[0]
+
+
+class RNN_cell(RecurrentCell):
+    """h' = f(W x + b_ih + U h + b_hh), f tanh or relu;  W is `weight_ih` (H, I), U is `weight_hh` (H, H).
+
+    layer_norm=True normalises the sum before f, with gain `weight_ln` and shift `bias_ln` (Ba et al. 2016,
+    arXiv:1607.06450, section 3.1). All but these begin uniform in ±1/√H. A drop-in for `torch.nn.RNNCell`.
+    """
+
+    weight_ln: nn.Parameter | None
+    bias_ln: nn.Parameter | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.nonlinearity = checks.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        for name in ("weight_ln", "bias_ln"):
+            value = torch.empty(hidden_size, device=device, dtype=dtype) if layer_norm else None
+            self.register_parameter(name, None if value is None else nn.Parameter(value))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.weight_ln is not None and self.bias_ln is not None:
+            init.constant_(self.weight_ln, 1.0)
+            init.constant_(self.bias_ln, 0.0)
+
+    def _parameters_in_order(self) -> tuple[Any, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.weight_ln, self.bias_ln
+
+    def step(self, x: Float[Tensor, "N I"], states: States) -> States:
+        return (rnn_step(x, states[0], *self._parameters_in_order(), self.nonlinearity),)
+
+    def unroll(
+        self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
+    ) -> tuple[Float[Tensor, "B T H"], States]:
+        output, h = rnn(x, states[0], *self._parameters_in_order(), self.nonlinearity, lengths, reverse)
+        return output, (h,)
+
+    def extra_repr(self) -> str:
+        text = super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}")
+        return text if self.weight_ln is None else text + ", layer_norm=True"
+
+
+class LSTM_cell(RecurrentCell):
+    """(h', c') of long short-term memory; `groundup.functional.lstm` has the equations.
+
+    weight_ih (4H, I) and weight_hh (4H, H) stack the input gate, the forget gate, the memory's candidate and the
+    output gate. peephole=True lets the gates see the memory (Graves 2013, equations 7 to 11): three vectors
+    `weight_ci`, `weight_cf`, `weight_co` more. All begin uniform in ±1/√H, but with `forget_bias` (1 in Jozefowicz et
+    al. 2015) the forget gate's biases begin at a sum of just that. A drop-in for `torch.nn.LSTMCell`.
+    """
+
+    blocks = 4
+    state_names = ("h", "c")
+
+    weight_ci: nn.Parameter | None
+    weight_cf: nn.Parameter | None
+    weight_co: nn.Parameter | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        peephole: bool = False,
+        forget_bias: float | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        for name in ("weight_ci", "weight_cf", "weight_co"):
+            value = torch.empty(hidden_size, device=device, dtype=dtype) if peephole else None
+            self.register_parameter(name, None if value is None else nn.Parameter(value))
+        self.forget_bias = None if forget_bias is None else checks.real("forget_bias", forget_bias)
+        checks.require(bias or forget_bias is None, f"forget_bias={forget_bias} needs bias=True")
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        super().reset_parameters()
+        if self.forget_bias is not None and self.bias_ih is not None and self.bias_hh is not None:
+            forget = slice(self.hidden_size, 2 * self.hidden_size)
+            self.bias_ih[forget] = self.forget_bias
+            self.bias_hh[forget] = 0
+
+    def _parameters_in_order(self) -> tuple[Any, ...]:
+        peepholes = (self.weight_ci, self.weight_cf, self.weight_co)
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, *peepholes
+
+    def step(self, x: Float[Tensor, "N I"], states: States) -> States:
+        return lstm_step(x, states[0], states[1], *self._parameters_in_order())
+
+    def unroll(
+        self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
+    ) -> tuple[Float[Tensor, "B T H"], States]:
+        output, h, c = lstm(x, states[0], states[1], *self._parameters_in_order(), lengths, reverse)
+        return output, (h, c)
+
+    def extra_repr(self) -> str:
+        text = super().extra_repr() + ("" if self.weight_ci is None else ", peephole=True")
+        return text if self.forget_bias is None else text + f", forget_bias={self.forget_bias}"
+
+
+class GRU_cell(RecurrentCell):
+    """h' of the gated recurrent unit; `groundup.functional.gru` has the equations.
+
+    weight_ih (3H, I) and weight_hh (3H, H) stack the reset gate, the update gate and the candidate.
+    reset_after=True applies the reset gate after the candidate's product, as PyTorch and cuDNN do, a drop-in for
+    `torch.nn.GRUCell`; reset_after=False before it, as in Cho et al. 2014. All begin uniform in ±1/√H.
+    Differs from Bahdanau et al. 2015, whose update gate is 1 - z.
+    """
+
+    blocks = 3
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        reset_after: bool = True,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, device, dtype)
+        self.reset_after = reset_after
+        self.reset_parameters()
+
+    def _parameters_in_order(self) -> tuple[Any, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+    def step(self, x: Float[Tensor, "N I"], states: States) -> States:
+        return (gru_step(x, states[0], *self._parameters_in_order(), self.reset_after),)
+
+    def unroll(
+        self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
+    ) -> tuple[Float[Tensor, "B T H"], States]:
+        output, h = gru(x, states[0], *self._parameters_in_order(), self.reset_after, lengths, reverse)
+        return output, (h,)
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")

@@ -1,0 +1,98 @@
+"""Every example, as a newcomer runs it: a few steps, pictures written, and the words at the end."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
+LENET = ROOT / "examples" / "convolutional" / "digits_lenet.py"
+
+
+def example(path, *flags, cwd):
+    return subprocess.run(
+        [sys.executable, str(path), *flags],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_smoke(path, tmp_path):
+    done = example(path, "--smoke", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "expected" in done.stdout
+    assert list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_is_a_story_of_one_page(path):
+    code = [line for line in path.read_text().splitlines() if line.strip()]
+    assert len(code) <= 80
+
+
+def test_every_example_is_in_the_table():
+    table = (ROOT / "examples" / "README.md").read_text()
+    assert all(str(path.relative_to(ROOT / "examples")) in table for path in EXAMPLES)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder of one's own: three classes of coloured images, one of them unreadable."""
+    from PIL import Image
+
+    generator = torch.Generator().manual_seed(0)
+    for name in ("ant", "bee", "cat"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = torch.randint(0, 256, (20, 24, 3), generator=generator, dtype=torch.uint8)
+            Image.fromarray(pixels.numpy()).save(tmp_path / "own" / name / f"{i}.png")
+    (tmp_path / "own" / "bee" / "broken.png").write_bytes(b"not an image")
+    return tmp_path / "own"
+
+
+def test_lenet_on_ones_own_folder(folder, tmp_path):
+    refused = example(LENET, "--smoke", "--data", str(folder), cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "broken.png" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    done = example(LENET, "--smoke", "--data", str(folder), "--on-unreadable", "skip", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 classes" in done.stdout
+    assert "broken.png" in done.stdout + done.stderr
+
+
+def test_lenet_resumes_with_its_own_settings(tmp_path):
+    """--resume needs no other flag; a changed one is refused by name."""
+    started = example(LENET, "--epochs", "1", "--lr", "0.003", "--batch-size", "500", cwd=tmp_path)
+    assert started.returncode == 0, started.stderr
+    resumed = example(LENET, "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "nothing to do" in resumed.stdout + resumed.stderr
+    refused = example(LENET, "--resume", "--lr", "0.1", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "lr: saved 0.003, given 0.1" in refused.stderr
+    again = example(LENET, "--smoke", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "runs" / "digits_lenet-2" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--preset", "modern"), "LeNet5 has no preset 'modern'"),
+        (("--data", "nowhere"), "is neither"),
+        (("--resume",), "holds no run"),
+    ],
+)
+def test_lenet_mistakes_are_one_line(flags, words, tmp_path):
+    done = example(LENET, "--smoke", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
