@@ -76,6 +76,28 @@ _SGDR = ("Loshchilov and Hutter 2017, SGDR", "https://arxiv.org/abs/1608.03983")
 _GOODFELLOW = ("Goodfellow et al. 2016, Deep Learning, section 9.3", "https://www.deeplearningbook.org")
 
 
+_BENGIO = (
+    "Bengio et al. 2003, A Neural Probabilistic Language Model",
+    "https://jmlr.org/papers/v3/bengio03a.html",
+)
+_BA = ("Ba et al. 2016, Layer Normalization", "https://arxiv.org/abs/1607.06450")
+_ZHANG = ("Zhang and Sennrich 2019, Root Mean Square Layer Normalization", "https://arxiv.org/abs/1910.07467")
+_ELMAN = ("Elman 1990, Finding Structure in Time", "https://doi.org/10.1207/s15516709cog1402_1")
+_GRAVES = ("Graves 2013, Generating Sequences With Recurrent Neural Networks", "https://arxiv.org/abs/1308.0850")
+_CHO = (
+    "Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
+    "https://arxiv.org/abs/1406.1078",
+)
+_HU = ("Hu et al. 2018, Squeeze-and-Excitation Networks", "https://arxiv.org/abs/1709.01507")
+_HENDRYCKS = ("Hendrycks and Gimpel 2016, Gaussian Error Linear Units", "https://arxiv.org/abs/1606.08415")
+_DAUPHIN = (
+    "Dauphin et al. 2017, Language Modeling with Gated Convolutional Networks",
+    "https://arxiv.org/abs/1612.08083",
+)
+_SHAZEER = ("Shazeer 2020, GLU Variants Improve Transformer", "https://arxiv.org/abs/2002.05202")
+_DOSOVITSKIY = ("Dosovitskiy et al. 2021, An Image is Worth 16x16 Words", "https://arxiv.org/abs/2010.11929")
+
+
 def _layer(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
     return Component(number, name, "layers", "groundup.layers", summary, *source, oracle)
 
@@ -86,17 +108,30 @@ def _optimizer(number: int, name: str, summary: str, source: tuple[str, str], or
 
 COMPONENTS: tuple[Component, ...] = (
     _layer(1, "Linear", "y = x Wᵀ + b", _ROSENBLATT, "torch.nn.Linear"),
+    _layer(2, "Embedding", "a row of a table for each index", _BENGIO, "torch.nn.Embedding"),
     _layer(3, "BatchNorm", "batch normalisation of any rank", _IOFFE, "torch.nn.BatchNorm1d on (-1, C)"),
     _layer(4, "BatchNorm1d", "batch normalisation of vectors and sequences", _IOFFE, "torch.nn.BatchNorm1d"),
     _layer(5, "BatchNorm2d", "batch normalisation of images", _IOFFE, "torch.nn.BatchNorm2d"),
+    _layer(6, "LayerNorm", "each sample's features to mean 0, variance 1", _BA, "torch.nn.LayerNorm"),
+    _layer(7, "RMSNorm", "each sample's features to root mean square 1; pRMSNorm", _ZHANG, "torch.nn.RMSNorm"),
+    _layer(8, "LocalResponseNorm", "channels inhibit their neighbours", _KRIZHEVSKY, "torch.nn.LocalResponseNorm"),
     _layer(9, "Dropout", "random silence while training", _SRIVASTAVA, "torch.nn.Dropout, same seed"),
+    _layer(10, "RNN_cell", "the plain recurrent unit, layer-normalised too", _ELMAN, "torch.nn.RNNCell"),
+    _layer(11, "LSTM_cell", "long short-term memory, with peepholes too", _GRAVES, "torch.nn.LSTMCell; a loop"),
+    _layer(12, "GRU_cell", "the gated recurrent unit, reset before or after", _CHO, "torch.nn.GRUCell; a loop"),
+    _layer(13, "RNN", "a cell along a sequence, either way, of any lengths", _ELMAN, "torch.nn.RNN, LSTM, GRU, packed"),
     _layer(14, "Conv2d", "two-dimensional convolution", _LECUN, "torch.nn.Conv2d"),
     _layer(15, "Conv2dGroups", "convolutions side by side", _KRIZHEVSKY, "torch.nn.Conv2d(groups=g)"),
     _layer(16, "Pool2d", "the frame of every pooling", _GOODFELLOW, "torch.nn.functional.unfold"),
     _layer(17, "MaxPool2d", "the largest of each window", _GOODFELLOW, "torch.nn.MaxPool2d"),
     _layer(18, "AvgPool2d", "the mean of each window", _LECUN, "torch.nn.AvgPool2d"),
+    _layer(20, "SEGate", "channels weighed by the whole image", _HU, "the same in torch.nn"),
     _layer(25, "ReLU", "max(x, 0)", _NAIR, "torch.nn.ReLU"),
+    _layer(26, "GELU", "x Φ(x)", _HENDRYCKS, "torch.nn.GELU"),
+    _layer(27, "GLU", "(x W + b) ⊗ σ(x V + c)", _DAUPHIN, "torch.nn.Linear, then torch.nn.GLU"),
+    _layer(28, "SwiGLU", "silu(x W) ⊗ x V", _SHAZEER, "the same in torch.nn"),
     _layer(29, "Flatten", "several axes become one", _LECUN, "torch.nn.Flatten"),
+    _layer(41, "PatchEmbedding", "an image as a sequence of tokens", _DOSOVITSKIY, "torch.nn.functional.unfold"),
     _optimizer(46, "Optimizer", "the frame of every update rule", _ROBBINS, "torch.optim.Optimizer"),
     _optimizer(47, "SGD", "stochastic gradient descent", _ROBBINS, "torch.optim.SGD"),
     _optimizer(48, "SGD_Momentum", "with momentum, Nesterov's too", _SUTSKEVER, "torch.optim.SGD(momentum)"),

@@ -22,6 +22,8 @@ def require(condition: bool, message: str) -> None:
 
 def integer(name: str, value: Any, minimum: int = 1) -> int:
     """An int of at least `minimum`; a bool or a float is a `TypeError`."""
+    if type(value) is int and value >= minimum:  # the usual case, without asking the abstract class
+        return value
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an int, got {value!r} ({type(value).__name__})")
     require(int(value) >= minimum, f"{name} must be at least {minimum}, got {value}")
@@ -51,6 +53,8 @@ def choice(name: str, value: Any, options: Sequence[str]) -> str:
 
 def pair(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
     """An int for both axes, or (vertical, horizontal); each at least `minimum`."""
+    if type(value) is tuple and len(value) == 2:
+        return integer(name, value[0], minimum), integer(name, value[1], minimum)
     if isinstance(value, Integral):
         return (integer(name, value, minimum),) * 2
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
@@ -96,3 +100,24 @@ def readable(value: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch._C._functorch.is_functorch_wrapped_tensor(value)
     )
+
+
+def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None = None) -> Tensor:
+    """Class indices, each in [0, num_classes) or equal to `ignore_index`.
+
+    It looks at the values, so it passes over what cannot be read cheaply; there the kernel's own assertion speaks.
+    """
+    if target.numel() == 0 or not readable(target):
+        return target
+    low, high = (int(bound) for bound in target.aminmax())
+    if low >= 0 and high < num_classes:
+        return target
+    wrong = (target < 0) | (target >= num_classes)
+    if ignore_index is not None:
+        wrong &= target != ignore_index
+    if wrong.any():
+        raise ValueError(
+            f"{name} holds the label {int(target[wrong][0])}, but there are {num_classes} classes: labels must lie "
+            f"in [0, {num_classes - 1}]" + ("" if ignore_index is None else f" or be ignore_index = {ignore_index}")
+        )
+    return target

@@ -2,6 +2,7 @@
 
 from groundup.functional.activations import (
     gelu,
+    glu,
     logsigmoid,
     relu,
     scaled_tanh,
@@ -12,6 +13,8 @@ from groundup.functional.activations import (
 )
 from groundup.functional.convolution import conv2d
 from groundup.functional.dropout import dropout
+from groundup.functional.embedding import embedding
+from groundup.functional.gru import gru, gru_step
 from groundup.functional.linear import linear
 from groundup.functional.losses import (
     binary_cross_entropy_with_logits,
@@ -21,14 +24,18 @@ from groundup.functional.losses import (
     mse_loss,
     nll_loss,
 )
+from groundup.functional.lstm import lstm, lstm_step
 from groundup.functional.metrics import accuracy, confusion_matrix, per_class_accuracy, top_k_accuracy
-from groundup.functional.norm import batch_norm
+from groundup.functional.norm import batch_norm, layer_norm, rms_norm
 from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
+from groundup.functional.recurrence import rnn, rnn_step
+from groundup.functional.response_norm import local_response_norm
 from groundup.functional.softmax import log_softmax, logsumexp, softmax
 from groundup.functional.windows import pad2d
 
 __all__ = [
     "linear",
+    "embedding",
     "relu",
     "sigmoid",
     "tanh",
@@ -37,11 +44,21 @@ __all__ = [
     "logsigmoid",
     "silu",
     "gelu",
+    "glu",
     "softmax",
     "log_softmax",
     "logsumexp",
     "dropout",
     "batch_norm",
+    "layer_norm",
+    "rms_norm",
+    "local_response_norm",
+    "rnn_step",
+    "rnn",
+    "lstm_step",
+    "lstm",
+    "gru_step",
+    "gru",
     "conv2d",
     "pad2d",
     "pool2d",

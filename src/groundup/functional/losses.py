@@ -29,29 +29,7 @@ def _reduce(loss: Tensor, reduction: str) -> Tensor:
     return loss.sum() if reduction == "sum" else loss.mean()
 
 
-# ---- checks, made before either body runs ----------------------------------------------------------------------
-
-
-def check_labels(target: Tensor, num_classes: int, ignore_index: int | None = None, name: str = "target") -> None:
-    """Raise `ValueError` unless every label lies in [0, num_classes) or is `ignore_index`.
-
-    Looks at the values, so it is skipped where that would wait for a GPU or break a trace; there the kernel's own
-    assertion speaks.
-    """
-    if target.numel() == 0 or not checks.readable(target):
-        return
-    low, high = (int(bound) for bound in target.aminmax())
-    if low >= 0 and high < num_classes:
-        return
-    wrong = (target < 0) | (target >= num_classes)
-    if ignore_index is not None:
-        wrong &= target != ignore_index
-    if wrong.any():
-        value = int(target[wrong][0])
-        raise ValueError(
-            f"{name} holds the label {value}, but there are {num_classes} classes: labels must lie in "
-            f"[0, {num_classes - 1}]" + ("" if ignore_index is None else f" or be ignore_index = {ignore_index}")
-        )
+# ---- checks, made before either body runs; labels are checked where they are used ---------------------------
 
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> None:
@@ -71,7 +49,6 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_
                 f"target must have shape {tuple(expected)} for input of shape {tuple(input.shape)} "
                 f"(one class index each), got {tuple(target.shape)}"
             )
-        check_labels(target, num_classes, ignore_index)
 
 
 def _check_cross_entropy(
@@ -151,6 +128,7 @@ def nll_loss(
     "mean" divides by the sum of the weights w_y used. Targets equal to `ignore_index` count for nothing.
     """
     classes = min(1, input.dim() - 1)
+    checks.labels("target", target, input.size(classes), ignore_index)
     used = target != ignore_index
     index = torch.where(used, target, 0)  # any valid row: its loss and gradient are masked
     weight = input.new_ones(input.size(classes)) if weight is None else weight
@@ -207,7 +185,7 @@ def map_loss(
     """
     checks.real("j", j, 0.0)
     checks.rank("scores", checks.floating("scores", scores), 2, layout="(N, C)")
-    check_labels(target, scores.size(1))  # the rubbish class is nobody's label
+    checks.labels("target", target, scores.size(1))  # the rubbish class is nobody's label
     rubbish = scores.new_full((scores.size(0), 1), -j)
     return cross_entropy(torch.cat([scores, rubbish], 1), target, reduction=reduction)
 

@@ -10,7 +10,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
-from groundup.functional.losses import check_labels
 
 
 def _check(scores: Tensor, target: Tensor) -> None:
@@ -21,7 +20,7 @@ def _check(scores: Tensor, target: Tensor) -> None:
     if target.shape != scores.shape[:1]:
         raise ValueError(f"target must have shape ({scores.size(0)},), one label a sample, got {tuple(target.shape)}")
     checks.require(target.numel() > 0, "target is empty: there is nothing to measure")
-    check_labels(target, scores.size(1))
+    checks.labels("target", target, scores.size(1))
 
 
 @torch.no_grad()
@@ -50,8 +49,8 @@ def confusion_matrix(predictions: Int[Tensor, " N"], target: Int[Tensor, " N"], 
     checks.integer("num_classes", num_classes)
     if predictions.shape != target.shape:
         raise ValueError(f"predictions must have target's shape {tuple(target.shape)}, got {tuple(predictions.shape)}")
-    check_labels(target, num_classes)
-    check_labels(predictions, num_classes, name="predictions")
+    checks.labels("target", target, num_classes)
+    checks.labels("predictions", predictions, num_classes)
     cells = torch.bincount(target * num_classes + predictions, minlength=num_classes**2)
     return cells.view(num_classes, num_classes)
 

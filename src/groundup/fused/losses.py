@@ -5,6 +5,13 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from groundup import checks
+
+
+def _explain(input: Tensor, target: Tensor, ignore_index: int) -> None:
+    """The CPU kernels find a label out of range by themselves: looking for it beforehand would cost another pass."""
+    checks.labels("target", target, input.size(min(1, input.dim() - 1)), ignore_index)
+
 
 def nll_loss(
     input: Tensor,
@@ -13,7 +20,11 @@ def nll_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    return F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+    try:
+        return F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+    except IndexError:
+        _explain(input, target, ignore_index)
+        raise
 
 
 def cross_entropy(
@@ -24,9 +35,13 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    return F.cross_entropy(
-        input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
-    )
+    try:
+        return F.cross_entropy(
+            input, target, weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
+    except IndexError:
+        _explain(input, target, ignore_index)
+        raise
 
 
 def binary_cross_entropy_with_logits(

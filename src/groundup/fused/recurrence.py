@@ -49,6 +49,8 @@ def _sequence(
         output, *hidden = kernel(x, hidden if len(hidden) > 1 else hidden[0], *options, True)
     else:
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        assert packed.sorted_indices is not None  # there are none only where the caller has sorted
+        assert packed.unsorted_indices is not None
         hidden = [s.index_select(1, packed.sorted_indices) for s in hidden]
         data, *hidden = kernel(packed.data, packed.batch_sizes, hidden if len(hidden) > 1 else hidden[0], *options)
         hidden = [s.index_select(1, packed.unsorted_indices) for s in hidden]

@@ -1,24 +1,50 @@
 """Parameters around a function: the layers, one concept a file."""
 
-from groundup.layers.activation import ReLU, ScaledTanh
+from groundup.layers.activation import GELU, GLU, ReLU, ScaledTanh, SwiGLU
 from groundup.layers.convolution import Conv2d, Conv2dGroups
 from groundup.layers.dropout import Dropout
+from groundup.layers.embedding import Embedding
+from groundup.layers.gate import SEGate
 from groundup.layers.linear import Flatten, Linear
-from groundup.layers.normalization import BatchNorm, BatchNorm1d, BatchNorm2d
+from groundup.layers.normalization import (
+    BatchNorm,
+    BatchNorm1d,
+    BatchNorm2d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
+from groundup.layers.patches import PatchEmbedding
 from groundup.layers.pooling import AvgPool2d, MaxPool2d, Pool2d
+from groundup.layers.recurrent import RNN
+from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell
 
 __all__ = [
     "Linear",
+    "Embedding",
     "Flatten",
     "ReLU",
     "ScaledTanh",
+    "GELU",
+    "GLU",
+    "SwiGLU",
     "Dropout",
     "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",
+    "LayerNorm",
+    "RMSNorm",
+    "LocalResponseNorm",
+    "RecurrentCell",
+    "RNN_cell",
+    "LSTM_cell",
+    "GRU_cell",
+    "RNN",
     "Conv2d",
     "Conv2dGroups",
     "Pool2d",
     "MaxPool2d",
     "AvgPool2d",
+    "SEGate",
+    "PatchEmbedding",
 ]

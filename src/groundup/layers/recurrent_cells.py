@@ -133,16 +133,18 @@ class RNN_cell(RecurrentCell):
             init.constant_(self.weight_ln, 1.0)
             init.constant_(self.bias_ln, 0.0)
 
-    def _parameters_in_order(self) -> tuple[Any, ...]:
+    def _weights(self) -> tuple[Any, ...]:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.weight_ln, self.bias_ln
 
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return (rnn_step(x, states[0], *self._parameters_in_order(), self.nonlinearity),)
+        return (rnn_step(x, states[0], *self._weights(), nonlinearity=self.nonlinearity),)
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        output, h = rnn(x, states[0], *self._parameters_in_order(), self.nonlinearity, lengths, reverse)
+        output, h = rnn(
+            x, states[0], *self._weights(), nonlinearity=self.nonlinearity, lengths=lengths, reverse=reverse
+        )
         return output, (h,)
 
     def extra_repr(self) -> str:
@@ -193,17 +195,17 @@ class LSTM_cell(RecurrentCell):
             self.bias_ih[forget] = self.forget_bias
             self.bias_hh[forget] = 0
 
-    def _parameters_in_order(self) -> tuple[Any, ...]:
+    def _weights(self) -> tuple[Any, ...]:
         peepholes = (self.weight_ci, self.weight_cf, self.weight_co)
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, *peepholes
 
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return lstm_step(x, states[0], states[1], *self._parameters_in_order())
+        return lstm_step(x, states[0], states[1], *self._weights())
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        output, h, c = lstm(x, states[0], states[1], *self._parameters_in_order(), lengths, reverse)
+        output, h, c = lstm(x, states[0], states[1], *self._weights(), lengths=lengths, reverse=reverse)
         return output, (h, c)
 
     def extra_repr(self) -> str:
@@ -236,16 +238,16 @@ class GRU_cell(RecurrentCell):
         self.reset_after = reset_after
         self.reset_parameters()
 
-    def _parameters_in_order(self) -> tuple[Any, ...]:
+    def _weights(self) -> tuple[Any, ...]:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return (gru_step(x, states[0], *self._parameters_in_order(), self.reset_after),)
+        return (gru_step(x, states[0], *self._weights(), reset_after=self.reset_after),)
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        output, h = gru(x, states[0], *self._parameters_in_order(), self.reset_after, lengths, reverse)
+        output, h = gru(x, states[0], *self._weights(), reset_after=self.reset_after, lengths=lengths, reverse=reverse)
         return output, (h,)
 
     def extra_repr(self) -> str:
