@@ -11,6 +11,7 @@ from groundup.functional.activations import (
     softplus,
     tanh,
 )
+from groundup.functional.attention import additive_attention, scaled_dot_product_attention
 from groundup.functional.convolution import conv2d
 from groundup.functional.dropout import dropout
 from groundup.functional.embedding import embedding
@@ -28,9 +29,11 @@ from groundup.functional.lstm import lstm, lstm_step
 from groundup.functional.metrics import accuracy, confusion_matrix, per_class_accuracy, top_k_accuracy
 from groundup.functional.norm import batch_norm, layer_norm, rms_norm
 from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
+from groundup.functional.position import relative_index, rotary, sinusoids
 from groundup.functional.recurrence import rnn, rnn_step
 from groundup.functional.response_norm import local_response_norm
 from groundup.functional.softmax import log_softmax, logsumexp, softmax
+from groundup.functional.sparse_attention import column_attention, local_attention, merged_attention, sparse_mask
 from groundup.functional.windows import pad2d
 
 __all__ = [
@@ -64,6 +67,15 @@ __all__ = [
     "pool2d",
     "max_pool2d",
     "avg_pool2d",
+    "scaled_dot_product_attention",
+    "additive_attention",
+    "local_attention",
+    "column_attention",
+    "merged_attention",
+    "sparse_mask",
+    "sinusoids",
+    "rotary",
+    "relative_index",
     "nll_loss",
     "cross_entropy",
     "map_loss",

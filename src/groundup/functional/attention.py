@@ -74,7 +74,7 @@ def _check(
     checks.size("key", key, -1, query.size(-1), "features, as query has")
     checks.size("value", value, -2, key.size(-2), "places, as key has")
     checks.require(key.size(-2) > 0, f"key must hold at least one place, got shape {tuple(key.shape)}")
-    batch = query.shape[:-2]
+    batch = tuple(query.shape[:-2])
     if enable_gqa:
         groups = key.size(-3)
         checks.require(
@@ -83,8 +83,8 @@ def _check(
         )
         batch = (*batch[:-1], groups)
     for name, x in (("key", key), ("value", value)):
-        if x.shape[:-2] != batch:
-            raise ValueError(f"{name} must have leading axes {tuple(batch)}, as query has, got {tuple(x.shape[:-2])}")
+        if tuple(x.shape[:-2]) != batch:
+            raise ValueError(f"{name} must have leading axes {batch}, as query has, got {tuple(x.shape[:-2])}")
     check_mask(mask, (*query.shape[:-1], key.size(-2)))
     checks.probability("dropout_p", dropout_p)
 
@@ -159,7 +159,7 @@ def attention_weights(
     elif mask is not None:
         scores = scores + mask
     if is_causal:
-        past = causal_mask(*scores.shape[-2:], device=scores.device)
+        past = causal_mask(scores.size(-2), scores.size(-1), scores.device)
         allowed = past if allowed is None else allowed & past
     return softmax(scores, -1, allowed)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.functional.windows import output_size, pad2d, windows
+from groundup.functional.windows import pad2d, windows
 from groundup.fused import convolution as kernels
 
 Pair = int | tuple[int, int]
@@ -34,11 +34,11 @@ def _check(
 ) -> None:
     checks.floating("x", x)
     checks.rank("x", x, 3, 4, layout="(N, C, H, W) or (C, H, W)")
-    channels = weight.size(1) * groups
-    if x.size(-3) != channels:
+    sizes, kernel = x.shape, weight.shape
+    if sizes[-3] != kernel[1] * groups:
         raise ValueError(
-            f"x must have {channels} channels (axis {x.dim() - 3}), as weight {tuple(weight.shape)} with "
-            f"groups={groups} expects, got {x.size(-3)}: shape {tuple(x.shape)}"
+            f"x must have {kernel[1] * groups} channels (axis {x.dim() - 3}), as weight {tuple(kernel)} with "
+            f"groups={groups} expects, got {sizes[-3]}: shape {tuple(sizes)}"
         )
     strides, dilations = checks.pair("stride", stride), checks.pair("dilation", dilation)
     if isinstance(padding, str):
@@ -47,12 +47,12 @@ def _check(
             checks.require(strides == (1, 1), f'padding="same" needs stride 1, got stride={stride}')
             return
     pads = (0, 0) if isinstance(padding, str) else checks.pair("padding", padding, 0)
-    for axis, name in ((0, "height"), (1, "width")):
-        size, kernel = x.size(axis - 2), weight.size(axis - 2)
-        if output_size(size, kernel, strides[axis], pads[axis], dilations[axis]) < 1:
+    for axis in (0, 1):
+        reach = dilations[axis] * (kernel[axis - 2] - 1) + 1
+        if sizes[axis - 2] + 2 * pads[axis] < reach:
             raise ValueError(
-                f"x's {name} {size} (+ 2 × {pads[axis]} padding) is smaller than the kernel's reach "
-                f"{dilations[axis] * (kernel - 1) + 1}: use a larger image or more padding"
+                f"x's {('height', 'width')[axis]} {sizes[axis - 2]} (+ 2 × {pads[axis]} padding) is smaller than the "
+                f"kernel's reach {reach}: use a larger image or more padding"
             )
 
 

@@ -30,13 +30,14 @@ def _check_batch_norm(
     checks.floating("x", x)
     if x.dim() < 2:
         raise ValueError(f"x must have shape (N, C, ...), got {x.dim()} axes: {tuple(x.shape)}")
+    channels = x.size(1)
     for name, value in (
         ("running_mean", running_mean),
         ("running_var", running_var),
         ("weight", weight),
         ("bias", bias),
     ):
-        if value is not None and value.shape != x.shape[1:2]:
+        if value is not None and value.numel() != channels:
             raise ValueError(
                 f"x must have {value.numel()} channels (axis 1), as {name} has, got {x.size(1)}: shape {tuple(x.shape)}"
             )

@@ -39,7 +39,7 @@ def rotary(
         x_b' = x_a sin p θ_i + x_b cos p θ_i
 
     so that ⟨R_m q, R_n k⟩ depends on n - m alone. Su et al. 2021, arXiv:2104.09864, equations 15 and 34.
-    interleaved: pair i is features (2i, 2i+1), as in the paper; otherwise (i, i + D/2), as Hugging Face's models have it.
+    interleaved: pair i is features (2i, 2i+1), as in the paper; else (i, i + D/2), as in Hugging Face's models.
     """
     a, b = (x[..., 0::2], x[..., 1::2]) if interleaved else x.chunk(2, -1)
     turned = a * cos - b * sin, a * sin + b * cos

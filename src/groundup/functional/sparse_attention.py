@@ -1,6 +1,6 @@
 """Sparse causal attention: each query sees some √n of n keys, and no n × n matrix is ever built.
 
-Child et al. 2019, arXiv:1904.10509, section 4. Two patterns, each of two parts, with l `block_size`, c `columns`:
+Child et al. 2019, arXiv:1904.10509, sections 4 and 5.1. Two patterns of two parts, l = `block_size`, c = `columns`:
 
     strided   A⁽¹⁾_i = {i - l, ..., i}             the last l keys ("local")
               A⁽²⁾_i = {j : (i - j) mod l = 0}     every l-th key ("column")
@@ -16,7 +16,8 @@ keys that lie in every query's future, and the result is cropped.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -31,6 +32,8 @@ from groundup.functional.windows import pad2d
 Pattern = Literal["fixed", "strided"]
 Part = Literal["local", "column", "union"]
 PATTERNS = ("fixed", "strided")
+#: Without need_weights it gives the output alone.
+attend = cast(Callable[..., Tensor], scaled_dot_product_attention)
 Heads = Float[Tensor, "*heads n D"]
 
 
@@ -59,11 +62,11 @@ def local_attention(
     n, l = _check(query, key, value, block_size), block_size
     q, k, v = (_blocks(x, l) for x in (query, key, value))  # ..., b, l, D
     if pattern == "fixed":
-        y = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout_p)
+        y = attend(q, k, v, is_causal=True, dropout_p=dropout_p)
     else:
         mask = _window_mask(q.size(-3), l, q.device)  # b, l, 2l
         mask = mask.view(*[1] * (q.dim() - 3), *mask.shape)
-        y = scaled_dot_product_attention(q, _with_previous(k), _with_previous(v), mask, dropout_p=dropout_p)
+        y = attend(q, _with_previous(k), _with_previous(v), mask, dropout_p=dropout_p)
     return _cropped(y, n)
 
 
@@ -83,12 +86,12 @@ def column_attention(
     n, l = _check(query, key, value, block_size, columns), block_size
     if pattern == "strided":  # l interleaved sequences of b tokens, each causal
         q, k, v = (_blocks(x, l).transpose(-3, -2) for x in (query, key, value))  # ..., l, b, D
-        y = scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout_p)
+        y = attend(q, k, v, is_causal=True, dropout_p=dropout_p)
         return _cropped(y.transpose(-3, -2), n)
     k, v = (_columns(_blocks(x, l), columns) for x in (key, value))  # ..., b c, D
     i = torch.arange(n, device=query.device)
     j = _columns(torch.arange(k.size(-2) // columns * l, device=query.device).view(-1, l, 1), columns)
-    return scaled_dot_product_attention(query, k, v, j.view(-1) <= i[:, None], dropout_p=dropout_p)
+    return attend(query, k, v, j.view(-1) <= i[:, None], dropout_p=dropout_p)
 
 
 def merged_attention(
@@ -148,7 +151,8 @@ def _check(query: Tensor, key: Tensor, value: Tensor, block_size: int, columns: 
 
 def _blocks(x: Float[Tensor, "*heads n D"], l: int) -> Float[Tensor, "*heads b l D"]:
     """Zeros at the end, up to whole blocks: no query sees them, for they lie in its future."""
-    return pad2d(x, (0, -x.size(-2) % l, 0, 0)).unflatten(-2, (-1, l))
+    missing = -x.size(-2) % l
+    return (pad2d(x, (0, missing, 0, 0)) if missing else x).unflatten(-2, (-1, l))
 
 
 def _cropped(y: Float[Tensor, "*heads b l D"], n: int) -> Float[Tensor, "*heads n D"]:

@@ -24,6 +24,8 @@ def scale_to_global_norm_(tensors: Tensors, max_norm: float) -> Tensor:
         wide = torch.promote_types(group[0].dtype, torch.float32)
         norms += [norm.to(home) for norm in torch._foreach_norm(group, 2, dtype=wide)]
     norm = torch.linalg.vector_norm(torch.stack(norms))
+    if max_norm == torch.inf:
+        return norm
     scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     for group in groups:
         torch._foreach_mul_(group, scale.to(group[0].device))

@@ -1,11 +1,14 @@
 """Parameters around a function: the layers, one concept a file."""
 
 from groundup.layers.activation import GELU, GLU, ReLU, ScaledTanh, SwiGLU
+from groundup.layers.attention import AdditiveAttention, DotProductAttention
+from groundup.layers.cache import KVCache
 from groundup.layers.convolution import Conv2d, Conv2dGroups
 from groundup.layers.dropout import Dropout
 from groundup.layers.embedding import Embedding
 from groundup.layers.gate import SEGate
 from groundup.layers.linear import Flatten, Linear
+from groundup.layers.multi_head_attention import GroupedQueryAttention, MultiHeadAttention
 from groundup.layers.normalization import (
     BatchNorm,
     BatchNorm1d,
@@ -16,8 +19,11 @@ from groundup.layers.normalization import (
 )
 from groundup.layers.patches import PatchEmbedding
 from groundup.layers.pooling import AvgPool2d, MaxPool2d, Pool2d
+from groundup.layers.position import PositionalEncoding, RelativePositionBias2d, RotaryEncoding
 from groundup.layers.recurrent import RNN
 from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell
+from groundup.layers.sparse_attention import ColumnBlockAttention, DiagBlockAttention, SparseMultiHeadAttention
+from groundup.layers.window_attention import RelativeWindowAttention
 
 __all__ = [
     "Linear",
@@ -47,4 +53,16 @@ __all__ = [
     "AvgPool2d",
     "SEGate",
     "PatchEmbedding",
+    "DotProductAttention",
+    "AdditiveAttention",
+    "DiagBlockAttention",
+    "ColumnBlockAttention",
+    "MultiHeadAttention",
+    "GroupedQueryAttention",
+    "RelativeWindowAttention",
+    "SparseMultiHeadAttention",
+    "KVCache",
+    "PositionalEncoding",
+    "RotaryEncoding",
+    "RelativePositionBias2d",
 ]

@@ -16,6 +16,7 @@ from groundup.functional import init
 from groundup.functional.attention import Attended, Mask, additive_attention, scaled_dot_product_attention
 from groundup.layers.linear import Linear
 
+
 class DotProductAttention(nn.Module):
     """softmax(Q Kᵀ / √d) V on query (..., T, d), key (..., S, d), value (..., S, v); scaled=False leaves √d out.
 

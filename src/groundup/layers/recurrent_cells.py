@@ -33,6 +33,8 @@ class RecurrentCell(nn.Module):
     #: How many blocks of H rows the weights stack, and what the states are called.
     blocks: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("h",)
+    #: What the functions of the cell take by these very names; None for what an option leaves out.
+    weight_names: ClassVar[tuple[str, ...]] = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
     weight_ih: nn.Parameter
     weight_hh: nn.Parameter
@@ -61,6 +63,9 @@ class RecurrentCell(nn.Module):
     def reset_parameters(self) -> None:
         for parameter in self.parameters():
             init.inverse_sqrt_uniform_(parameter, self.hidden_size)
+
+    def weights(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.weight_names}
 
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
         raise NotImplementedError(f"{type(self).__name__} must define step(x, states)")
@@ -106,6 +111,8 @@ class RNN_cell(RecurrentCell):
     arXiv:1607.06450, section 3.1). All but these begin uniform in ±1/√H. A drop-in for `torch.nn.RNNCell`.
     """
 
+    weight_names = (*RecurrentCell.weight_names, "weight_ln", "bias_ln")
+
     weight_ln: nn.Parameter | None
     bias_ln: nn.Parameter | None
 
@@ -133,17 +140,14 @@ class RNN_cell(RecurrentCell):
             init.constant_(self.weight_ln, 1.0)
             init.constant_(self.bias_ln, 0.0)
 
-    def _weights(self) -> tuple[Any, ...]:
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, self.weight_ln, self.bias_ln
-
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return (rnn_step(x, states[0], *self._weights(), nonlinearity=self.nonlinearity),)
+        return (rnn_step(x, states[0], **self.weights(), nonlinearity=self.nonlinearity),)
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
         output, h = rnn(
-            x, states[0], *self._weights(), nonlinearity=self.nonlinearity, lengths=lengths, reverse=reverse
+            x, states[0], **self.weights(), nonlinearity=self.nonlinearity, lengths=lengths, reverse=reverse
         )
         return output, (h,)
 
@@ -163,6 +167,7 @@ class LSTM_cell(RecurrentCell):
 
     blocks = 4
     state_names = ("h", "c")
+    weight_names = (*RecurrentCell.weight_names, "weight_ci", "weight_cf", "weight_co")
 
     weight_ci: nn.Parameter | None
     weight_cf: nn.Parameter | None
@@ -195,17 +200,13 @@ class LSTM_cell(RecurrentCell):
             self.bias_ih[forget] = self.forget_bias
             self.bias_hh[forget] = 0
 
-    def _weights(self) -> tuple[Any, ...]:
-        peepholes = (self.weight_ci, self.weight_cf, self.weight_co)
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh, *peepholes
-
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return lstm_step(x, states[0], states[1], *self._weights())
+        return lstm_step(x, states[0], states[1], **self.weights())
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        output, h, c = lstm(x, states[0], states[1], *self._weights(), lengths=lengths, reverse=reverse)
+        output, h, c = lstm(x, states[0], states[1], **self.weights(), lengths=lengths, reverse=reverse)
         return output, (h, c)
 
     def extra_repr(self) -> str:
@@ -238,16 +239,13 @@ class GRU_cell(RecurrentCell):
         self.reset_after = reset_after
         self.reset_parameters()
 
-    def _weights(self) -> tuple[Any, ...]:
-        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
-
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return (gru_step(x, states[0], *self._weights(), reset_after=self.reset_after),)
+        return (gru_step(x, states[0], **self.weights(), reset_after=self.reset_after),)
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        output, h = gru(x, states[0], *self._weights(), reset_after=self.reset_after, lengths=lengths, reverse=reverse)
+        output, h = gru(x, states[0], **self.weights(), reset_after=self.reset_after, lengths=lengths, reverse=reverse)
         return output, (h,)
 
     def extra_repr(self) -> str:

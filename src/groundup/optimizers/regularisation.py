@@ -104,6 +104,8 @@ def scale_to_global_norm_(tensors: list[Tensor], max_norm: float) -> Tensor:
     """g ← g · min(1, c / (‖g‖ + 10⁻⁶)), where ‖g‖² = Σ over all tensors of Σ g²; returns ‖g‖."""
     squares = [_wide(g).square().sum().to(tensors[0].device) for g in tensors]
     norm = torch.stack(squares).sum().sqrt()
+    if max_norm == torch.inf:
+        return norm
     scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
     for g in tensors:
         g.mul_(scale.to(g.device))

@@ -4,7 +4,6 @@ from groundup.training.batches import Batches, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import RunOptions, command_line, run
 from groundup.training.evaluation import classification, predict
-from groundup.training.gradients import clip_by_global_norm
 from groundup.training.objective import Objective, supervised
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
@@ -23,7 +22,6 @@ __all__ = [
     "run",
     "Batches",
     "to_device",
-    "clip_by_global_norm",
     "load_best",
     "CheckpointError",
     "next_run_dir",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from math import ceil, isfinite
+from math import ceil, inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from groundup.checks import choice, integer, real, require
+from groundup.optimizers import clip_by_global_norm_
 from groundup.training.batches import Batches, seekable, to_device, windows
 from groundup.training.checkpoint import Checkpoints
 from groundup.training.device import choose_device, choose_precision, compiled
 from groundup.training.distributed import is_main, sum_over_ranks
-from groundup.training.gradients import clip_by_global_norm, gradients
 from groundup.training.interrupts import interruptions
 from groundup.training.logs import say
 from groundup.training.objective import Objective
@@ -250,8 +250,8 @@ class Trainer:
             total, count = total + loss.detach(), count + units
         total, count = sum_over_ranks(total, count)
         self.scaler.unscale_(self.optimizer)
-        torch._foreach_div_(gradients(self.parameters), count)
-        norm = clip_by_global_norm(self.parameters, self.clip_norm).item()
+        torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], count)
+        norm = clip_by_global_norm_(self.parameters, inf if self.clip_norm is None else self.clip_norm).item()
         # The step's one wait for the device: a NaN has to be seen before the weights are touched.
         summed, counted = total.item(), int(count)
         require(counted > 0, f"the objective counted no units in step {self.position.step + 1}: nothing to learn from")

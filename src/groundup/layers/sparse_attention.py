@@ -1,0 +1,166 @@
+"""Sparse causal attention layers: Child et al. 2019, Generating Long Sequences with Sparse Transformers.
+
+arXiv:1904.10509, sections 4 and 5.1. The patterns, and how they are computed without an n × n matrix, are those of
+functional/sparse_attention.py. Legend: B batch, H heads, n tokens, D head features, E embed_dim, l block_size.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional.attention import Attended, scaled_dot_product_attention
+from groundup.functional.sparse_attention import (
+    PATTERNS,
+    Part,
+    Pattern,
+    column_attention,
+    local_attention,
+    merged_attention,
+    sparse_mask,
+)
+from groundup.layers.cache import KVCache
+from groundup.layers.multi_head_attention import HeadProjections, Rotary
+
+Combine = Literal["merged", "heads"]
+COMBINE = ("merged", "heads")
+
+
+def _pattern(block_size: int, columns: int) -> tuple[int, int]:
+    checks.require(
+        checks.integer("columns", columns) <= checks.integer("block_size", block_size),
+        f"columns must be at most block_size={block_size}, got {columns}",
+    )
+    return block_size, columns
+
+
+class _BlockAttention(nn.Module):
+    """One part of the fixed pattern. query, key, value: (B, H, n, D), any n."""
+
+    part: Part
+
+    def __init__(self, block_size: int, columns: int = 1, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.block_size, self.columns = _pattern(block_size, columns)
+        self.dropout = checks.probability("dropout", dropout)
+
+    def forward(
+        self,
+        query: Float[Tensor, "B H n D"],
+        key: Float[Tensor, "B H n D"],
+        value: Float[Tensor, "B H n D"],
+        need_weights: bool = False,
+    ) -> Attended:
+        for name, x in (("query", query), ("key", key), ("value", value)):
+            checks.rank(name, checks.floating(name, x), 4, layout="(B, H, n, D)")
+        p = self.dropout if self.training else 0.0
+        if need_weights:  # (B, H, n, n): they are dense by definition
+            i = torch.arange(query.size(-2), device=query.device)
+            mask = sparse_mask(i, i, self.block_size, self.columns, "fixed", self.part)
+            return scaled_dot_product_attention(query, key, value, mask, dropout_p=p, need_weights=True)
+        if self.part == "local":
+            return local_attention(query, key, value, self.block_size, dropout_p=p)
+        return column_attention(query, key, value, self.block_size, self.columns, dropout_p=p)
+
+    def extra_repr(self) -> str:
+        columns = "" if self.part == "local" else f", columns={self.columns}"
+        return f"block_size={self.block_size}{columns}, dropout={self.dropout}"
+
+
+class DiagBlockAttention(_BlockAttention):
+    """Each token sees its own block of l tokens, up to itself: A⁽¹⁾_i = {j ≤ i : ⌊j/l⌋ = ⌊i/l⌋} (fixed pattern).
+
+    need_weights=True: returns (output, weights (B, H, n, n)).
+    """
+
+    part = "local"
+
+    def __init__(self, block_size: int, dropout: float = 0.0) -> None:
+        super().__init__(block_size, dropout=dropout)
+
+
+class ColumnBlockAttention(_BlockAttention):
+    """Each token sees the last `columns` places of every block: A⁽²⁾_i = {j ≤ i : j mod l ≥ l - c} (fixed pattern).
+
+    The first l - c tokens have no key yet: they get zeros. The paper's c is 8, 16 or 32 for l = 128 or 256.
+    need_weights=True: returns (output, weights (B, H, n, n)).
+    """
+
+    part = "column"
+
+
+class SparseMultiHeadAttention(HeadProjections):
+    """Multi-head self-attention, causal, in which each token sees A⁽¹⁾ and A⁽²⁾ of `pattern` "fixed" or "strided".
+
+    combine="merged": every head has one softmax over A⁽¹⁾ ∪ A⁽²⁾.
+    combine="heads": the first half of the heads sees A⁽¹⁾, the second A⁽²⁾; with
+    the fixed pattern A⁽²⁾ is empty for the first l - c tokens, whose heads then give zeros.
+
+    x (B, n, E), any n. rotary and cache as for MultiHeadAttention: blocks are counted from position 0, whatever the
+    chunks in which tokens come; T tokens that come after n others take T × (n + T) memory.
+    need_weights=True: returns (output, weights (B, H, T, n)), dense by definition.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        block_size: int,
+        columns: int = 1,
+        pattern: Pattern = "fixed",
+        combine: Combine = "merged",
+        bias: bool = True,
+        dropout: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(embed_dim, num_heads, num_heads, bias, dropout, device=device, dtype=dtype)
+        self.block_size, self.columns = _pattern(block_size, columns)
+        checks.choice("pattern", pattern, PATTERNS)
+        checks.choice("combine", combine, COMBINE)
+        checks.require(
+            combine == "merged" or num_heads % 2 == 0,
+            f'num_heads must be even for combine="heads", half for each part of the pattern; got {num_heads}',
+        )
+        self.pattern: Pattern = pattern
+        self.combine: Combine = combine
+
+    def forward(
+        self,
+        x: Float[Tensor, "B T E"],
+        rotary: Rotary | None = None,
+        cache: KVCache | None = None,
+        need_weights: bool = False,
+    ) -> Float[Tensor, "B T E"] | tuple[Float[Tensor, "B T E"], Float[Tensor, "B H T n"]]:
+        q, k, v = self.split(x, x, x, rotary, cache)
+        p = self.dropout if self.training else 0.0
+        if need_weights or k.size(2) != q.size(2):
+            mask = self.mask(q.size(2), k.size(2), q.device)
+            heads = scaled_dot_product_attention(q, k, v, mask, dropout_p=p, need_weights=need_weights)
+            return (self.join(heads[0]), heads[1]) if isinstance(heads, tuple) else self.join(heads)
+        l, c = self.block_size, self.columns
+        if self.combine == "merged":
+            return self.join(merged_attention(q, k, v, l, c, self.pattern, p))
+        (q1, q2), (k1, k2), (v1, v2) = (heads.chunk(2, 1) for heads in (q, k, v))
+        local = local_attention(q1, k1, v1, l, self.pattern, p)
+        column = column_attention(q2, k2, v2, l, c, self.pattern, p)
+        return self.join(torch.cat([local, column], 1))
+
+    def mask(self, queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "1 heads T n"]:
+        """Who sees whom, the queries being the last of the keys: one mask for all heads, or one for each."""
+        j = torch.arange(keys, device=device)
+        i = j[keys - queries :]
+        parts: tuple[Part, ...] = ("union",) if self.combine == "merged" else ("local", "column")
+        masks = [sparse_mask(i, j, self.block_size, self.columns, self.pattern, part) for part in parts]
+        heads = 1 if self.combine == "merged" else self.num_heads // 2
+        return torch.stack(masks).repeat_interleave(heads, 0)[None]
+
+    def extra_repr(self) -> str:
+        return (
+            f"{super().extra_repr()}, block_size={self.block_size}, columns={self.columns}, pattern={self.pattern!r}, "
+            f"combine={self.combine!r}"
+        )
