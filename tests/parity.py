@@ -35,7 +35,8 @@ class Run:
 
 
 def as_list(outputs):
-    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+    """The tensors of a result, from tuples in tuples too."""
+    return [o for part in outputs for o in as_list(part)] if isinstance(outputs, (tuple, list)) else [outputs]
 
 
 def differentiable(values, constants=()):

@@ -10,16 +10,7 @@ from groundup.functional import cross_entropy, map_loss
 from groundup.models.convolutional_networks import LeNet5
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import digit_page
-from groundup.training import (
-    RunOptions,
-    Trainer,
-    classification,
-    command_line,
-    predict,
-    run,
-    seed_everything,
-    supervised,
-)
+from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
 
 # data: (epochs, how its images become 32 x 32, the test accuracy to expect in %)
 RECIPES = {
@@ -38,12 +29,10 @@ class Config(RunOptions):
     epochs: int = 0  # 0: what the data wants
     batch_size: int = 32
     lr: float = 4e-3
-    seed: int = 0
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "digits_lenet", __doc__)
-    seed_everything(config.seed)  # the weights begin at the same place each time
 
     # Data: ink 1.175 on paper -0.1, on 32 x 32.
     epochs, fit, expected = RECIPES.get(config.data, OTHERS)
@@ -55,10 +44,9 @@ def main() -> None:
     held_out = Loader(test, 500, transform=Compose(ToFloat(), *fit, Rescale(-0.1, 1.175)))
 
     # Model: the paper's output compares with pictures of the ten digits; other classes get a linear one.
-    changes = {} if config.data in ("digits", "mnist") else {"output": "linear"}
-    model = LeNet5.preset(
-        config.preset, num_classes=len(train.class_names), in_channels=train.images.size(1), **changes
-    )
+    shape = {"num_classes": len(train.class_names), "in_channels": train.images.size(1)}
+    head = {} if config.data in ("digits", "mnist") else {"output": "linear"}
+    model = LeNet5.preset(config.preset, **shape, **head)
     loss = map_loss if hasattr(model.output, "codes") else cross_entropy
 
     # Train.

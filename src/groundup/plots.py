@@ -38,7 +38,7 @@ STYLE: dict[Any, Any] = {
     "savefig.dpi": 150,
     "savefig.facecolor": "white",
 }
-LOWER_IS_BETTER = ("loss", "error", "perplexity")
+LOWER_IS_BETTER = ("loss", "error", "entropy", "perplexity")
 
 Log = str | Path | Sequence[Mapping[str, Any]]
 End = tuple[int, float, str, str]  # of a curve: x, y, label, colour
@@ -63,7 +63,7 @@ def curves(log: Log, path: str | Path, title: str | None = None) -> None:
     """Training loss (each record faint, their moving average bold) and every evaluation metric, over steps.
 
     `log` is a metrics.jsonl or its records. An evaluation's "loss" shares the training's axes. The best value of each
-    metric is marked: the lowest where the name has "loss", "error" or "perplexity" in it, otherwise the highest.
+    metric is marked: the lowest where its name is of the kind LOWER_IS_BETTER, otherwise the highest.
     """
     records = _records(log)
     names = list(dict.fromkeys(name for r in records for name in r.get("evaluation", {})))

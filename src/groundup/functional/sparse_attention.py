@@ -67,7 +67,7 @@ def local_attention(
         mask = _window_mask(q.size(-3), l, q.device)  # b, l, 2l
         mask = mask.view(*[1] * (q.dim() - 3), *mask.shape)
         y = attend(q, _with_previous(k), _with_previous(v), mask, dropout_p=dropout_p)
-    return _cropped(y, n)
+    return _flat(y)[..., :n, :]
 
 
 def column_attention(
@@ -85,9 +85,9 @@ def column_attention(
     """
     n, l = _check(query, key, value, block_size, columns), block_size
     if pattern == "strided":  # l interleaved sequences of b tokens, each causal
-        q, k, v = (_blocks(x, l).transpose(-3, -2) for x in (query, key, value))  # ..., l, b, D
+        q, k, v = (_residues(_blocks(x, l)) for x in (query, key, value))  # ..., l, b, D
         y = attend(q, k, v, is_causal=True, dropout_p=dropout_p)
-        return _cropped(y.transpose(-3, -2), n)
+        return _flat(_residues(y))[..., :n, :]
     k, v = (_columns(_blocks(x, l), columns) for x in (key, value))  # ..., b c, D
     i = torch.arange(n, device=query.device)
     j = _columns(torch.arange(k.size(-2) // columns * l, device=query.device).view(-1, l, 1), columns)
@@ -110,27 +110,23 @@ def merged_attention(
     n, l = _check(query, key, value, block_size, columns), block_size
     q, k, v = (_blocks(x, l) for x in (query * query.size(-1) ** -0.5, key, value))  # ..., b, l, D
     block = torch.arange(q.size(-3), device=q.device)
-    earlier = block[:, None] - block  # how many blocks before the query's own
+    before = block[:, None] - block  # how many blocks before the query's own
     if pattern == "fixed":
-        near_k, near_v, near = k, v, torch.ones(l, l, dtype=torch.bool, device=q.device).tril()
-        far_k, far_v = (_columns(x, columns).unsqueeze(-3) for x in (k, v))  # ..., 1, b c, D
-        far_scores = q @ far_k.mT  # ..., b, l, b c
-        far = (earlier > 0).repeat_interleave(columns, 1)  # own block: in `near`
+        near_k, near_v, near = k, v, torch.ones(1, l, l, dtype=torch.bool, device=q.device).tril()
+        far_k, far_v = _columns(k, columns), _columns(v, columns)  # ..., b c, D
+        far = (before > 0).repeat_interleave(columns, 1)  # those of its own block are near
+        lined, blocked = _flat, lambda x: x.unflatten(-2, (-1, l))  # ..., n, D: all queries see these columns
     else:
         near_k, near_v, near = _with_previous(k), _with_previous(v), _window_mask(q.size(-3), l, q.device)
-        far_k, far_v = (x.transpose(-3, -2) for x in (k, v))  # ..., l, b, D: a residue mod l each
-        far_scores = (q.transpose(-3, -2) @ far_k.mT).transpose(-3, -2)  # ..., b, l, b
-        far = earlier > 1  # distance l: in `near`
-    near_scores = q @ near_k.mT
-    mask = torch.cat([near.expand(near_scores.shape[-3:]), far[:, None].expand(far_scores.shape[-3:])], -1)
-    weights = dropout(softmax(torch.cat([near_scores, far_scores], -1), -1, mask), dropout_p)
+        far_k, far_v = _residues(k), _residues(v)  # ..., l, b, D
+        far = before > 1  # i - j = l is near
+        lined = blocked = _residues  # ..., l, b, D: each residue of i mod l sees its own
 
-    near_weights, far_weights = weights.split([near_scores.size(-1), far_scores.size(-1)], -1)
-    if pattern == "fixed":
-        from_far = far_weights @ far_v
-    else:
-        from_far = (far_weights.transpose(-3, -2) @ far_v).transpose(-3, -2)
-    return _cropped(near_weights @ near_v + from_far, n)
+    mask = torch.cat([near.expand(q.size(-3), l, -1), far[:, None].expand(-1, l, -1)], -1)  # b, l, near + far keys
+    scores = torch.cat([q @ near_k.mT, blocked(lined(q) @ far_k.mT)], -1)
+    weights = dropout(softmax(scores, -1, mask), dropout_p)
+    near_weights, far_weights = weights.split([near.size(-1), far.size(-1)], -1)
+    return _flat(near_weights @ near_v + blocked(lined(far_weights) @ far_v))[..., :n, :]
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, block_size: int, columns: int = 1) -> int:
@@ -155,13 +151,19 @@ def _blocks(x: Float[Tensor, "*heads n D"], l: int) -> Float[Tensor, "*heads b l
     return (pad2d(x, (0, missing, 0, 0)) if missing else x).unflatten(-2, (-1, l))
 
 
-def _cropped(y: Float[Tensor, "*heads b l D"], n: int) -> Float[Tensor, "*heads n D"]:
-    return y.flatten(-3, -2)[..., :n, :]
+def _flat(x: Tensor) -> Tensor:
+    """..., b, l, D -> ..., b l, D: back to a sequence."""
+    return x.flatten(-3, -2)
 
 
 def _columns(x: Tensor, c: int) -> Tensor:
-    """The last c places of every block: ..., b, l, D -> ..., b c, D."""
-    return x[..., -c:, :].flatten(-3, -2)
+    """..., b, l, D -> ..., b c, D: the last c places of every block."""
+    return _flat(x[..., -c:, :])
+
+
+def _residues(x: Tensor) -> Tensor:
+    """..., b, l, D -> ..., l, b, D, and back: tokens that are l apart stand together."""
+    return x.transpose(-3, -2)
 
 
 def _with_previous(x: Float[Tensor, "*heads b l D"]) -> Float[Tensor, "*heads b m D"]:

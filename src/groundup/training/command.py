@@ -15,30 +15,34 @@ import tyro
 from groundup.training.checkpoint import CheckpointError
 from groundup.training.position import NonFiniteLoss
 from groundup.training.runs import latest_run_dir, next_run_dir
+from groundup.training.seeds import seed_everything
 
 C = TypeVar("C", bound="RunOptions")
 
 
 @dataclass(kw_only=True)
 class RunOptions:
-    """Base of an example's Config. These three say where and how to run, not what: they are not part of the run."""
+    """Base of an example's Config."""
 
+    seed: int = 0  # of the weights, the order of the data and its augmentation
     run_dir: str = ""  # the run's folder; by default a new one under runs/, or with --resume the newest there
     resume: bool = False  # go on with an interrupted run: its settings are read from the folder
     smoke: bool = False  # a few steps only, to see that everything works
 
     def settings(self) -> dict[str, Any]:
         """What makes the run what it is, for the Trainer's `config`."""
-        own = {field.name for field in dataclasses.fields(RunOptions)}
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in own}
+        where_and_how = ("run_dir", "resume", "smoke")
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in where_and_how}
 
 
 def command_line(config: type[C], name: str, description: str = "") -> tuple[C, Path]:
-    """(the parsed config, the run's folder). With --resume the saved settings are the defaults of all other flags.
+    """(the parsed config, the run's folder), with every generator seeded, so that the weights begin where they did.
 
+    With --resume the saved settings are the defaults of all other flags.
     Exits with a usage message when the flags do not parse; raises `ValueError` when there is nothing to resume.
     """
     given = tyro.cli(config, description=description)
+    seed_everything(given.seed)
     base = Path("runs") / name
     if not given.resume:
         return given, Path(given.run_dir) if given.run_dir else next_run_dir(base)
@@ -46,7 +50,9 @@ def command_line(config: type[C], name: str, description: str = "") -> tuple[C, 
     if not (run_dir / "config.json").exists():
         raise ValueError(f"--resume: {run_dir} holds no run; start one by leaving --resume out")
     saved = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))["config"]
-    return tyro.cli(config, description=description, default=config(**saved)), run_dir
+    given = tyro.cli(config, description=description, default=config(**saved))
+    seed_everything(given.seed)
+    return given, run_dir
 
 
 def run(main: Callable[[], None]) -> None:

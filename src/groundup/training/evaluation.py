@@ -31,6 +31,6 @@ def classification(batches: Batches) -> Callable[[nn.Module], dict[str, float]]:
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         scores, labels = predict(model, batches)
-        return {"accuracy": accuracy(scores, labels), "loss": float(cross_entropy(scores, labels))}
+        return {"accuracy": accuracy(scores, labels), "cross_entropy": float(cross_entropy(scores, labels))}
 
     return evaluate

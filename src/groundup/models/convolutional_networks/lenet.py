@@ -9,6 +9,7 @@ and the output measures how far F6 lies from a 7 × 12 picture of each digit. 60
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -28,7 +29,7 @@ C3_TABLE: tuple[tuple[int, ...], ...] = (
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),  # four, in two pairs
     (0, 1, 2, 3, 4, 5),  # all
 )
-ACTIVATIONS = {"scaled_tanh": scaled_tanh, "tanh": tanh, "relu": relu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"scaled_tanh": scaled_tanh, "tanh": tanh, "relu": relu}
 SUBSAMPLINGS = ("trainable", "average", "max")
 
 

@@ -1,0 +1,254 @@
+"""Rows: recurrent cells, and sequences through them."""
+
+import itertools
+
+import torch
+from torch import nn
+
+from groundup import functional as G
+from groundup import layers as L
+from parity import seeded_randn
+from recurrent_oracles import LayerNormalisedOracle, PeepholeOracle, ResetBeforeOracle, SequenceOracle
+from rows.kit import Case, both, grid, label, randn, shaped, simple
+
+I, H, T = 3, 4, 5
+LENGTHS = torch.tensor([3, 5])
+
+
+def with_state(batch=2, dtype=torch.float64):
+    return seeded_randn(batch, I, dtype=dtype), seeded_randn(batch, H, dtype=dtype, seed=4)
+
+
+def sequence_with_state(batch=2, dtype=torch.float64):
+    return seeded_randn(batch, T, I, dtype=dtype), seeded_randn(batch, H, dtype=dtype, seed=4)
+
+
+def sequence_with_lengths(batch=2, dtype=torch.float64):
+    return *sequence_with_state(batch, dtype), LENGTHS[:batch]
+
+
+CELLS = {
+    "tanh": lambda: L.RNN_cell(I, H),
+    "relu": lambda: L.RNN_cell(I, H, nonlinearity="relu", bias=False),
+    "LSTM": lambda: L.LSTM_cell(I, H),
+    "LSTM without bias": lambda: L.LSTM_cell(I, H, bias=False),
+    "GRU": lambda: L.GRU_cell(I, H),
+    "GRU without bias": lambda: L.GRU_cell(I, H, bias=False),
+}
+
+CASES = [
+    *both("RNN_cell", nn.RNNCell, I, H, inputs=shaped(I), grid=grid(bias=(True, False), nonlinearity=("tanh", "relu"))),
+    *both(
+        "RNN_cell", nn.RNNCell, I, H, inputs=with_state, grid=grid(bias=(True, False), nonlinearity=("tanh", "relu"))
+    ),
+    *[
+        Case(
+            "RNN_cell",
+            label(layer_norm=True, **options),
+            lambda o=options: L.RNN_cell(I, H, layer_norm=True, **o),
+            with_state,
+            lambda o=options: LayerNormalisedOracle(I, H, **o),
+        )
+        for options in grid(bias=(True, False), nonlinearity=("tanh", "relu"))
+    ],
+    *both("LSTM_cell", nn.LSTMCell, I, H, inputs=shaped(I), grid=grid(bias=(True, False))),
+    *[
+        Case(
+            "LSTM_cell",
+            f"peephole=True,bias={bias}",
+            lambda bias=bias: L.LSTM_cell(I, H, bias, peephole=True),
+            shaped(I),
+            lambda bias=bias: PeepholeOracle(I, H, bias),
+        )
+        for bias in (True, False)
+    ],
+    *both("GRU_cell", nn.GRUCell, I, H, inputs=shaped(I), grid=grid(bias=(True, False))),
+    *both("GRU_cell", nn.GRUCell, I, H, inputs=with_state, grid=grid(bias=(True, False))),
+    *[
+        Case(
+            "GRU_cell",
+            f"reset_after=False,bias={bias}",
+            lambda bias=bias: L.GRU_cell(I, H, bias, reset_after=False),
+            with_state,
+            lambda bias=bias: ResetBeforeOracle(I, H, bias),
+        )
+        for bias in (True, False)
+    ],
+    *[
+        Case(
+            "RNN",
+            f"{name},reverse={reverse},{what}",
+            lambda make=make, reverse=reverse: L.RNN(make(), reverse),
+            inputs,
+            lambda make=make, reverse=reverse: SequenceOracle(make(), reverse),
+        )
+        for (name, make), reverse, (what, inputs) in itertools.product(
+            CELLS.items(),
+            (False, True),
+            (
+                ("no state", shaped(T, I)),
+                ("state", sequence_with_state),
+                ("lengths", sequence_with_lengths),
+            ),
+        )
+        if what == "no state" or "LSTM" not in name  # a state of two is given in tests/layers/test_recurrent.py
+    ],
+]
+
+
+def weights(blocks, bias=True):
+    rows = blocks * H
+    return [
+        randn(rows, I, seed=11),
+        randn(rows, H, seed=12),
+        *([randn(rows, seed=13), randn(rows, seed=14)] if bias else [None, None]),
+    ]
+
+
+def cell_oracle(kernel):
+    return lambda x, h, w, u, b=None, b2=None, *rest, **options: kernel(x, h, w, u, b, b2)
+
+
+def lstm_cell(x, h, c, *parameters):
+    return torch.lstm_cell(x, (h, c), *parameters)
+
+
+def sequence(kernel):
+    """PyTorch's kernel of one layer, in our signature."""
+
+    def oracle(x, *operands, reverse=False, lengths=None, **options):
+        count = 2 if kernel is torch.lstm else 1
+        states, parameters = operands[:count], [p for p in operands[count:] if p is not None]
+        hidden = [s[None] for s in states]
+        hidden = hidden if count > 1 else hidden[0]
+        x = x.flip(1) if reverse else x
+        y, *last = kernel(x, hidden, parameters, len(parameters) == 4, 1, 0.0, True, False, True)
+        return y.flip(1) if reverse else y, *(s[0] for s in last)
+
+    return oracle
+
+
+step_x, sequence_x, h0, c0 = randn(2, I), randn(2, T, I), randn(2, H, seed=4), randn(2, H, seed=5)
+peepholes = [randn(H, seed=seed) for seed in (15, 16, 17)]
+gain = [randn(H, seed=15), randn(H, seed=16)]
+
+FUNCTION_CASES = [
+    *[
+        case
+        for bias in (True, False)
+        for case in (
+            simple(G.rnn_step, cell_oracle(torch.rnn_tanh_cell), step_x, h0, *weights(1, bias), label=f"bias={bias}"),
+            simple(G.lstm_step, lstm_cell, step_x, h0, c0, *weights(4, bias), label=f"bias={bias}"),
+            simple(G.gru_step, cell_oracle(torch.gru_cell), step_x, h0, *weights(3, bias), label=f"bias={bias}"),
+        )
+    ],
+    *[
+        case
+        for bias, reverse in itertools.product((True, False), (False, True))
+        for case in (
+            simple(
+                G.rnn,
+                sequence(torch.rnn_tanh),
+                sequence_x,
+                h0,
+                *weights(1, bias),
+                label=f"bias={bias},reverse={reverse}",
+                reverse=reverse,
+            ),
+            simple(
+                G.lstm,
+                sequence(torch.lstm),
+                sequence_x,
+                h0,
+                c0,
+                *weights(4, bias),
+                label=f"bias={bias},reverse={reverse}",
+                reverse=reverse,
+            ),
+            simple(
+                G.gru,
+                sequence(torch.gru),
+                sequence_x,
+                h0,
+                *weights(3, bias),
+                label=f"bias={bias},reverse={reverse}",
+                reverse=reverse,
+            ),
+        )
+    ],
+    simple(G.rnn, sequence(torch.rnn_relu), sequence_x, h0, *weights(1), nonlinearity="relu", smooth=False),
+    simple(G.rnn_step, cell_oracle(torch.rnn_relu_cell), step_x, h0, *weights(1), nonlinearity="relu", smooth=False),
+    simple(G.rnn_step, None, step_x, h0, *weights(1), *gain, label="layer norm"),
+    simple(G.lstm_step, None, step_x, h0, c0, *weights(4), *peepholes, label="peepholes"),
+    simple(G.gru_step, None, step_x, h0, *weights(3), reset_after=False),
+    *[
+        case
+        for reverse in (False, True)
+        for case in (
+            simple(G.rnn, None, sequence_x, h0, *weights(1), *gain, label=f"layer norm,{reverse}", reverse=reverse),
+            simple(
+                G.lstm, None, sequence_x, h0, c0, *weights(4), *peepholes, label=f"peepholes,{reverse}", reverse=reverse
+            ),
+            simple(
+                G.gru,
+                None,
+                sequence_x,
+                h0,
+                *weights(3),
+                label=f"lengths,{reverse}",
+                reverse=reverse,
+                reset_after=False,
+                lengths=lambda dtype: LENGTHS,
+            ),
+        )
+    ],
+]
+
+x2, x3 = torch.ones(2, I), torch.ones(2, T, I)
+cell = L.LSTM_cell(I, H)
+net = L.RNN(cell)
+named = dict(cell.named_parameters())
+peep = {f"weight_c{gate}": torch.ones(H) for gate in "if"}
+
+BAD_INPUTS = [
+    ("RNN_cell", lambda: L.RNN_cell(0, 2), ValueError, "input_size must be at least 1, got 0"),
+    ("RNN_cell", lambda: L.RNN_cell(2, 2.0), TypeError, "hidden_size must be an int, got 2.0"),
+    (
+        "RNN_cell",
+        lambda: L.RNN_cell(2, 2, nonlinearity="sin"),
+        ValueError,
+        "nonlinearity must be one of 'tanh', 'relu'",
+    ),
+    ("RNN_cell", lambda: L.RNN_cell(I, H)(x3), ValueError, "x must have shape (N, input_size) or (input_size,), got 3"),
+    ("RNN_cell", lambda: L.RNN_cell(I, H)(x2.long()), TypeError, "x must be a floating-point tensor"),
+    ("RNN_cell", lambda: L.RNN_cell(2, H)(x2), ValueError, "x must have 2 features, as weight_ih has"),
+    ("RNN_cell", lambda: L.RNN_cell(I, H)(x2, torch.ones(1, H)), ValueError, "h must have the shape (2, 4)"),
+    ("LSTM_cell", lambda: L.LSTM_cell(1, 1, bias=False, forget_bias=1.0), ValueError, "needs bias=True"),
+    ("LSTM_cell", lambda: L.LSTM_cell(1, 1, forget_bias="one"), TypeError, "forget_bias must be a number"),
+    ("LSTM_cell", lambda: cell(x2, torch.ones(2, H)), TypeError, "state must be a tuple (h, c) of 2 tensors, got 1"),
+    ("LSTM_cell", lambda: cell(x2, (torch.ones(2, H), None)), TypeError, "c must be a torch.Tensor, got NoneType"),
+    ("GRU_cell", lambda: L.GRU_cell(2, -2), ValueError, "hidden_size must be at least 1, got -2"),
+    ("GRU_cell", lambda: L.GRU_cell(I, H)(x2, torch.ones(2, 5)), ValueError, "h must have the shape (2, 4)"),
+    ("RNN", lambda: L.RNN(nn.LSTMCell(1, 1)), TypeError, "cell must be a RecurrentCell"),
+    ("RNN", lambda: L.RecurrentCell(3, 4)(x2), NotImplementedError, "RecurrentCell must define step(x, states)"),
+    ("RNN", lambda: net(x2), ValueError, "x must have shape (B, T, I), got 2 axes"),
+    ("RNN", lambda: net(torch.ones(2, 5, 2)), ValueError, "x must have 3 features"),
+    ("RNN", lambda: net(x3, lengths=[5, 3]), TypeError, "lengths must be a torch.Tensor, got list"),
+    ("RNN", lambda: net(x3, lengths=torch.tensor([5.0, 3.0])), TypeError, "lengths must be int64 or int32"),
+    ("RNN", lambda: net(x3, lengths=torch.tensor([5])), ValueError, "lengths must have shape (2,), one for each sequ"),
+    ("RNN", lambda: net(x3, lengths=torch.tensor([5, 6])), ValueError, "lengths must lie in [0, 5], got 6"),
+    ("RNN", lambda: net(x3, lengths=torch.tensor([-1, 6])), ValueError, "lengths must lie in [0, 5], got -1"),
+    ("RNN", lambda: net(x3, torch.ones(2, H)), TypeError, "state must be a tuple (h, c)"),
+    (
+        "lstm_step",
+        lambda: G.lstm_step(x2, torch.ones(2, H), torch.ones(2, H), **named, **peep),
+        ValueError,
+        "weight_ci, weight_cf, weight_co must be given together",
+    ),
+    (
+        "rnn_step",
+        lambda: G.rnn_step(x2, torch.ones(2, H), torch.ones(H, I), torch.ones(H, H), torch.ones(H)),
+        ValueError,
+        "bias_ih and bias_hh must be given together",
+    ),
+]
