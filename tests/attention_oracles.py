@@ -12,7 +12,9 @@ def attention_oracle(
 ):
     """softmax(Q Kᵀ scale + mask) V, the mask filled in pair by pair."""
     if enable_gqa:
-        k, v = (torch.stack([x.select(-3, h * x.size(-3) // q.size(-3)) for h in range(q.size(-3))], -3) for x in (k, v))
+        k, v = (
+            torch.stack([x.select(-3, h * x.size(-3) // q.size(-3)) for h in range(q.size(-3))], -3) for x in (k, v)
+        )
     wide = torch.float32 if q.dtype == torch.bfloat16 else q.dtype
     scores = q.to(wide) @ k.to(wide).mT * (q.size(-1) ** -0.5 if scale is None else scale)
     T, S = scores.shape[-2:]

@@ -60,7 +60,7 @@ def main() -> None:
         supervised(loss),
         batches,
         run_dir=run_dir,
-        evaluate=classification(held_out),
+        evaluate=classification(held_out, loss),
         scheduler=scheduler,
         **({"steps": 5} if config.smoke else {"epochs": epochs}),
         config=config.settings(),

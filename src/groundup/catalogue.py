@@ -96,6 +96,18 @@ _DAUPHIN = (
 )
 _SHAZEER = ("Shazeer 2020, GLU Variants Improve Transformer", "https://arxiv.org/abs/2002.05202")
 _DOSOVITSKIY = ("Dosovitskiy et al. 2021, An Image is Worth 16x16 Words", "https://arxiv.org/abs/2010.11929")
+_VASWANI = ("Vaswani et al. 2017, Attention Is All You Need", "https://arxiv.org/abs/1706.03762")
+_BAHDANAU = (
+    "Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate",
+    "https://arxiv.org/abs/1409.0473",
+)
+_CHILD = (
+    "Child et al. 2019, Generating Long Sequences with Sparse Transformers",
+    "https://arxiv.org/abs/1904.10509",
+)
+_AINSLIE = ("Ainslie et al. 2023, GQA", "https://arxiv.org/abs/2305.13245")
+_LIU = ("Liu et al. 2021, Swin Transformer", "https://arxiv.org/abs/2103.14030")
+_SU = ("Su et al. 2021, RoFormer", "https://arxiv.org/abs/2104.09864")
 
 
 def _layer(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
@@ -131,7 +143,21 @@ COMPONENTS: tuple[Component, ...] = (
     _layer(27, "GLU", "(x W + b) ⊗ σ(x V + c)", _DAUPHIN, "torch.nn.Linear, then torch.nn.GLU"),
     _layer(28, "SwiGLU", "silu(x W) ⊗ x V", _SHAZEER, "the same in torch.nn"),
     _layer(29, "Flatten", "several axes become one", _LECUN, "torch.nn.Flatten"),
+    _layer(30, "DotProductAttention", "softmax(Q Kᵀ / √d) V", _VASWANI, "torch's scaled_dot_product_attention"),
+    _layer(31, "AdditiveAttention", "scores of a small network", _BAHDANAU, "a loop over pairs"),
+    _layer(32, "DiagBlockAttention", "each block sees itself", _CHILD, "dense attention, masked"),
+    _layer(33, "ColumnBlockAttention", "all see each block's last places", _CHILD, "dense attention, masked"),
+    _layer(34, "MultiHeadAttention", "several attentions side by side", _VASWANI, "torch.nn.MultiheadAttention"),
+    _layer(35, "GroupedQueryAttention", "heads that share keys and values", _AINSLIE, "torch, keys repeated"),
+    _layer(36, "RelativeWindowAttention", "attention in a window, biased by offset", _LIU, "a loop over pairs"),
+    _layer(
+        37, "SparseMultiHeadAttention", "fixed, strided patterns, never n × n", _CHILD, "dense attention, masked"
+    ),
+    _layer(38, "KVCache", "keys and values of the tokens so far", _VASWANI, "the full forward pass"),
+    _layer(39, "PositionalEncoding", "sinusoids of the position", _VASWANI, "a loop over positions"),
+    _layer(40, "RotaryEncoding", "queries and keys turned by position", _SU, "complex multiplication"),
     _layer(41, "PatchEmbedding", "an image as a sequence of tokens", _DOSOVITSKIY, "torch.nn.functional.unfold"),
+    _layer(42, "RelativePositionBias2d", "a learned bias for each offset", _LIU, "a loop over pairs"),
     _optimizer(46, "Optimizer", "the frame of every update rule", _ROBBINS, "torch.optim.Optimizer"),
     _optimizer(47, "SGD", "stochastic gradient descent", _ROBBINS, "torch.optim.SGD"),
     _optimizer(48, "SGD_Momentum", "with momentum, Nesterov's too", _SUTSKEVER, "torch.optim.SGD(momentum)"),

@@ -26,11 +26,13 @@ def predict(model: nn.Module, batches: Batches) -> tuple[Float[Tensor, "N classe
     return torch.cat([scores for scores, _ in pairs]), torch.cat([labels for _, labels in pairs])
 
 
-def classification(batches: Batches) -> Callable[[nn.Module], dict[str, float]]:
-    """`evaluate` for the Trainer: accuracy and mean cross-entropy over `batches`."""
+def classification(
+    batches: Batches, loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy
+) -> Callable[[nn.Module], dict[str, float]]:
+    """`evaluate` for the Trainer: the accuracy and the mean of `loss(scores, labels)` over `batches`."""
 
     def evaluate(model: nn.Module) -> dict[str, float]:
         scores, labels = predict(model, batches)
-        return {"accuracy": accuracy(scores, labels), "cross_entropy": float(cross_entropy(scores, labels))}
+        return {"accuracy": accuracy(scores, labels), "loss": float(loss(scores, labels))}
 
     return evaluate

@@ -132,8 +132,8 @@ class Progress:
 
     def describe(self) -> str:
         """Loss, the latest metrics, and the rate."""
-        metrics = "".join(f" · {name} {value:.4f}" for name, value in self.metrics.items())
-        return f"{self.status}{metrics} · {self.rate:,.0f} {self.unit}/s"
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+        return f"{self.status}{' · held out: ' * bool(metrics)}{metrics} · {self.rate:,.0f} {self.unit}/s"
 
     def milestone(self, metrics: Mapping[str, float] | None = None) -> None:
         """An epoch ended, or an evaluation gave `metrics`: a plain line, unless the bar shows it already."""
