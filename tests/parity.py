@@ -77,7 +77,7 @@ def assert_same(actual, expected, dtype, context="", tolerance=None):
         if a is None and b is None:
             return
         assert (a is None) == (b is None), f"{context}{what}: one side has no gradient"
-        finite = b[b.isfinite()].abs() if b.is_floating_point() else b[:0]
+        finite = b[b.isfinite()].abs() if b.is_floating_point() else b.new_empty(0)
         scale = max(1.0, float(finite.max())) if finite.numel() else 1.0  # rounding is relative to the largest term
         torch.testing.assert_close(
             a, b, rtol=0, atol=tolerance * scale, equal_nan=True, msg=lambda m: f"{context}{what}: {m}"

@@ -34,7 +34,7 @@ def heads(n, features=4):
 
 
 bool_mask = torch.tensor([[True, False, True, True, False], [True] * 5, [False, True, False, False, True]])
-#: The gradient to a key's bias is 0 but for rounding (softmax is shift-invariant): in bfloat16, of the size of its terms.
+#: The gradient to a key's bias is 0 (softmax is shift-invariant) but for rounding: in bfloat16, that of its terms.
 rounding = {torch.bfloat16: 0.2}
 float_mask = seeded_randn(3, 5, seed=9).masked_fill(~bool_mask, -torch.inf)
 
@@ -240,6 +240,8 @@ FUNCTION_CASES = [
     attention(
         "five axes, mask a sample", batch=(2, 3, 2), groups=(2, 3, 2), mask=constant(bool_mask.expand(2, 1, 1, 3, 5))
     ),
+    attention("dropout", dropout_p=0.4, smooth=False),
+    attention("dropout, groups", dropout_p=0.4, groups=(2, 2), enable_gqa=True, smooth=False),
     attention("one query, causal", queries=1, is_causal=True),
     attention("scale", scale=0.3),
     attention("groups", groups=(2, 2), enable_gqa=True),
@@ -247,8 +249,6 @@ FUNCTION_CASES = [
     attention("groups, 3 axes", batch=(4,), groups=(2,), enable_gqa=True),
     attention("groups, weights", groups=(2, 2), enable_gqa=True, need_weights=True),
     attention("weights", need_weights=True, mask=constant(bool_mask)),
-    attention("dropout", dropout_p=0.4, smooth=False),
-    attention("dropout, groups", dropout_p=0.4, groups=(2, 2), enable_gqa=True, smooth=False),
 ]
 
 q, k, v = torch.ones(2, 4, 3, 8), torch.ones(2, 4, 5, 8), torch.ones(2, 4, 5, 6)

@@ -43,7 +43,7 @@ def test_plain_lines_where_there_is_no_terminal(tmp_path, capsys):
     lines = [line for line in captured.out.splitlines() if line.startswith("step ")]
     assert len(lines) == 3
     assert lines[0].startswith("step 3/9 · epoch 1 · loss 0.")
-    for part in (" · accuracy ", " units/s · ", " to go"):
+    for part in (" · held out: accuracy ", " units/s · ", " to go"):
         assert part in lines[0]
     assert "\r" not in captured.out + captured.err
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from groundup.backend import fused_by
 from groundup.functional.activations import sigmoid, tanh
 from groundup.functional.linear import linear
-from groundup.functional.recurrence import States, blank_padding, check_lengths, check_operands, scan
+from groundup.functional.recurrence import blank_padding, check_lengths, check_operands, scan
 from groundup.fused import recurrence as kernels
 
 
@@ -99,10 +99,11 @@ def gru(
     reverse: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
     """(h_1 ... h_T, the last state): `gru_step` along the time axis, W x_t as one product for all t."""
-
-    def step(wx_t: Tensor, states: States) -> States:
-        return (_update(wx_t, states[0], weight_hh, bias_hh, reset_after),)
-
-    wx = linear(blank_padding(x, lengths), weight_ih, bias_ih)
-    output, (h,) = scan(step, wx, (h,), lengths, reverse)
+    output, (h,) = scan(
+        lambda wx_t, states: (_update(wx_t, states[0], weight_hh, bias_hh, reset_after),),
+        linear(blank_padding(x, lengths), weight_ih, bias_ih),
+        (h,),
+        lengths,
+        reverse,
+    )
     return output, h

@@ -18,7 +18,7 @@ from groundup import checks
 from groundup.backend import fused_by
 from groundup.functional.activations import sigmoid, tanh
 from groundup.functional.linear import linear
-from groundup.functional.recurrence import States, blank_padding, check_lengths, check_operands, scan
+from groundup.functional.recurrence import blank_padding, check_lengths, check_operands, scan
 from groundup.fused import recurrence as kernels
 
 
@@ -125,10 +125,11 @@ def lstm(
     reverse: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"], Float[Tensor, "B H"]]:
     """(h_1 ... h_T, the last h, the last c): `lstm_step` along the time axis, W_x· x_t as one product for all t."""
-
-    def step(wx_t: Tensor, states: States) -> States:
-        return _update(wx_t, states[0], states[1], weight_hh, bias_hh, weight_ci, weight_cf, weight_co)
-
-    wx = linear(blank_padding(x, lengths), weight_ih, bias_ih)
-    output, (h, c) = scan(step, wx, (h, c), lengths, reverse)
+    output, (h, c) = scan(
+        lambda wx_t, hc: _update(wx_t, hc[0], hc[1], weight_hh, bias_hh, weight_ci, weight_cf, weight_co),
+        linear(blank_padding(x, lengths), weight_ih, bias_ih),
+        (h, c),
+        lengths,
+        reverse,
+    )
     return output, h, c

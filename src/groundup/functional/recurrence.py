@@ -180,10 +180,11 @@ def rnn(
     reverse: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
     """(h_1 ... h_T, the last state): `rnn_step` along the time axis. W x_t needs no state: one product for all t."""
-
-    def step(wx_t: Tensor, states: States) -> States:
-        return (_update(wx_t, states[0], weight_hh, bias_hh, weight_ln, bias_ln, nonlinearity),)
-
-    wx = linear(blank_padding(x, lengths), weight_ih, bias_ih)
-    output, (h,) = scan(step, wx, (h,), lengths, reverse)
+    output, (h,) = scan(
+        lambda wx_t, states: (_update(wx_t, states[0], weight_hh, bias_hh, weight_ln, bias_ln, nonlinearity),),
+        linear(blank_padding(x, lengths), weight_ih, bias_ih),
+        (h,),
+        lengths,
+        reverse,
+    )
     return output, h

@@ -17,6 +17,7 @@ keys that lie in every query's future, and the result is cropped.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 from typing import Literal, cast
 
 import torch
@@ -108,7 +109,9 @@ def merged_attention(
     The scores of the two parts stand side by side; the second leaves out what the first has.
     """
     n, l = _check(query, key, value, block_size, columns), block_size
-    q, k, v = (_blocks(x, l) for x in (query * query.size(-1) ** -0.5, key, value))  # ..., b, l, D
+    wide = torch.float32 if query.dtype in (torch.float16, torch.bfloat16) else query.dtype
+    q, k, v = (_blocks(x.to(wide), l) for x in (query, key, value))  # ..., b, l, D
+    q = q / sqrt(query.size(-1))
     block = torch.arange(q.size(-3), device=q.device)
     before = block[:, None] - block  # how many blocks before the query's own
     if pattern == "fixed":
@@ -126,7 +129,7 @@ def merged_attention(
     scores = torch.cat([q @ near_k.mT, blocked(lined(q) @ far_k.mT)], -1)
     weights = dropout(softmax(scores, -1, mask), dropout_p)
     near_weights, far_weights = weights.split([near.size(-1), far.size(-1)], -1)
-    return _flat(near_weights @ near_v + blocked(lined(far_weights) @ far_v))[..., :n, :]
+    return _flat(near_weights @ near_v + blocked(lined(far_weights) @ far_v))[..., :n, :].to(query.dtype)
 
 
 def _check(query: Tensor, key: Tensor, value: Tensor, block_size: int, columns: int = 1) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -55,4 +56,6 @@ def rms_norm(
 
 
 def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
-    return F.local_response_norm(x.contiguous(), size, alpha, beta, k)  # PyTorch's views it in one piece
+    # PyTorch's views x in one piece, and its average pooling lacks the half-precision types.
+    wide = x.contiguous().float() if x.dtype in (torch.float16, torch.bfloat16) else x.contiguous()
+    return F.local_response_norm(wide, size, alpha, beta, k).to(x.dtype)
