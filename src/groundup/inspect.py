@@ -1,10 +1,14 @@
-"""Looking at a model: what goes in and out of each part, its parameters and its multiply-adds."""
+"""Looking at a model: its shapes, parameters and multiply-adds; and what flows through any part of it."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+import inspect as python_inspect
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,3 +119,84 @@ def _on_meta(model: nn.Module) -> nn.Module:
     for b in model.buffers():
         memo[id(b)] = b.detach().to("meta")
     return copy.deepcopy(model, memo)
+
+
+# ---- what flows through ------------------------------------------------------------------------------------------
+
+#: Module name → what the module returned, one entry a call.
+Captured = dict[str, list[Any]]
+
+
+@contextmanager
+def capture(model: nn.Module, *what: str | type[nn.Module]) -> Iterator[Captured]:
+    """Record the outputs of some modules while the block runs, detached from the graph.
+
+        with capture(model, "c*", Subsampling) as seen:        # names (with * and ?), or types
+            model(x)
+        seen["c1"][0]                                          # the first call's output
+
+    Afterwards the hooks are gone; what was recorded stays. Raises `ValueError` for a name or type that no module has.
+    """
+    checks.require(len(what) > 0, 'what: name modules ("layers.*") or types (Conv2d) to capture')
+    chosen: dict[str, nn.Module] = {}
+    for wanted in what:
+        found = {
+            name: module
+            for name, module in model.named_modules()
+            if (fnmatchcase(name, wanted) if isinstance(wanted, str) else isinstance(module, wanted))
+        }
+        if not found:
+            names = ", ".join(name for name, _ in model.named_modules() if name)
+            raise ValueError(f"no module of {type(model).__name__} matches {wanted!r}; it has {names}")
+        chosen |= found
+    seen: Captured = {name: [] for name, _ in model.named_modules() if name in chosen}
+    with ExitStack() as hooks:
+        for name, module in chosen.items():
+
+            def record(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
+                seen[name].append(_detached(output))
+
+            hooks.callback(module.register_forward_hook(record).remove)
+        yield seen
+
+
+@contextmanager
+def capture_attention(model: nn.Module) -> Iterator[Captured]:
+    """Record the attention weights (B, H, T, S) of every layer while the block runs; outputs stay as they are.
+
+    Every module whose `forward` takes `need_weights` is asked for them. That runs the definition, which holds the
+    T × S weights for the time of the call. Raises `ValueError` where there is no such module.
+    """
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if "need_weights" in python_inspect.signature(module.forward).parameters
+    }
+    checks.require(len(layers) > 0, f"{type(model).__name__} has no attention: no part's forward takes need_weights")
+    seen: Captured = {name: [] for name in layers}
+    asked: list[bool] = []  # by the callers, innermost last
+
+    def ask(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        bound = python_inspect.signature(module.forward).bind(*args, **kwargs)
+        asked.append(bool(bound.arguments.get("need_weights", False)))
+        bound.arguments["need_weights"] = True
+        return bound.args, bound.kwargs
+
+    with ExitStack() as hooks:
+        for name, module in layers.items():
+
+            def record(_: nn.Module, __: Any, output: Any, name: str = name) -> Any:
+                seen[name].append(_detached(output[1]))
+                return output if asked.pop() else output[0]
+
+            hooks.callback(module.register_forward_pre_hook(ask, with_kwargs=True).remove)
+            hooks.callback(module.register_forward_hook(record).remove)
+        yield seen
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(_detached, value))
+    return value
