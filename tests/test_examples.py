@@ -83,12 +83,18 @@ def test_lenet_resumes_with_its_own_settings(tmp_path):
     assert (tmp_path / "runs" / "digits_lenet-2" / "config.json").exists()
 
 
+def test_resume_with_nothing_to_resume_starts(tmp_path):
+    """A run killed before its folder was there is resumed like any other."""
+    done = example(LENET, "--smoke", "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "holds no run to resume: starting one" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (("--preset", "modern"), "LeNet5 has no preset 'modern'"),
         (("--data", "nowhere"), "is neither"),
-        (("--resume",), "holds no run"),
     ],
 )
 def test_lenet_mistakes_are_one_line(flags, words, tmp_path):

@@ -39,7 +39,7 @@ def command_line(config: type[C], name: str, description: str = "") -> tuple[C, 
     """(the parsed config, the run's folder), with every generator seeded, so that the weights begin where they did.
 
     With --resume the saved settings are the defaults of all other flags.
-    Exits with a usage message when the flags do not parse; raises `ValueError` when there is nothing to resume.
+    Exits with a usage message when the flags do not parse.
     """
     given = tyro.cli(config, description=description)
     seed_everything(given.seed)
@@ -47,8 +47,8 @@ def command_line(config: type[C], name: str, description: str = "") -> tuple[C, 
     if not given.resume:
         return given, Path(given.run_dir) if given.run_dir else next_run_dir(base)
     run_dir = Path(given.run_dir) if given.run_dir else latest_run_dir(base)
-    if not (run_dir / "config.json").exists():
-        raise ValueError(f"--resume: {run_dir} holds no run; start one by leaving --resume out")
+    if not (run_dir / "config.json").exists():  # stopped before it had begun: the Trainer says that it starts anew
+        return given, run_dir
     saved = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))["config"]
     given = tyro.cli(config, description=description, default=config(**saved))
     seed_everything(given.seed)
