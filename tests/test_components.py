@@ -34,6 +34,9 @@ REQUIRED = {
     "RelativeWindowAttention": (8, 2, 3),
     "SparseMultiHeadAttention": (8, 2, 4),
     "RelativePositionBias2d": (2, 3, 4),
+    "Graph_cell": (3, 4),
+    "GCN_cell": (3, 4),
+    "GraphSAGE_cell": (3, 4),
 }
 by_id = {"ids": lambda value: value.id if hasattr(value, "id") else None}
 

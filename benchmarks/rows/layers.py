@@ -41,6 +41,16 @@ def drop_in(
     )
 
 
+def lookup(name: str, make: Callable[[ModuleType], nn.Module], rows: int, shape: tuple[int, ...]) -> Row:
+    """A row of an embedding of so many `rows` on random indices of `shape`."""
+
+    def side(library: ModuleType) -> Callable[[], Unit]:
+        return lambda: Apply(make(library), lambda: [torch.randint(0, rows, shape)], backward=True)
+
+    size = " × ".join(map(str, shape))
+    return Row("embedding", name, size, "forward + backward", "nn.Embedding", side(layers), side(nn))  # type: ignore[arg-type]
+
+
 def same_dropping(ours: list[Tensor], peer: list[Tensor], tolerance: float) -> str | None:
     """Draws may differ (`torch.compile` has its own generator); what is kept, and how much is, may not."""
     for a, b in zip(ours, peer):
@@ -70,5 +80,10 @@ ROWS = [
     drop_in("normalization", "BatchNorm2d", lambda m: m.BatchNorm2d(64), IMAGES, training=False),
     drop_in("normalization", "BatchNorm2d", lambda m: m.BatchNorm2d(64), IMAGES, backward=False, training=False),
     drop_in("activation", "ReLU", lambda m: m.ReLU(), IMAGES),
+    drop_in("normalization", "LayerNorm", lambda m: m.LayerNorm(512), (32, 128, 512)),
+    drop_in("normalization", "RMSNorm", lambda m: m.RMSNorm(512), (32, 128, 512)),
+    drop_in("normalization", "LocalResponseNorm", lambda m: m.LocalResponseNorm(5, 5e-4, 0.75, 2.0), (8, 96, 27, 27)),
+    drop_in("activation", "GELU", lambda m: m.GELU(), (32, 128, 512)),
+    lookup("Embedding 10,000 × 128", lambda m: m.Embedding(10_000, 128), 10_000, (32, 128)),
     drop_in("dropout", "Dropout", lambda m: m.Dropout(0.5), IMAGES, compare=same_dropping),
 ]

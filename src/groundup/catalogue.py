@@ -107,6 +107,20 @@ _CHILD = (
 )
 _AINSLIE = ("Ainslie et al. 2023, GQA", "https://arxiv.org/abs/2305.13245")
 _LIU = ("Liu et al. 2021, Swin Transformer", "https://arxiv.org/abs/2103.14030")
+_XU = ("Xu et al. 2019, How Powerful are Graph Neural Networks?", "https://arxiv.org/abs/1810.00826")
+_MORRIS = ("Morris et al. 2019, Weisfeiler and Leman Go Neural", "https://arxiv.org/abs/1810.02244")
+_KIPF = (
+    "Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks",
+    "https://arxiv.org/abs/1609.02907",
+)
+_HAMILTON = (
+    "Hamilton et al. 2017, Inductive Representation Learning on Large Graphs",
+    "https://arxiv.org/abs/1706.02216",
+)
+_YING = (
+    "Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling",
+    "https://arxiv.org/abs/1806.08804",
+)
 _SU = ("Su et al. 2021, RoFormer", "https://arxiv.org/abs/2104.09864")
 
 
@@ -137,7 +151,12 @@ COMPONENTS: tuple[Component, ...] = (
     _layer(16, "Pool2d", "the frame of every pooling", _GOODFELLOW, "torch.nn.functional.unfold"),
     _layer(17, "MaxPool2d", "the largest of each window", _GOODFELLOW, "torch.nn.MaxPool2d"),
     _layer(18, "AvgPool2d", "the mean of each window", _LECUN, "torch.nn.AvgPool2d"),
+    _layer(19, "BatchAddPool", "the nodes of each graph, summed", _XU, "a loop over nodes"),
     _layer(20, "SEGate", "channels weighed by the whole image", _HU, "the same in torch.nn"),
+    _layer(21, "Graph_cell", "a node and the mean of its neighbours", _MORRIS, "a loop over edges"),
+    _layer(22, "GCN_cell", "neighbours weighed by both degrees", _KIPF, "a loop over edges"),
+    _layer(23, "GraphSAGE_cell", "neighbours by mean, pool, gcn or lstm", _HAMILTON, "a loop over edges"),
+    _layer(24, "DiffPool", "a graph coarsened by a soft assignment", _YING, "a loop over graphs and nodes"),
     _layer(25, "ReLU", "max(x, 0)", _NAIR, "torch.nn.ReLU"),
     _layer(26, "GELU", "x Φ(x)", _HENDRYCKS, "torch.nn.GELU"),
     _layer(27, "GLU", "(x W + b) ⊗ σ(x V + c)", _DAUPHIN, "torch.nn.Linear, then torch.nn.GLU"),
@@ -150,9 +169,7 @@ COMPONENTS: tuple[Component, ...] = (
     _layer(34, "MultiHeadAttention", "several attentions side by side", _VASWANI, "torch.nn.MultiheadAttention"),
     _layer(35, "GroupedQueryAttention", "heads that share keys and values", _AINSLIE, "torch, keys repeated"),
     _layer(36, "RelativeWindowAttention", "attention in a window, biased by offset", _LIU, "a loop over pairs"),
-    _layer(
-        37, "SparseMultiHeadAttention", "fixed, strided patterns, never n × n", _CHILD, "dense attention, masked"
-    ),
+    _layer(37, "SparseMultiHeadAttention", "fixed, strided patterns, never n × n", _CHILD, "dense attention, masked"),
     _layer(38, "KVCache", "keys and values of the tokens so far", _VASWANI, "the full forward pass"),
     _layer(39, "PositionalEncoding", "sinusoids of the position", _VASWANI, "a loop over positions"),
     _layer(40, "RotaryEncoding", "queries and keys turned by position", _SU, "complex multiplication"),

@@ -81,6 +81,9 @@ CASES = [
             lambda make=make, reverse=reverse: L.RNN(make(), reverse),
             inputs,
             lambda make=make, reverse=reverse: SequenceOracle(make(), reverse),
+            # From float64's gradient, in bfloat16: PyTorch's kernel up to 0.04, the definition, whose tanh is four
+            # rounded operations and five times in a row, up to 0.09.
+            tolerance={torch.bfloat16: 0.15} if name == "tanh" else {},
         )
         for (name, make), reverse, (what, inputs) in itertools.product(
             CELLS.items(),

@@ -15,6 +15,8 @@ from groundup.functional.attention import additive_attention, scaled_dot_product
 from groundup.functional.convolution import conv2d
 from groundup.functional.dropout import dropout
 from groundup.functional.embedding import embedding
+from groundup.functional.graph import l2_normalize, neighbour_max, neighbour_mean, neighbour_sum, normalized_sum
+from groundup.functional.graph_pooling import diff_pool, segment_sum
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.linear import linear
 from groundup.functional.losses import (
@@ -76,6 +78,13 @@ __all__ = [
     "sinusoids",
     "rotary",
     "relative_index",
+    "neighbour_sum",
+    "neighbour_mean",
+    "neighbour_max",
+    "normalized_sum",
+    "l2_normalize",
+    "segment_sum",
+    "diff_pool",
     "nll_loss",
     "cross_entropy",
     "map_loss",

@@ -5,7 +5,7 @@ Legend: fan_in and fan_out count the connections into and out of one unit of a w
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import erf, prod, sqrt
 from typing import Literal
 
 import torch
@@ -75,8 +75,7 @@ def trunc_normal_(
     """N(mean, std²) restricted to [low, high], by the inverse distribution function: x = mean + std √2 erf⁻¹(u)."""
     checks.require(low < high, f"low must be below high, got [{low}, {high}]")
     checks.require(std > 0, f"std must be positive, got {std}")
-    bounds = torch.tensor([low, high], dtype=torch.float64)
-    u_low, u_high = torch.erf((bounds - mean) / (std * sqrt(2))).tolist()
+    u_low, u_high = (erf((bound - mean) / (std * sqrt(2))) for bound in (low, high))
     checks.require(u_low < u_high, f"[{low}, {high}] lies too far from mean {mean}: no probability is left in it")
     tensor.uniform_(u_low, u_high, generator=generator).erfinv_()
     return tensor.mul_(std * sqrt(2)).add_(mean).clamp_(low, high)

@@ -45,16 +45,23 @@ def scaled_dot_product_attention(
         # On a CPU a query with no key gets zeros and no gradient; not every other kernel promises that.
         mask, nowhere = _without_empty_rows(mask)
 
-    shape = (*query.shape[:-1], value.size(-1))
-    if query.dim() != 4:
+    if query.dim() == 4:
+        y = F.scaled_dot_product_attention(
+            query, key, value, mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
+        )
+    else:
         if mask is not None and mask.dim() > 4 and any(size != 1 for size in mask.shape[:-3]):
             mask = mask.expand(*query.shape[:-3], *mask.shape[-3:])
-        query, key, value = (_four_axes(x) for x in (query, key, value))
-        mask = mask if mask is None or mask.dim() == 2 else _four_axes(mask)
-    y = F.scaled_dot_product_attention(
-        query, key, value, mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
-    )
-    y = y.view(shape) if y.shape != shape else y
+        y = F.scaled_dot_product_attention(
+            _four_axes(query),
+            _four_axes(key),
+            _four_axes(value),
+            mask if mask is None or mask.dim() == 2 else _four_axes(mask),
+            dropout_p,
+            is_causal,
+            scale=scale,
+            enable_gqa=enable_gqa,
+        ).view(*query.shape[:-1], value.size(-1))
     return y if nowhere is None else y.masked_fill(nowhere, 0)
 
 

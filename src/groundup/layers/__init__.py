@@ -7,6 +7,8 @@ from groundup.layers.convolution import Conv2d, Conv2dGroups
 from groundup.layers.dropout import Dropout
 from groundup.layers.embedding import Embedding
 from groundup.layers.gate import SEGate
+from groundup.layers.graph import GCN_cell, Graph_cell, GraphSAGE_cell
+from groundup.layers.graph_pooling import BatchAddPool, DiffPool
 from groundup.layers.linear import Flatten, Linear
 from groundup.layers.multi_head_attention import GroupedQueryAttention, MultiHeadAttention
 from groundup.layers.normalization import (
@@ -52,6 +54,11 @@ __all__ = [
     "MaxPool2d",
     "AvgPool2d",
     "SEGate",
+    "BatchAddPool",
+    "Graph_cell",
+    "GCN_cell",
+    "GraphSAGE_cell",
+    "DiffPool",
     "PatchEmbedding",
     "DotProductAttention",
     "AdditiveAttention",
