@@ -44,7 +44,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
 
 
 def build(case, dtype=torch.float64, seed=1):
-    return randomise(case.build(), seed).to(dtype)
+    module = randomise(case.build(), seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(case.gain)
+    return module.to(dtype)
 
 
 def call(module, case, inputs, train):

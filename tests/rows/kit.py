@@ -23,6 +23,7 @@ class Case:
     random: bool = False  # draws random numbers when training: seeded alike on both sides
     differentiable: bool = True  # gradcheck applies
     tolerance: dict = field(default_factory=dict)  # by dtype, where the type's own is too tight
+    gain: float = 1.0  # deviation of the random parameters: small enough that a deep net does not saturate
     transfer: Callable[[dict], dict] = dict  # our state or gradients, by name -> the oracle's, where names differ
 
     @property

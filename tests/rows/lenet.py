@@ -14,6 +14,7 @@ CASES = [
             lambda p=preset: LeNet5.preset(p),
             shaped(1, 32, 32),
             lambda p=preset: LeNet5Oracle(p),
+            gain=0.1,
         )
         for preset in LeNet5.presets
     ],
