@@ -10,34 +10,10 @@ import torch
 from groundup import backend
 from groundup.catalogue import COMPONENTS
 from parity import as_list, assert_same, randomise, run
-from rows import CASES, COMPONENTS_WITH_CASES
+from rows import CASES, COMPONENTS_WITH_CASES, REQUIRED
 
 WITH_ORACLE = [case for case in CASES if case.oracle]
 ONE_EACH = list({case.component: case for case in reversed(CASES)}.values())  # one configuration of each component
-#: The constructor's required arguments, where they are more or fewer than one size.
-REQUIRED = {
-    "LeNet5": (),
-    "Linear": (5, 7),
-    "Embedding": (5, 3),
-    "RNN_cell": (3, 4),
-    "LSTM_cell": (3, 4),
-    "GRU_cell": (3, 4),
-    "Conv2d": (4, 6, 3),
-    "Conv2dGroups": (4, 6, 3),
-    "SEGate": (32,),
-    "GLU": (3, 4),
-    "SwiGLU": (3, 4),
-    "PatchEmbedding": (3, 4, 2),
-    "AdditiveAttention": (3, 4, 5),
-    "MultiHeadAttention": (8, 2),
-    "GroupedQueryAttention": (8, 4, 2),
-    "RelativeWindowAttention": (8, 2, 3),
-    "SparseMultiHeadAttention": (8, 2, 4),
-    "RelativePositionBias2d": (2, 3, 4),
-    "Graph_cell": (3, 4),
-    "GCN_cell": (3, 4),
-    "GraphSAGE_cell": (3, 4),
-}
 by_id = {"ids": lambda value: value.id if hasattr(value, "id") else None}
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")

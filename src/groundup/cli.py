@@ -11,7 +11,7 @@ import tyro
 from torch import nn
 
 from groundup import __version__
-from groundup.catalogue import COMPONENTS, FAMILIES, find
+from groundup.catalogue import FAMILIES, by_family, find
 from groundup.inspect import summary
 
 app = tyro.extras.SubcommandApp()
@@ -29,10 +29,7 @@ def list_components(
     if family and family not in FAMILIES:
         raise ValueError(f"there is no family {family!r}; choose one of {', '.join(FAMILIES)}")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    for key, title in FAMILIES.items():
-        rows = [c for c in COMPONENTS if c.family == key]
-        if family not in ("", key):
-            continue
+    for title, rows in by_family(family).items():
         print(f"{title}\n")
         name_width, summary_width = max(len(c.name) for c in rows), max(len(c.summary) for c in rows)
         for c in rows:

@@ -3,6 +3,7 @@
 CASES            components: how to build, their inputs, their oracle, the grid of their options
 FUNCTION_CASES   two-bodied functions, likewise
 BAD_INPUTS       (component, call, error, words that the message must hold)
+REQUIRED         component: its constructor's required arguments, where they are not one size
 """
 
 import pkgutil
@@ -17,3 +18,4 @@ def _gather(name):
 
 CASES, FUNCTION_CASES, BAD_INPUTS = map(_gather, ("CASES", "FUNCTION_CASES", "BAD_INPUTS"))
 COMPONENTS_WITH_CASES = {case.component for case in CASES}
+REQUIRED = {name: arguments for file in _files for name, arguments in getattr(file, "REQUIRED", {}).items()}

@@ -276,6 +276,15 @@ def filled():
     return held
 
 
+REQUIRED = {
+    "AdditiveAttention": (3, 4, 5),
+    "MultiHeadAttention": (8, 2),
+    "GroupedQueryAttention": (8, 4, 2),
+    "RelativeWindowAttention": (8, 2, 3),
+    "SparseMultiHeadAttention": (8, 2, 4),
+    "RelativePositionBias2d": (2, 3, 4),
+}
+
 BAD_INPUTS = [
     # masks: no axis is guessed
     ("DotProductAttention", dot(q, k, v, torch.ones(2, 3, 5).bool()), ValueError, "mask must have shape (3, 5)"),

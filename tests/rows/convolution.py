@@ -127,6 +127,8 @@ FUNCTION_CASES = [
     ),
 ]
 
+REQUIRED = {"Conv2d": (4, 6, 3), "Conv2dGroups": (4, 6, 3)}
+
 BAD_INPUTS = [
     ("Conv2d", lambda: L.Conv2d(0, 2, 3), ValueError, "in_channels must be at least 1, got 0"),
     ("Conv2d", lambda: L.Conv2d(1, 2, (3, 3, 3)), TypeError, "kernel_size must be an int or a pair"),

@@ -65,6 +65,8 @@ FUNCTION_CASES = [
     ],
 ]
 
+REQUIRED = {"Linear": (5, 7)}
+
 BAD_INPUTS = [
     ("Linear", lambda: L.Linear(-1, 2), ValueError, "in_features must be at least 0, got -1"),
     ("Linear", lambda: L.Linear(1, 2.5), TypeError, "out_features must be an int, got 2.5"),

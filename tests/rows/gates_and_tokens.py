@@ -127,6 +127,8 @@ FUNCTION_CASES = [
     simple(G.glu, F.glu, randn(3, 8, 5), dim=1),
 ]
 
+REQUIRED = {"Embedding": (5, 3), "SEGate": (32,), "GLU": (3, 4), "SwiGLU": (3, 4), "PatchEmbedding": (3, 4, 2)}
+
 BAD_INPUTS = [
     ("Embedding", lambda: L.Embedding(0, 3), ValueError, "num_embeddings must be at least 1, got 0"),
     (

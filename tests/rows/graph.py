@@ -125,6 +125,8 @@ def blocked():
         return torch.eye(4).to_sparse_csc()
 
 
+REQUIRED = {"Graph_cell": (3, 4), "GCN_cell": (3, 4), "GraphSAGE_cell": (3, 4)}
+
 BAD_INPUTS = [
     ("Graph_cell", lambda: L.Graph_cell(0, 2), ValueError, "in_features must be at least 1, got 0"),
     ("Graph_cell", lambda: cell(x[0, 0], adj), ValueError, "x must have shape (N, C) or (B, N, C), got 1 axes"),

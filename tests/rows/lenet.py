@@ -20,6 +20,8 @@ CASES = [
     ],
 ]
 
+REQUIRED = {"LeNet5": ()}
+
 BAD_INPUTS = [
     ("LeNet5", lambda: LeNet5.preset("modern"), ValueError, "LeNet5 has no preset 'modern'; it has 'paper', "),
     (

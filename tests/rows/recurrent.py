@@ -213,6 +213,8 @@ net = L.RNN(cell)
 named = dict(cell.named_parameters())
 peep = {f"weight_c{gate}": torch.ones(H) for gate in "if"}
 
+REQUIRED = {"RNN_cell": (3, 4), "LSTM_cell": (3, 4), "GRU_cell": (3, 4)}
+
 BAD_INPUTS = [
     ("RNN_cell", lambda: L.RNN_cell(0, 2), ValueError, "input_size must be at least 1, got 0"),
     ("RNN_cell", lambda: L.RNN_cell(2, 2.0), TypeError, "hidden_size must be an int, got 2.0"),

@@ -1,0 +1,121 @@
+"""The catalogue's layers."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_IOFFE = ("Ioffe and Szegedy 2015, Batch Normalization", "https://arxiv.org/abs/1502.03167")
+_LECUN = (
+    "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
+    "https://doi.org/10.1109/5.726791",
+)
+_KRIZHEVSKY = (
+    "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks",
+    "https://papers.nips.cc/paper/4824",
+)
+_NAIR = (
+    "Nair and Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines",
+    "https://icml.cc/Conferences/2010/papers/432.pdf",
+)
+_SRIVASTAVA = (
+    "Srivastava et al. 2014, Dropout",
+    "https://jmlr.org/papers/v15/srivastava14a.html",
+)
+_ROSENBLATT = ("Rosenblatt 1958, The Perceptron", "https://doi.org/10.1037/h0042519")
+_GOODFELLOW = ("Goodfellow et al. 2016, Deep Learning, section 9.3", "https://www.deeplearningbook.org")
+_BENGIO = (
+    "Bengio et al. 2003, A Neural Probabilistic Language Model",
+    "https://jmlr.org/papers/v3/bengio03a.html",
+)
+_BA = ("Ba et al. 2016, Layer Normalization", "https://arxiv.org/abs/1607.06450")
+_ZHANG = ("Zhang and Sennrich 2019, Root Mean Square Layer Normalization", "https://arxiv.org/abs/1910.07467")
+_ELMAN = ("Elman 1990, Finding Structure in Time", "https://doi.org/10.1207/s15516709cog1402_1")
+_GRAVES = ("Graves 2013, Generating Sequences With Recurrent Neural Networks", "https://arxiv.org/abs/1308.0850")
+_CHO = (
+    "Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
+    "https://arxiv.org/abs/1406.1078",
+)
+_HU = ("Hu et al. 2018, Squeeze-and-Excitation Networks", "https://arxiv.org/abs/1709.01507")
+_HENDRYCKS = ("Hendrycks and Gimpel 2016, Gaussian Error Linear Units", "https://arxiv.org/abs/1606.08415")
+_DAUPHIN = (
+    "Dauphin et al. 2017, Language Modeling with Gated Convolutional Networks",
+    "https://arxiv.org/abs/1612.08083",
+)
+_SHAZEER = ("Shazeer 2020, GLU Variants Improve Transformer", "https://arxiv.org/abs/2002.05202")
+_DOSOVITSKIY = ("Dosovitskiy et al. 2021, An Image is Worth 16x16 Words", "https://arxiv.org/abs/2010.11929")
+_VASWANI = ("Vaswani et al. 2017, Attention Is All You Need", "https://arxiv.org/abs/1706.03762")
+_BAHDANAU = (
+    "Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate",
+    "https://arxiv.org/abs/1409.0473",
+)
+_CHILD = (
+    "Child et al. 2019, Generating Long Sequences with Sparse Transformers",
+    "https://arxiv.org/abs/1904.10509",
+)
+_AINSLIE = ("Ainslie et al. 2023, GQA", "https://arxiv.org/abs/2305.13245")
+_LIU = ("Liu et al. 2021, Swin Transformer", "https://arxiv.org/abs/2103.14030")
+_XU = ("Xu et al. 2019, How Powerful are Graph Neural Networks?", "https://arxiv.org/abs/1810.00826")
+_MORRIS = ("Morris et al. 2019, Weisfeiler and Leman Go Neural", "https://arxiv.org/abs/1810.02244")
+_KIPF = (
+    "Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks",
+    "https://arxiv.org/abs/1609.02907",
+)
+_HAMILTON = (
+    "Hamilton et al. 2017, Inductive Representation Learning on Large Graphs",
+    "https://arxiv.org/abs/1706.02216",
+)
+_YING = (
+    "Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling",
+    "https://arxiv.org/abs/1806.08804",
+)
+_SU = ("Su et al. 2021, RoFormer", "https://arxiv.org/abs/2104.09864")
+
+
+def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
+    return Component(number, name, "layers", "groundup.layers", summary, *source, oracle)
+
+
+ROWS = (
+    row(1, "Linear", "y = x Wᵀ + b", _ROSENBLATT, "torch.nn.Linear"),
+    row(2, "Embedding", "a row of a table for each index", _BENGIO, "torch.nn.Embedding"),
+    row(3, "BatchNorm", "batch normalisation of any rank", _IOFFE, "torch.nn.BatchNorm1d on (-1, C)"),
+    row(4, "BatchNorm1d", "batch normalisation of vectors and sequences", _IOFFE, "torch.nn.BatchNorm1d"),
+    row(5, "BatchNorm2d", "batch normalisation of images", _IOFFE, "torch.nn.BatchNorm2d"),
+    row(6, "LayerNorm", "each sample's features to mean 0, variance 1", _BA, "torch.nn.LayerNorm"),
+    row(7, "RMSNorm", "each sample's features to root mean square 1; pRMSNorm", _ZHANG, "torch.nn.RMSNorm"),
+    row(8, "LocalResponseNorm", "channels inhibit their neighbours", _KRIZHEVSKY, "torch.nn.LocalResponseNorm"),
+    row(9, "Dropout", "random silence while training", _SRIVASTAVA, "torch.nn.Dropout, same seed"),
+    row(10, "RNN_cell", "the plain recurrent unit, layer-normalised too", _ELMAN, "torch.nn.RNNCell"),
+    row(11, "LSTM_cell", "long short-term memory, with peepholes too", _GRAVES, "torch.nn.LSTMCell; a loop"),
+    row(12, "GRU_cell", "the gated recurrent unit, reset before or after", _CHO, "torch.nn.GRUCell; a loop"),
+    row(13, "RNN", "a cell along a sequence, either way, of any lengths", _ELMAN, "torch.nn.RNN, LSTM, GRU, packed"),
+    row(14, "Conv2d", "two-dimensional convolution", _LECUN, "torch.nn.Conv2d"),
+    row(15, "Conv2dGroups", "convolutions side by side", _KRIZHEVSKY, "torch.nn.Conv2d(groups=g)"),
+    row(16, "Pool2d", "the frame of every pooling", _GOODFELLOW, "torch.nn.functional.unfold"),
+    row(17, "MaxPool2d", "the largest of each window", _GOODFELLOW, "torch.nn.MaxPool2d"),
+    row(18, "AvgPool2d", "the mean of each window", _LECUN, "torch.nn.AvgPool2d"),
+    row(19, "BatchAddPool", "the nodes of each graph, summed", _XU, "a loop over nodes"),
+    row(20, "SEGate", "channels weighed by the whole image", _HU, "the same in torch.nn"),
+    row(21, "Graph_cell", "a node and the mean of its neighbours", _MORRIS, "a loop over edges"),
+    row(22, "GCN_cell", "neighbours weighed by both degrees", _KIPF, "a loop over edges"),
+    row(23, "GraphSAGE_cell", "neighbours by mean, pool, gcn or lstm", _HAMILTON, "a loop over edges"),
+    row(24, "DiffPool", "a graph coarsened by a soft assignment", _YING, "a loop over graphs and nodes"),
+    row(25, "ReLU", "max(x, 0)", _NAIR, "torch.nn.ReLU"),
+    row(26, "GELU", "x Φ(x)", _HENDRYCKS, "torch.nn.GELU"),
+    row(27, "GLU", "(x W + b) ⊗ σ(x V + c)", _DAUPHIN, "torch.nn.Linear, then torch.nn.GLU"),
+    row(28, "SwiGLU", "silu(x W) ⊗ x V", _SHAZEER, "the same in torch.nn"),
+    row(29, "Flatten", "several axes become one", _LECUN, "torch.nn.Flatten"),
+    row(30, "DotProductAttention", "softmax(Q Kᵀ / √d) V", _VASWANI, "torch's scaled_dot_product_attention"),
+    row(31, "AdditiveAttention", "scores of a small network", _BAHDANAU, "a loop over pairs"),
+    row(32, "DiagBlockAttention", "each block sees itself", _CHILD, "dense attention, masked"),
+    row(33, "ColumnBlockAttention", "all see each block's last places", _CHILD, "dense attention, masked"),
+    row(34, "MultiHeadAttention", "several attentions side by side", _VASWANI, "torch.nn.MultiheadAttention"),
+    row(35, "GroupedQueryAttention", "heads that share keys and values", _AINSLIE, "torch, keys repeated"),
+    row(36, "RelativeWindowAttention", "attention in a window, biased by offset", _LIU, "a loop over pairs"),
+    row(37, "SparseMultiHeadAttention", "fixed, strided patterns, never n × n", _CHILD, "dense attention, masked"),
+    row(38, "KVCache", "keys and values of the tokens so far", _VASWANI, "the full forward pass"),
+    row(39, "PositionalEncoding", "sinusoids of the position", _VASWANI, "a loop over positions"),
+    row(40, "RotaryEncoding", "queries and keys turned by position", _SU, "complex multiplication"),
+    row(41, "PatchEmbedding", "an image as a sequence of tokens", _DOSOVITSKIY, "torch.nn.functional.unfold"),
+    row(42, "RelativePositionBias2d", "a learned bias for each offset", _LIU, "a loop over pairs"),
+)
