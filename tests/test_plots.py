@@ -11,6 +11,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
 from groundup import plots
+from groundup.plots import style
 
 
 def records(steps=40, metrics=("accuracy", "loss")):
@@ -39,7 +40,7 @@ def test_curves_from_a_file_and_from_records_are_the_same(tmp_path):
     plots.curves(list(records()), tmp_path / "b.png")
     one = picture(tmp_path / "new" / "a.png")
     assert np.array_equal(one, picture(tmp_path / "b.png"))
-    for colour in (plots.BLUE, plots.ORANGE, plots.GREEN):  # training, evaluation loss, accuracy
+    for colour in (style.BLUE, style.ORANGE, style.GREEN):  # training, evaluation loss, accuracy
         assert near(one, colour) > 200
 
 
@@ -65,13 +66,15 @@ def test_digit_page_marks_the_mistakes(tmp_path, images):
     labels = torch.arange(30) % 10
     plots.digit_page(images, labels, labels, tmp_path / "right.png")
     plots.digit_page(images, labels, (labels + (labels == 3)) % 10, tmp_path / "wrong.png")
-    red = [near(picture(tmp_path / name), plots.WRONG) for name in ("right.png", "wrong.png")]
+    red = [near(picture(tmp_path / name), style.WRONG) for name in ("right.png", "wrong.png")]
     assert red[1] > red[0] + 500
 
 
 def test_mistakes_come_first_and_the_page_has_room_for_so_many(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(plots, "image_grid", lambda images, path, *rest: drawn.update(images=images, rest=rest))
+    monkeypatch.setattr(
+        "groundup.plots.images.image_grid", lambda images, path, *rest: drawn.update(images=images, rest=rest)
+    )
     images = torch.arange(50.0)[:, None, None].expand(50, 2, 2)
     labels = torch.zeros(50, dtype=torch.long)
     predictions = labels.clone()

@@ -1,0 +1,118 @@
+"""Pages of images, with what a model made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from groundup.checks import integer, rank, require, tensor
+from groundup.plots.style import GREY, WRONG, page
+
+
+def image_grid(
+    images: Tensor,
+    path: str | Path,
+    captions: Sequence[str] | None = None,
+    marked: Sequence[bool] | None = None,
+    columns: int = 12,
+    title: str | None = None,
+) -> None:
+    """A page of images (N, H, W), (N, 1, H, W) or (N, 3, H, W) with a caption under each; `marked` ones outlined red.
+
+    Integers are taken as 0..255; floats outside [0, 1], as normalised ones are, are scaled to fill it. Grey images are
+    drawn as ink on paper: high is dark.
+    """
+    pictures = _displayable(images)
+    captions = captions or [""] * len(pictures)
+    marked = marked or [False] * len(pictures)
+    require(
+        len(captions) == len(marked) == len(pictures),
+        f"one caption and one mark for each of {len(pictures)} images, got {len(captions)} and {len(marked)}",
+    )
+    columns = max(min(integer("columns", columns), len(pictures)), 5)  # room for the title over a short row
+    rows = ceil(len(pictures) / columns)
+    lines = [line for caption in captions for line in caption.split("\n")]
+    size = min(10.0, max(5.0, 90.0 / max(map(len, lines))))  # points: so that the longest line fits under its image
+    aspect = pictures.shape[1] / pictures.shape[2]
+    across, down = 1.16, aspect + 0.18 + 0.2 * max(caption.count("\n") + 1 for caption in captions)
+    inch, head = 0.8, 0.55 if title else 0.1
+    width, height = inch * (across * columns + 0.1), inch * (down * rows + 0.05) + head
+    with page(path, width, height) as figure:
+        from matplotlib.patches import Rectangle
+
+        axis = figure.add_axes((0, 0, 1, 1 - head / height))
+        for number, (picture, caption, wrong) in enumerate(zip(pictures, captions, marked)):
+            x, y = across * (number % columns), down * (number // columns)
+            cmap = "gray_r" if picture.ndim == 2 else None
+            axis.imshow(picture, cmap=cmap, vmin=0, vmax=1, extent=(x, x + 1, y + aspect, y), interpolation="nearest")
+            edge, line = (WRONG, 2.4) if wrong else ("#DDDDDD", 0.8)
+            axis.add_patch(Rectangle((x, y), 1, aspect, fill=False, edgecolor=edge, linewidth=line))
+            ink, weight = (WRONG, "bold") if wrong else (GREY, "normal")
+            where = (x + 0.5, y + aspect + 0.07)
+            axis.text(*where, caption, ha="center", va="top", fontsize=size, color=ink, fontweight=weight)
+        axis.set(xlim=(-0.13, across * columns - 0.03), ylim=(down * rows, -0.05))
+        axis.axis("off")
+        if title:
+            left = 0.13 * inch / width
+            figure.text(left, 1 - 0.45 * head / height, title, va="center", fontsize=13, fontweight="bold")
+
+
+def _displayable(images: Tensor) -> np.ndarray:
+    """(N, H, W) or (N, H, W, 3) in [0, 1]."""
+    rank("images", tensor("images", images), 3, 4, layout="(N, H, W), (N, 1, H, W) or (N, 3, H, W)")
+    require(len(images) > 0, "images is empty: there is nothing to draw")
+    pictures = images.detach().cpu()
+    pictures = pictures.float() if pictures.is_floating_point() else pictures.float() / 255
+    low, high = pictures.min(), pictures.max()
+    if low < 0 or high > 1:
+        pictures = (pictures - low) / (high - low).clamp(min=1e-12)
+    if pictures.dim() == 4:
+        require(pictures.size(1) in (1, 3), f"images must have 1 or 3 channels, got {pictures.size(1)}")
+        pictures = pictures.squeeze(1) if pictures.size(1) == 1 else pictures.permute(0, 2, 3, 1)
+    return pictures.numpy()
+
+
+def digit_page(
+    images: Tensor,
+    labels: Tensor,
+    predictions: Tensor,
+    path: str | Path,
+    class_names: Sequence[str] | None = None,
+    columns: int = 12,
+    rows: int = 8,
+    title: str | None = None,
+) -> None:
+    """Images with what was predicted: mistakes first, outlined in red, as "true → predicted"; the accuracy on top.
+
+    `labels` and `predictions` are class indices (N); of more than `columns * rows` images the first are drawn.
+    """
+    require(
+        labels.shape == predictions.shape == images.shape[:1],
+        f"labels and predictions must be one index for each of {len(images)} images, got shapes "
+        f"{tuple(labels.shape)} and {tuple(predictions.shape)}",
+    )
+    labels, predictions = labels.cpu(), predictions.cpu()
+    wrong = labels != predictions
+    order = torch.argsort(wrong.int(), descending=True, stable=True)[: columns * rows]
+    mistakes = int(wrong.sum())
+
+    arrow = " → " if class_names is None or max(map(len, class_names)) < 3 else "\n→ "
+
+    def name(index: Tensor) -> str:
+        return str(int(index)) if class_names is None else class_names[int(index)]
+
+    image_grid(
+        images[order.to(images.device)],
+        path,
+        [f"{name(labels[i])}{arrow}{name(predictions[i])}" if wrong[i] else name(labels[i]) for i in order],
+        [bool(wrong[i]) for i in order],
+        columns,
+        title
+        or f"{len(images):,} images · {100 * (1 - mistakes / max(len(images), 1)):.2f} % right · "
+        f"{mistakes:,} mistake{'' if mistakes == 1 else 's'}{' (true → predicted)' if mistakes else ''}",
+    )
