@@ -72,13 +72,14 @@ def main(argv: list[str] | None = None, rows: list[Row] = ROWS) -> int:
             print(f"    refused: {error}")
             continue
         results.append(result)
+        if folder is not None:  # after every row: what crashes later takes nothing with it
+            report.save(folder, machine, results, rows)
         print(f"    {line(result)}  ({time.perf_counter() - before:.1f} s)", flush=True)
 
     over = sum(report.verdict(asdict(result)) == "**over**" for result in results)
     took = time.perf_counter() - start
     print(f"{len(results)} rows in {took:.0f} s, {over} over their limit, {len(refused)} refused")
     if folder is not None and results:
-        report.save(folder, machine, results, rows)
         print(f"written: {folder.name}/results.md")
     return 1 if refused else 0
 

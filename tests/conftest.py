@@ -5,9 +5,12 @@ import os
 import jaxtyping
 import pytest
 import torch
+from benchmarks.peers import ready_torchvision
 
 # Every annotation in groundup is enforced while the suite runs (and only then).
 jaxtyping.install_import_hook("groundup", "beartype.beartype")
+
+ready_torchvision()
 
 
 def pytest_configure(config):

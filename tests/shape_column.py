@@ -1,17 +1,17 @@
-"""Reads the aligned comments `# -> C, H, W` of a model's forward, and holds them to what the parts give."""
+"""Reads the aligned comments `# -> C, H, W` of a model's class, and holds them to what the parts give."""
 
 import inspect
 import re
 
 import torch
 
-LINE = re.compile(r"self\.(\w+)\(.*#\s*-> ([\d, ]+)")
+LINE = re.compile(r"self\.(\w+)(?:\(| = | *: [\w.]+ = ).*#\s*-> ([\d, ]+)")
 
 
 def check_shape_column(model, input_size):
-    """Every `self.part(...)  # -> shape` of forward states the shape that `part` returns for one image."""
-    stated = LINE.findall(inspect.getsource(type(model).forward))
-    assert len(stated) >= 3, "forward has no column of shapes"
+    """Every `self.part(...)  # -> shape` or `self.part = ...  # -> shape` states what `part` returns for one image."""
+    stated = LINE.findall(inspect.getsource(type(model)))
+    assert len(stated) >= 3, f"{type(model).__name__} has no column of shapes"
     shapes = {}
     for name, _ in stated:
         model.get_submodule(name).register_forward_hook(lambda m, i, o, name=name: shapes.update({name: o.shape[1:]}))

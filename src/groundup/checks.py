@@ -32,6 +32,8 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
 
 def real(name: str, value: Any, minimum: float | None = None, maximum: float | None = None) -> float:
     """A finite number within [minimum, maximum]."""
+    if type(value) is float and minimum is not None and maximum is not None and minimum <= value <= maximum:
+        return value  # the usual case, without asking the abstract class
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r} ({type(value).__name__})")
     low, high = -float("inf") if minimum is None else minimum, float("inf") if maximum is None else maximum

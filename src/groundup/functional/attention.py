@@ -62,30 +62,29 @@ def _check(
     enable_gqa: bool = False,
     need_weights: bool = False,
 ) -> None:
-    axes = query.dim()
-    for name, x in (("query", query), ("key", key), ("value", value)):
-        checks.floating(name, x)
-        if x.dim() < 2 + enable_gqa or x.dim() != axes:
+    q, k, v = (tuple(checks.floating(name, x).shape) for name, x in zip(("query", "key", "value"), (query, key, value)))
+    for name, shape in (("query", q), ("key", k), ("value", v)):
+        if len(shape) < 2 + enable_gqa or len(shape) != len(q):
             heads = "H, " if enable_gqa else ""
             raise ValueError(
-                f"{name} must have shape (..., {heads}places, features), with as many axes as query has ({axes}), "
-                f"got {tuple(x.shape)}"
+                f"{name} must have shape (..., {heads}places, features), with as many axes as query has ({len(q)}), "
+                f"got {shape}"
             )
-    checks.size("key", key, -1, query.size(-1), "features, as query has")
-    checks.size("value", value, -2, key.size(-2), "places, as key has")
-    checks.require(key.size(-2) > 0, f"key must hold at least one place, got shape {tuple(key.shape)}")
-    batch = tuple(query.shape[:-2])
+    if k[-1] != q[-1]:
+        checks.size("key", key, -1, q[-1], "features, as query has")
+    if v[-2] != k[-2]:
+        checks.size("value", value, -2, k[-2], "places, as key has")
+    if k[-2] == 0:
+        raise ValueError(f"key must hold at least one place, got shape {k}")
+    batch = q[:-2]
     if enable_gqa:
-        groups = key.size(-3)
-        checks.require(
-            groups > 0 and query.size(-3) % groups == 0,
-            f"query's heads (axis {axes - 3}) must be a multiple of key's {groups}, got {query.size(-3)}",
-        )
-        batch = (*batch[:-1], groups)
-    for name, x in (("key", key), ("value", value)):
-        if tuple(x.shape[:-2]) != batch:
-            raise ValueError(f"{name} must have leading axes {batch}, as query has, got {tuple(x.shape[:-2])}")
-    check_mask(mask, (*query.shape[:-1], key.size(-2)))
+        if k[-3] == 0 or q[-3] % k[-3] != 0:
+            raise ValueError(f"query's heads (axis {len(q) - 3}) must be a multiple of key's {k[-3]}, got {q[-3]}")
+        batch = (*batch[:-1], k[-3])
+    if k[:-2] != batch or v[:-2] != batch:
+        name, shape = ("key", k) if k[:-2] != batch else ("value", v)
+        raise ValueError(f"{name} must have leading axes {batch}, as query has, got {shape[:-2]}")
+    check_mask(mask, (*q[:-1], k[-2]))
     checks.probability("dropout_p", dropout_p)
 
 

@@ -79,5 +79,10 @@ def windows(
 ) -> Shaped[Tensor, "*batch P Q k l"]:
     """Every k × l window of the last two axes, as a view: out[p, q, i, j] = x[s p + d i, t q + e j]."""
     reach = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
-    spans = x.unfold(-2, reach[0], stride[0]).unfold(-2, reach[1], stride[1])  # ..., P, Q, reach, reach
+    spans = _slide(_slide(x, reach[0], stride[0]), reach[1], stride[1])  # ..., P, Q, reach, reach
     return spans[..., :: dilation[0], :: dilation[1]]
+
+
+def _slide(x: Shaped[Tensor, "*batch n rest"], size: int, step: int) -> Shaped[Tensor, "*batch P rest size"]:
+    """x.unfold(-2, size, step). A single window is a transpose: its compiled derivative is wrong in PyTorch 2.13."""
+    return x.unfold(-2, size, step) if x.size(-2) >= size + step else x.narrow(-2, 0, size).mT.unsqueeze(-3)

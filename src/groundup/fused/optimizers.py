@@ -16,6 +16,7 @@ from torch import Tensor
 
 Tensors = list[Tensor]
 P = ParamSpec("P")
+PLAIN = {Tensor, torch.nn.Parameter}
 
 # --- what the steps share -----------------------------------------------------------------------------------
 
@@ -26,17 +27,18 @@ def _laid_out_alike(row: tuple[Tensor, ...]) -> bool:
     )
 
 
-def _fusible(params: Tensors, grads: Tensors, *states: Tensors) -> bool:
+def _fusible(sharded: bool, params: Tensors, grads: Tensors, *states: Tensors) -> bool:
     """Whether PyTorch's fused steps may take these tensors.
 
     They walk the memory of parameter, gradient and state side by side, so that all must be laid out alike and
     without gaps; and `torch.compile` could not see into them (it fuses the multi-tensor step by itself).
     """
-    lists = (params, grads, *states)
+    first, lists = params[0], (params, grads, *states)
     return (
-        params[0].device.type in ("cpu", "cuda")
+        first.device.type in ("cpu", "cuda")
         and not torch.compiler.is_compiling()
-        and {g.dtype for g in grads} == {params[0].dtype}
+        and (sharded or PLAIN.issuperset(map(type, params)))
+        and {g.dtype for g in grads} == {first.dtype}
         and (
             all(all(map(Tensor.is_contiguous, tensors)) for tensors in lists)  # the usual case, and the quicker check
             or all(_laid_out_alike(row) for row in zip(*lists))
@@ -51,8 +53,7 @@ def fused_where_possible(
 
     @functools.wraps(otherwise)
     def step(*lists: P.args, **hyperparameters: P.kwargs) -> None:
-        plain = sharded or {type(p) for p in lists[0]} <= {Tensor, torch.nn.Parameter}  # type: ignore[attr-defined]
-        body = fused if plain and _fusible(*lists) else otherwise  # type: ignore[arg-type]
+        body = fused if _fusible(sharded, *lists) else otherwise  # type: ignore[arg-type]
         body(*lists, **hyperparameters)
 
     return step

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any, ClassVar, TypeAlias
 
@@ -14,6 +14,7 @@ from groundup.checks import probability, real, require
 
 Tensors: TypeAlias = list[Float[Tensor, "..."]]
 Group: TypeAlias = dict[str, Any]
+Row: TypeAlias = tuple[Tensor, ...]
 Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
 
 
@@ -70,25 +71,43 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._require_steppable()
-        for group in self.param_groups:
-            for rows in self._gathered(group):
-                self.update(group, *(list(column) for column in zip(*rows)))
+        work = [(group, *self._gathered(index, group)) for index, group in enumerate(self.param_groups)]
+        for group, sparse, alike in work:
+            names = self.state_names(group)
+            for p, grad in sparse:
+                self._update_entries(group, p, grad, *self._state_of(p, names))
+            for (_, dtype), rows in alike.items():
+                if names:
+                    rows = [(*row, *self._state_of(row[0], names)) for row in rows]
+                if dtype.is_complex:
+                    rows = [tuple(map(_as_real, row)) for row in rows]
+                self.update(group, *map(list, zip(*rows)))
         return loss
 
-    def _gathered(self, group: Group) -> Iterator[list[tuple[Tensor, ...]]]:
-        """(parameter, gradient, *state) of all parameters with dense gradients, together by device and dtype."""
-        names = self.state_names(group)
-        alike: dict[tuple[torch.device, torch.dtype], list[tuple[Tensor, ...]]] = {}
-        for p in group["params"]:
-            if p.grad is None:
+    def _gathered(
+        self, index: int, group: Group
+    ) -> tuple[list[Row], dict[tuple[torch.device, torch.dtype], list[Row]]]:
+        """(parameter, gradient) where the gradient is sparse, and all others by device and dtype.
+
+        What could be wrong with a gradient is found here, before anything has changed.
+        """
+        sparse: list[Row] = []
+        alike: dict[tuple[torch.device, torch.dtype], list[Row]] = {}
+        check_finite = group["check_finite"]
+        for position, p in enumerate(group["params"]):
+            grad = p.grad
+            if grad is None:
                 continue
-            row = (p, p.grad, *self._state_of(p, names)) if names else (p, p.grad)
-            if p.grad.is_sparse:
-                self._update_entries(group, *row)
-            else:
-                alike.setdefault((p.device, p.dtype), []).append(tuple(map(_as_real, row)) if p.is_complex() else row)
-        yield from alike.values()
+            is_sparse = grad.is_sparse
+            if is_sparse or check_finite:
+                self._require_steppable(grad, index, group, position)
+            if is_sparse:
+                sparse.append((p, grad))
+                continue
+            if (kind := (p.device, p.dtype)) not in alike:
+                alike[kind] = []
+            alike[kind].append((p, grad))
+        return sparse, alike
 
     def _state_of(self, p: Tensor, names: tuple[str, ...]) -> list[Tensor]:
         state = self.state[p]
@@ -111,24 +130,18 @@ class Optimizer(torch.optim.Optimizer):
         for t in kept:
             t[where] = parts[id(t)]
 
-    def _require_steppable(self) -> None:
-        """All that could go wrong with a gradient, before anything has changed."""
-        for index, group in enumerate(self.param_groups):
-            for position, p in enumerate(group["params"]):
-                if p.grad is None:
-                    continue
-                if p.grad.is_sparse and not (self.rowwise and group["weight_decay"] == 0):
-                    raise ValueError(
-                        f"the gradient of {_name(index, group, position)} is sparse, and a step of "
-                        f"{type(self).__name__} with weight_decay={group['weight_decay']} moves every entry; "
-                        "use SGD or AdaGrad without weight decay, or a layer with sparse=False"
-                    )
-                if group["check_finite"]:
-                    values = p.grad.coalesce().values() if p.grad.is_sparse else p.grad
-                    if not torch.isfinite(values).all():
-                        raise FloatingPointError(
-                            f"the gradient of {_name(index, group, position)} is NaN or infinite; nothing was updated"
-                        )
+    def _require_steppable(self, grad: Tensor, index: int, group: Group, position: int) -> None:
+        if grad.is_sparse and not (self.rowwise and group["weight_decay"] == 0):
+            raise ValueError(
+                f"the gradient of {_name(index, group, position)} is sparse, and a step of {type(self).__name__} with "
+                f"weight_decay={group['weight_decay']} moves every entry; "
+                "use SGD or AdaGrad without weight decay, or a layer with sparse=False"
+            )
+        values = grad.coalesce().values() if grad.is_sparse else grad
+        if group["check_finite"] and not torch.isfinite(values).all():
+            raise FloatingPointError(
+                f"the gradient of {_name(index, group, position)} is NaN or infinite; nothing was updated"
+            )
 
     # -- groups and state -----------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
+
 from groundup.backend import fused_by
 from groundup.fused import optimizers as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
@@ -57,7 +59,8 @@ def momentum_step(
     """v ← μv + g;  θ ← θ - η v, or with Nesterov's look ahead θ ← θ - η (g + μv)."""
     for p, g, v in zip(params, grads, velocities):
         g = directed(p, g, weight_decay, maximize)
-        v.mul_(momentum).add_(g)
+        # One addition: torch.compile takes the first step's 0 + g for g, and would keep the gradient itself as v.
+        torch.add(g, v, alpha=momentum, out=v)
         p -= lr * (g + momentum * v if nesterov else v)
 
 

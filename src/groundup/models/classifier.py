@@ -1,0 +1,88 @@
+"""The frame of every image classifier: a chain of named stages, then a head.
+
+scores = model(x)                                       (N, num_classes)
+map = model.forward_features(x)                         what the head sees
+maps = model.forward_intermediates(x, "layer2", "layer4")    any stage's output by name, with its graph
+vector = model.forward_head(map, pre_logits=True)       what the last layer sees
+model.reset_classifier(5)                               another last layer, for classes of one's own
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.models.presets import Presets
+
+
+class ImageClassifier(Presets, nn.Module):
+    """x (N, in_channels, H, W) → scores (N, num_classes), larger is likelier.
+
+    A subclass builds its stages in order, names them in `stages`, and defines `forward_head`.
+    """
+
+    #: The children that `forward_features` calls, in order.
+    stages: tuple[str, ...]
+    #: The name of the child that makes scores of features, a `Linear` or `Conv2d`.
+    classifier: ClassVar[str] = "head"
+    #: The smallest height and width that leaves every stage something to see.
+    min_size: ClassVar[int] = 1
+
+    in_channels: int
+    num_classes: int
+
+    def checked(self, x: Tensor) -> Tensor:
+        """x, a batch of floating-point images of `in_channels` channels and at least `min_size` × `min_size` pixels."""
+        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
+        checks.size("x", x, 1, self.in_channels, "channels")
+        if min(x.shape[2:]) < self.min_size:
+            raise ValueError(
+                f"x must be at least {self.min_size} × {self.min_size} pixels for {type(self).__name__}, "
+                f"got {x.size(2)} × {x.size(3)}: enlarge the images"
+            )
+        return x
+
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N features P Q"]:
+        """The last stage's feature map."""
+        x = self.checked(x)
+        for name in self.stages:
+            x = getattr(self, name)(x)
+        return x
+
+    def forward_intermediates(self, x: Float[Tensor, "N C H W"], *names: str) -> dict[str, Tensor]:
+        """The outputs of the stages called `names` (of all, without names), by name; nothing after the last is run."""
+        wanted = names or self.stages
+        if unknown := [name for name in wanted if name not in self.stages]:
+            raise ValueError(
+                f"names: {type(self).__name__} has no stage {unknown[0]!r}; it has {', '.join(self.stages)}"
+            )
+        x, found = self.checked(x), {}
+        for name in self.stages:
+            x = getattr(self, name)(x)
+            if name in wanted:
+                found[name] = x
+                if len(found) == len(set(wanted)):
+                    break
+        return found
+
+    def forward_head(self, x: Float[Tensor, "N features P Q"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
+        """Scores of a feature map; with `pre_logits`, the vector that the last layer sees."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward_head")
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.forward_head(self.forward_features(x))
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a fresh last layer for `num_classes` classes in the place of the old one."""
+        self.num_classes = checks.integer("num_classes", num_classes)
+        old: Any = getattr(self, self.classifier)
+        make: Callable[..., nn.Module] = type(old)
+        sizes = (old.in_features,) if hasattr(old, "in_features") else (old.in_channels,)
+        kernel = () if hasattr(old, "in_features") else (old.kernel_size,)
+        bias = old.bias is not None
+        new = make(*sizes, num_classes, *kernel, bias=bias, device=old.weight.device, dtype=old.weight.dtype)
+        setattr(self, self.classifier, new)
