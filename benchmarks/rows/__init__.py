@@ -1,10 +1,6 @@
-"""Every row of the table. To add one: a line or two in the file of its kind, or a new file joined to `ROWS` here."""
+"""Every row of the table. To add one: a line or two in the file of its kind, or a new file here with its `ROWS`."""
 
-from benchmarks.rows.attention import ROWS as ATTENTION
-from benchmarks.rows.layers import ROWS as LAYERS
-from benchmarks.rows.losses import ROWS as LOSSES
-from benchmarks.rows.models import ROWS as MODELS
-from benchmarks.rows.optimizers import ROWS as OPTIMIZERS
-from benchmarks.rows.recurrent import ROWS as RECURRENT
+from importlib import import_module
+from pkgutil import iter_modules
 
-ROWS = [*LAYERS, *RECURRENT, *ATTENTION, *LOSSES, *OPTIMIZERS, *MODELS]
+ROWS = [row for file in iter_modules(__path__) for row in import_module(f"{__name__}.{file.name}").ROWS]

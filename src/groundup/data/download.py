@@ -59,6 +59,16 @@ _CIFAR10_JPEG = {  # the same images as class folders of JPEG files; see groundu
     "train.zip": (51_241_273, "8724a1fba54c41956b17ed0b3e39517016a2375c332b312dd5959618261d6ae2"),
     "test.zip": (10_249_684, "f6b62287187b5537a55b38aa0a2d889ec2ce9b466d58dceefa720a91f9f7b05f"),
 }
+_PLANETOID = {
+    "ind.cora.allx": (257_305, "9419ba2f26f5c35243db64aba110e0f35a04851609e0dc5433450676ca6b8543"),
+    "ind.cora.ally": (47_959, "2b998f5cc7fedc86e7f97ca2498f47a1ffc1462c29e2d578b23bf3f62b6e7d71"),
+    "ind.cora.graph": (59_847, "58f13302f39dde8852dad6fe6d15b89b077b6d7f837626bce671ef80344b383d"),
+    "ind.cora.test.index": (5_000, "297ce89af2b51a6a194181c7dbe1796c6a1cf9cd9349a88383b1b1e227867875"),
+    "ind.cora.tx": (148_025, "b9afbaa4a400df991f6f02ef677e1e44da55ffc04801fd02f9e673987829226a"),
+    "ind.cora.ty": (28_135, "41f5ac76596a1699cc33f53084a2419e92961c42bb75f36fc38e616d348532ad"),
+    "ind.cora.x": (22_119, "23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab"),
+    "ind.cora.y": (4_054, "94465c14eb53e04ca262198dcbb2521ee8af60fb3f3d546cd6ca24a511b0e7d1"),
+}
 _GOOGLE = "https://storage.googleapis.com/"
 
 
@@ -81,6 +91,7 @@ FILES: dict[str, RemoteFile] = {
     ),
     **_published("cifar10", _CIFAR10, "https://www.cs.toronto.edu/~kriz/", f"{_GOOGLE}tensorflow/tf-keras-datasets/"),
     **_published("cifar10", _CIFAR10_JPEG),
+    **_published("planetoid", _PLANETOID, "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/"),
 }
 
 

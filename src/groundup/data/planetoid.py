@@ -1,0 +1,104 @@
+"""Citation graphs: papers, the words they hold, who cites whom, and the split that everyone reports.
+
+Yang, Cohen and Salakhutdinov 2016, Revisiting Semi-Supervised Learning with Graph Embeddings, arXiv:1603.08861, whose
+files these are. They are pickles; here nothing but arrays, matrices, lists and dicts can come out of one.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from groundup import checks
+from groundup.data.download import fetch
+
+NAMES = ("cora",)
+
+
+@dataclass(frozen=True)
+class CitationGraph:
+    """N nodes with C features; E edges, each undirected one stored both ways, none twice, none to itself."""
+
+    x: Float[Tensor, "N C"]
+    edges: Int[Tensor, "two E"]
+    labels: Int[Tensor, " N"]
+    train: Bool[Tensor, " N"]
+    validation: Bool[Tensor, " N"]
+    test: Bool[Tensor, " N"]
+    name: str
+
+    def adjacency(self) -> Float[Tensor, "N N"]:
+        """Sparse, in COO layout: a_ij = 1 where paper i cites paper j or is cited by it."""
+        size, ones = (len(self.x), len(self.x)), self.x.new_ones(self.edges.size(1))
+        return torch.sparse_coo_tensor(self.edges, ones, size, check_invariants=False).coalesce()
+
+
+def planetoid(name: str = "cora") -> CitationGraph:
+    """The graph with its public split: 20 training nodes a class, the next 500 to validate, the listed 1,000 to test.
+
+    Raises `ValueError` for a name that is not there, or for a file that holds something else than data.
+    """
+    checks.choice("name", name, NAMES)
+    paths = {part: fetch(f"planetoid/ind.{name}.{part}") for part in ("x", "y", "tx", "ty", "allx", "ally", "graph")}
+    part = {key: _read(path) for key, path in paths.items()}
+    test = torch.from_numpy(np.loadtxt(fetch(f"planetoid/ind.{name}.test.index"), dtype=np.int64))
+
+    # Rows of tx belong to the nodes that test.index lists; a node that it leaves out, and no other file has, is zero.
+    known, nodes = len(part["allx"]), int(test.max()) + 1
+    x = torch.zeros(nodes, part["allx"].shape[1])
+    x[:known], x[test] = torch.from_numpy(part["allx"]), torch.from_numpy(part["tx"])
+    one_hot = torch.zeros(nodes, part["ally"].shape[1])
+    one_hot[:known], one_hot[test] = torch.from_numpy(part["ally"]).float(), torch.from_numpy(part["ty"]).float()
+
+    pairs = torch.tensor([(i, j) for i, others in part["graph"].items() for j in others if i != j])
+    edges = torch.unique(torch.cat([pairs, pairs.flip(1)]), dim=0).T.contiguous()
+    labelled = len(part["x"])
+    masks = torch.zeros(3, nodes, dtype=torch.bool)
+    masks[0, :labelled] = masks[1, labelled : labelled + 500] = masks[2, test] = True
+    return CitationGraph(x, edges, one_hot.argmax(1), *masks, name)
+
+
+class _Matrix:
+    """Stands in for scipy's csr_matrix, whose state is all that is needed of it."""
+
+    def dense(self) -> np.ndarray:
+        state: dict[str, Any] = self.__dict__
+        rows, columns = state["_shape"]
+        result = np.zeros((rows, columns), dtype=np.float32)
+        result[np.repeat(np.arange(rows), np.diff(state["indptr"])), state["indices"]] = state["data"]
+        return result
+
+
+class _DataOnly(pickle.Unpickler):
+    """Loads these six kinds of thing; a pickle that names any other, which could run code, is refused."""
+
+    allowed = {  # noqa: RUF012
+        ("scipy.sparse.csr", "csr_matrix"): _Matrix,
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
+        ("collections", "defaultdict"): defaultdict,
+        ("__builtin__", "list"): list,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self.allowed:
+            raise ValueError(f"the file asks for {module}.{name}, which is no data: it is not a Planetoid file")
+        return self.allowed[module, name]
+
+
+def _read(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            value = _DataOnly(file, encoding="latin1").load()
+    except (pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"{path} is no Planetoid file: {error}") from error
+    return value.dense() if isinstance(value, _Matrix) else value
