@@ -61,9 +61,9 @@ def planetoid(name: str = "cora") -> CitationGraph:
     pairs = torch.tensor([(i, j) for i, others in part["graph"].items() for j in others if i != j])
     edges = torch.unique(torch.cat([pairs, pairs.flip(1)]), dim=0).T.contiguous()
     labelled = len(part["x"])
-    masks = torch.zeros(3, nodes, dtype=torch.bool)
-    masks[0, :labelled] = masks[1, labelled : labelled + 500] = masks[2, test] = True
-    return CitationGraph(x, edges, one_hot.argmax(1), *masks, name)
+    train, validation, held_out = torch.zeros(3, nodes, dtype=torch.bool)
+    train[:labelled] = validation[labelled : labelled + 500] = held_out[test] = True
+    return CitationGraph(x, edges, one_hot.argmax(1), train, validation, held_out, name)
 
 
 class _Matrix:

@@ -27,7 +27,7 @@ def _refusal(x: Tensor, row: Tensor, col: Tensor, weight: Tensor) -> str | None:
 @refuses(_refusal)
 def edge_sum(x: Tensor, row: Tensor, col: Tensor, weight: Tensor) -> Tensor:
     _announced()
-    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), True)  # type: ignore[no-any-return]
+    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), True)
 
 
 class _EdgeSum(torch.autograd.Function):
