@@ -44,12 +44,23 @@ def fill(module: nn.Module) -> None:
 
 
 class Apply(Unit):
-    """y = f(x), x drawn by `inputs`, and with `backward` the gradients to every input and parameter as well."""
+    """y = f(x), x drawn by `inputs`, and with `backward` the gradients to every input and parameter as well.
 
-    def __init__(self, function: Callable[..., Tensor], inputs: Callable[[], Sequence[Tensor]], backward: bool) -> None:
+    A module's weights are drawn by `fill`, unless they are `given`.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        inputs: Callable[[], Sequence[Tensor]],
+        backward: bool,
+        given: bool = False,
+    ) -> None:
         self.function, self.backward = function, backward
         self.module = function if isinstance(function, nn.Module) else nn.Module()
-        fill(self.module)
+        if not given:
+            fill(self.module)
+        torch.manual_seed(2)  # inputs that are not the numbers the weights were drawn from
         self.inputs = inputs()
         self.leaves = [*(x for x in self.inputs if x.is_floating_point()), *self.module.parameters()]
         for leaf in self.leaves:

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from benchmarks.harness import Row
-from benchmarks.units import Apply, Unit
+from benchmarks.harness import Row, same_values
+from benchmarks.units import Apply, Unit, fill
 from groundup import functional as G
+from groundup import layers
 
 FEATURES = 64
 Function = Callable[[Tensor, Tensor, Tensor], Any]
@@ -75,7 +76,48 @@ def sparse(pattern: Any, held: bool = False, tokens: int = 4096, block: int = 64
     return attention(f"{pattern} sparse", (1, 2), tokens, tokens, ours, peer, against=against, limit=1.0)
 
 
+class Alone(nn.Module):
+    """The output of `nn.MultiheadAttention`, on one sequence attending to itself."""
+
+    def __init__(self, embed_dim: int, heads: int) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(embed_dim, heads, batch_first=True)
+        fill(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.attention(x, x, x, need_weights=False)[0]
+
+
+def multi_head(embed_dim: int, heads: int, shape: tuple[int, int]) -> Row:
+    """MultiHeadAttention with the weights of `nn.MultiheadAttention`; it keeps Q, K and V apart, the peer together."""
+
+    def ours() -> Unit:
+        layer = layers.MultiHeadAttention(embed_dim, heads)
+        layer.load_state_dict(Alone(embed_dim, heads).attention.state_dict())
+        return Apply(layer, lambda: [torch.randn(*shape, embed_dim)], backward=True, given=True)
+
+    def peer() -> Unit:
+        return Apply(Alone(embed_dim, heads), lambda: [torch.randn(*shape, embed_dim)], backward=True, given=True)
+
+    def compare(a: list[Tensor], b: list[Tensor], tolerance: float) -> str | None:
+        y, x, *parameters = a
+        together = [torch.cat(parameters[0:6:2]), torch.cat(parameters[1:6:2]), *parameters[6:]]
+        return same_values([y, x, *together], b, tolerance)
+
+    return Row(
+        "attention",
+        f"MultiHeadAttention, {heads} heads",
+        size=" × ".join(map(str, (*shape, embed_dim))),
+        work="forward + backward",
+        against="nn.MultiheadAttention",
+        ours=ours,
+        peer=peer,
+        compare=compare,
+    )
+
+
 ROWS = [
+    multi_head(512, 8, (8, 128)),
     dense("scaled dot product", (8, 8), 128, 128),
     dense("scaled dot product, causal", (2, 8), 512, 512, is_causal=True),
     dense("scaled dot product, one query", (8, 8), 1, 512, backward=False),
