@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import torch
 from torch import Tensor
 
 Tensors = list[Tensor]
 P = ParamSpec("P")
+#: Numbers of one tensor that a CPU steps at a time: five tensors of them fit into a core's share of the cache.
+BLOCK = 2**17
 PLAIN = {Tensor, torch.nn.Parameter}
 
 # --- what the steps share -----------------------------------------------------------------------------------
@@ -73,6 +75,36 @@ def directed(params: Tensors, grads: Tensors, weight_decay: float, maximize: boo
     elif weight_decay != 0:
         grads = list(torch._foreach_add(grads, params, alpha=weight_decay))
     return grads
+
+
+def in_blocks(step: Callable[..., None], *lists: Tensors | None, **hyperparameters: Any) -> None:
+    """`step` over all entries of `lists`, on a CPU a few at a time: they stay in its cache from one pass to the next.
+
+    A step of many elementwise passes over more numbers than the cache holds would wait for memory at each of them,
+    and hold temporaries as large as the model. A list that is None stays None.
+    """
+    given = [tensors for tensors in lists if tensors is not None]
+    if given[0][0].device.type != "cpu" or torch.compiler.is_compiling():
+        step(*lists, **hyperparameters)
+        return
+    block: list[tuple[Tensor, ...]] = []
+    room = BLOCK
+
+    def done() -> None:
+        if block:
+            columns = iter(zip(*block))
+            step(*(None if tensors is None else list(next(columns)) for tensors in lists), **hyperparameters)
+            block.clear()
+
+    for row in zip(*given):
+        large = row[0].numel() > BLOCK and all(t.is_contiguous() for t in row)
+        for piece in zip(*(t.view(-1).split(BLOCK) for t in row)) if large else (row,):
+            block.append(piece)
+            room -= piece[0].numel()
+            if room <= 0:
+                done()
+                room = BLOCK
+    done()
 
 
 # --- stochastic gradient descent ----------------------------------------------------------------------------
@@ -213,6 +245,24 @@ def rmsprop_multi_tensor(
     maximize: bool,
 ) -> None:
     count(steps)
+    rule = {"lr": lr, "alpha": alpha, "eps": eps, "momentum": momentum, "weight_decay": weight_decay}
+    in_blocks(_rmsprop, params, grads, square_avgs, grad_avgs, velocities, maximize=maximize, **rule)
+
+
+def _rmsprop(
+    params: Tensors,
+    grads: Tensors,
+    square_avgs: Tensors,
+    grad_avgs: Tensors | None,
+    velocities: Tensors | None,
+    *,
+    lr: float,
+    alpha: float,
+    eps: float,
+    momentum: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
     grads = directed(params, grads, weight_decay, maximize)
     torch._foreach_mul_(square_avgs, alpha)
     torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - alpha)
@@ -245,6 +295,22 @@ def adadelta_multi_tensor(
     maximize: bool,
 ) -> None:
     count(steps)
+    rule = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay}
+    in_blocks(_adadelta, params, grads, square_avgs, acc_deltas, maximize=maximize, **rule)
+
+
+def _adadelta(
+    params: Tensors,
+    grads: Tensors,
+    square_avgs: Tensors,
+    acc_deltas: Tensors,
+    *,
+    lr: float,
+    rho: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
     grads = directed(params, grads, weight_decay, maximize)
     torch._foreach_mul_(square_avgs, rho)
     torch._foreach_addcmul_(square_avgs, grads, grads, value=1 - rho)
