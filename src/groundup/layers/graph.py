@@ -51,12 +51,22 @@ class _GraphCell(nn.Module):
         return f"{self.in_features}, {self.out_features}"
 
 
-def _linear_of_mean(layer: Linear, x: Tensor, adj: Tensor, mask: Tensor | None, with_self: bool = False) -> Tensor:
-    """W mean_j x_j + b; as the mean of W x_j where those have fewer features: the two are equal."""
-    if layer.out_features >= layer.in_features:
-        return layer(neighbour_mean(x, adj, mask, with_self))
-    y = neighbour_mean(linear(x, layer.weight), adj, mask, with_self)
-    return y if layer.bias is None else y + layer.bias
+def _mean_and_own(
+    near: Linear, own: Linear | None, x: Tensor, adj: Tensor, mask: Tensor | None, with_self: bool = False
+) -> Tensor:
+    """W_near mean_j x_j + b + W_own x_i.
+
+    Where the outputs have fewer features, it is the mean of W_near x_j, which is equal, and one product gives both.
+    """
+    if near.out_features >= near.in_features:
+        y = near(neighbour_mean(x, adj, mask, with_self))
+        return y if own is None else y + own(x)
+    weights: list[Tensor] = [layer.weight for layer in (near, own) if layer is not None]
+    projected = linear(x, torch.cat(weights)).split(near.out_features, -1)
+    y = neighbour_mean(projected[0], adj, mask, with_self)
+    for other in (*projected[1:], near.bias):
+        y = y if other is None else y + other
+    return y
 
 
 class Graph_cell(_GraphCell):
@@ -81,7 +91,7 @@ class Graph_cell(_GraphCell):
         self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
         x = self.prepared(x, adj, mask)
-        return blank(_linear_of_mean(self.lin_rel, x, adj, mask) + self.lin_root(x), mask)
+        return blank(_mean_and_own(self.lin_rel, self.lin_root, x, adj, mask), mask)
 
 
 class GCN_cell(_GraphCell):
@@ -173,16 +183,22 @@ class GraphSAGE_cell(_GraphCell):
     ) -> Float[Tensor, "*B N O"]:
         """`generator` draws the order of the neighbours for 'lstm' when training; PyTorch's own if None."""
         x = self.prepared(x, adj, mask)
-        if self.lin is not None:
-            y = self.lin_l(neighbour_max(relu(self.lin(x)), adj, mask))
-        elif self.lstm is not None:
-            row, col = neighbours(adj, mask, self.training, generator)
-            y = self.lin_l(_last_states(self.lstm, x.flatten(0, -2), row, col).view(x.shape))
+        if self.aggregation in ("mean", "gcn"):
+            y = _mean_and_own(self.lin_l, self.lin_r, x, adj, mask, with_self=self.aggregation == "gcn")
         else:
-            y = _linear_of_mean(self.lin_l, x, adj, mask, with_self=self.aggregation == "gcn")
-        if self.lin_r is not None:
-            y = y + self.lin_r(x)
+            y = self.lin_l(self._gathered(x, adj, mask, generator))
+            y = y if self.lin_r is None else y + self.lin_r(x)
         return blank(l2_normalize(y) if self.normalize else y, mask)
+
+    def _gathered(
+        self, x: Tensor, adj: Tensor, mask: Tensor | None, generator: torch.Generator | None
+    ) -> Float[Tensor, "*B N I"]:
+        """h_N(v) of 'pool' and 'lstm'."""
+        if self.lin is not None:
+            return neighbour_max(relu(self.lin(x)), adj, mask)
+        assert self.lstm is not None
+        row, col = neighbours(adj, mask, self.training, generator)
+        return _last_states(self.lstm, x.flatten(0, -2), row, col).view(x.shape)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {self.aggregation!r}" + (", normalize=True" if self.normalize else "")
