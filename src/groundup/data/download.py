@@ -59,6 +59,10 @@ _CIFAR10_JPEG = {  # the same images as class folders of JPEG files; see groundu
     "train.zip": (51_241_273, "8724a1fba54c41956b17ed0b3e39517016a2375c332b312dd5959618261d6ae2"),
     "test.zip": (10_249_684, "f6b62287187b5537a55b38aa0a2d889ec2ce9b466d58dceefa720a91f9f7b05f"),
 }
+_TINY_SHAKESPEARE = {
+    "input.txt": (1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
+}
+_GITHUB = "https://raw.githubusercontent.com/"
 _GOOGLE = "https://storage.googleapis.com/"
 
 
@@ -81,6 +85,7 @@ FILES: dict[str, RemoteFile] = {
     ),
     **_published("cifar10", _CIFAR10, "https://www.cs.toronto.edu/~kriz/", f"{_GOOGLE}tensorflow/tf-keras-datasets/"),
     **_published("cifar10", _CIFAR10_JPEG),
+    **_published("tinyshakespeare", _TINY_SHAKESPEARE, f"{_GITHUB}karpathy/char-rnn/master/data/tinyshakespeare/"),
 }
 
 
