@@ -49,7 +49,7 @@ def _windows(tokens: Tensor, window: int, dynamic: bool, generator: Generator) -
     reach = torch.randint(1, c + 1, (T, 1), generator=generator) if dynamic else torch.full((T, 1), c)
     place = torch.arange(T)[:, None] + offset  # T, 2c
     inside = (offset.abs() <= reach) & (place >= 0) & (place < T)
-    return tokens[torch.where(inside, place, 0)] if T else tokens.new_zeros(0, 2 * c), inside
+    return tokens[torch.where(inside, place, 0)], inside
 
 
 def skip_gram_pairs(
@@ -66,7 +66,7 @@ def skip_gram_pairs(
 
 def cbow_windows(
     tokens: Int64[Tensor, " T"], window: int = 5, dynamic: bool = True, generator: Generator = None
-) -> tuple[Int64[Tensor, "N 2*window"], Bool[Tensor, "N 2*window"], Int64[Tensor, " N"]]:
+) -> tuple[Int64[Tensor, "N {2*window}"], Bool[Tensor, "N {2*window}"], Int64[Tensor, " N"]]:
     """(the words around, which of them are real, centres): windows as above, ragged ones padded with word 0.
 
     A text of one word has no window.
