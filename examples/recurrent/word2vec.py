@@ -20,8 +20,8 @@ PLAYS = """thou thee, my your, king queen, lord lady, father mother, son daughte
 heaven earth, life death, come go, romeo juliet, love hate, sweet gentle"""
 # data: (epochs, pairs that should find each other, words to ask for, the share of the pairs to expect in %)
 RECIPES = {
-    "python": (20, PYTHON, "list,try,true,left,global,class", "?"),
-    "shakespeare": (20, PLAYS, "king,father,thou,love,death,romeo", "?"),
+    "python": (20, PYTHON, "list,try,true,left,global,class", "80-87"),
+    "shakespeare": (20, PLAYS, "king,father,thou,love,death,romeo", "60-70"),
 }
 
 
