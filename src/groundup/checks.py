@@ -104,6 +104,20 @@ def readable(value: Tensor) -> bool:
     )
 
 
+def indices(name: str, value: Any, count: int, of: str) -> Tensor:
+    """int64 or int32 indices, each in [0, count); `of` says what is counted, as in "num_users".
+
+    Like `labels` it passes over values that cannot be read cheaply; there the lookup itself stops at a wrong one.
+    """
+    if tensor(name, value).dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"{name} must be int64 or int32, got {value.dtype}; convert with {name}.long()")
+    if value.numel() > 0 and readable(value):
+        low, high = (int(bound) for bound in value.aminmax())
+        if low < 0 or high >= count:
+            raise ValueError(f"{name} must lie in [0, {count - 1}], {of} being {count}, got {low if low < 0 else high}")
+    return value
+
+
 def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None = None) -> Tensor:
     """Class indices, each in [0, num_classes) or equal to `ignore_index`.
 

@@ -1,4 +1,4 @@
-"""Data: embedded, downloaded and your own, as tensors in memory; batch transforms; a loader that can be resumed.
+"""Data: embedded, downloaded and your own, as tensors in memory; batch transforms; loaders that can be resumed.
 
 train, test = load("digits")                        # or "mnist", "cifar10", "path/to/your/folder"
 batches = Loader(train, 64, shuffle=True, transform=Compose(ToFloat(), RandomShift(1)))
@@ -12,6 +12,8 @@ from groundup.data.image_folder import image_folder
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
 from groundup.data.transforms import (
     Compose,
     Normalize,
@@ -23,6 +25,8 @@ from groundup.data.transforms import (
     Resize,
     ToFloat,
 )
+from groundup.data.vocabulary import Vocabulary
+from groundup.data.word_contexts import WordContexts, cbow_windows, keep_probability, skip_gram_pairs, subsample
 
 __all__ = [
     "load",
@@ -32,6 +36,19 @@ __all__ = [
     "fashion_mnist",
     "cifar10",
     "image_folder",
+    "load_text",
+    "TEXTS",
+    "python_reference",
+    "tiny_shakespeare",
+    "words",
+    "Vocabulary",
+    "WordContexts",
+    "keep_probability",
+    "subsample",
+    "skip_gram_pairs",
+    "cbow_windows",
+    "read_ratings",
+    "Ratings",
     "ImageData",
     "Loader",
     "Compose",

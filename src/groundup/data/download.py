@@ -69,6 +69,10 @@ _PLANETOID = {
     "ind.cora.x": (22_119, "23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab"),
     "ind.cora.y": (4_054, "94465c14eb53e04ca262198dcbb2521ee8af60fb3f3d546cd6ca24a511b0e7d1"),
 }
+_TINY_SHAKESPEARE = {
+    "input.txt": (1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
+}
+_GITHUB = "https://raw.githubusercontent.com/"
 _GOOGLE = "https://storage.googleapis.com/"
 
 
@@ -91,7 +95,8 @@ FILES: dict[str, RemoteFile] = {
     ),
     **_published("cifar10", _CIFAR10, "https://www.cs.toronto.edu/~kriz/", f"{_GOOGLE}tensorflow/tf-keras-datasets/"),
     **_published("cifar10", _CIFAR10_JPEG),
-    **_published("planetoid", _PLANETOID, "https://raw.githubusercontent.com/kimiyoung/planetoid/master/data/"),
+    **_published("planetoid", _PLANETOID, f"{_GITHUB}kimiyoung/planetoid/master/data/"),
+    **_published("tinyshakespeare", _TINY_SHAKESPEARE, f"{_GITHUB}karpathy/char-rnn/master/data/tinyshakespeare/"),
 }
 
 

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from groundup import checks
-from groundup.data.image_data import ImageData
 from groundup.data.transforms import Transform
 
 _Job = tuple[int, int, Tensor]  # epoch, batch, indices
@@ -30,7 +29,8 @@ class Loader:
     The order is a function of (seed, epoch), and what `transform(x, generator)` draws one of (seed, epoch, batch):
     neither the number of workers nor an interruption changes a bit. PyTorch's global generator is not touched.
 
-        dataset       map-style: an ImageData is indexed once a batch; others are gathered and collated by PyTorch
+        dataset       map-style: one with a method `batch(indices)`, as ImageData has, is asked once a batch; samples of
+                      others are gathered and collated by PyTorch
         transform     applied to the first entry of the batch
         drop_last     leave out the last batch when it is smaller than the others
         num_workers   processes that prepare batches ahead; 0 prepares them here. They stay for the next epoch, and
@@ -147,7 +147,7 @@ class _Batches(Dataset[Any]):
         return (self.transform(data[0], _generator(self.seed, epoch, batch + 1)), *data[1:])
 
     def _gather(self, indices: Tensor) -> Any:
-        if isinstance(self.dataset, ImageData):
+        if hasattr(self.dataset, "batch"):
             return self.dataset.batch(indices)
         if hasattr(self.dataset, "__getitems__"):
             return default_collate(self.dataset.__getitems__(indices.tolist()))

@@ -1,0 +1,29 @@
+"""The catalogue's autoencoders."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_KOREN = (
+    "Koren, Bell and Volinsky 2009, Matrix Factorization Techniques for Recommender Systems",
+    "https://doi.org/10.1109/MC.2009.263",
+)
+_BALDI = (
+    "Baldi and Hornik 1989, Neural Networks and Principal Component Analysis",
+    "https://doi.org/10.1016/0893-6080(89)90014-2",
+)
+_MIKOLOV = (
+    "Mikolov et al. 2013, Distributed Representations of Words and Phrases",
+    "https://arxiv.org/abs/1310.4546",
+)
+
+
+def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
+    return Component(number, name, "autoencoders", "groundup.autoencoders", summary, *source, oracle)
+
+
+ROWS = (
+    row(43, "MatrixFactorization", "a table with holes, as thin factors", _KOREN, "torch.nn.Embedding; the SVD"),
+    row(44, "AutoencoderLinear", "principal components, learned", _BALDI, "torch.nn.Linear; scikit-learn's PCA"),
+    row(45, "Word2Vec", "words by their neighbours", _MIKOLOV, "torch.nn.Embedding; mutual information"),
+)
