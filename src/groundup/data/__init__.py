@@ -12,6 +12,7 @@ from groundup.data.image_folder import image_folder
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.transforms import (
     Compose,
     Normalize,
@@ -33,6 +34,10 @@ __all__ = [
     "cifar10",
     "image_folder",
     "ImageData",
+    "breast_cancer",
+    "wine",
+    "two_moons",
+    "Table",
     "Loader",
     "Compose",
     "ToFloat",
