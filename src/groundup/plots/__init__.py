@@ -1,6 +1,8 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
+from groundup.plots.boundaries import boundaries
 from groundup.plots.curves import curves
 from groundup.plots.images import digit_page, image_grid
+from groundup.plots.weights import weight_images
 
-__all__ = ["curves", "digit_page", "image_grid"]
+__all__ = ["boundaries", "curves", "digit_page", "image_grid", "weight_images"]
