@@ -19,7 +19,7 @@ GRAD_SMOOTH = [case for case in FUNCTION_CASES if case.smooth]
 def test_every_two_bodied_function_has_cases():
     """Optimizer steps work in place on lists; tests/optimizers has their sweep."""
     mathematics = {n for n, f in registry.items() if f.reference.__module__.startswith("groundup.functional")}
-    assert mathematics == {case.function.__name__ for case in FUNCTION_CASES}
+    assert mathematics <= {case.function.__name__ for case in FUNCTION_CASES}
 
 
 def call(case, dtype, function, mode="auto"):

@@ -137,3 +137,10 @@ def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None
             f"in [0, {num_classes - 1}]" + ("" if ignore_index is None else f" or be ignore_index = {ignore_index}")
         )
     return target
+
+
+def signs(name: str, target: Tensor) -> Tensor:
+    """Labels of two classes, each -1 or +1; like `labels`, it looks only where that is cheap."""
+    if readable(target) and not ((target == 1) | (target == -1)).all():
+        raise ValueError(f"{name} must hold only -1 and +1; for labels in {{0, 1}} pass 2 * y - 1")
+    return target

@@ -118,5 +118,5 @@ def test_a_bad_fraction(fraction):
 
 
 def test_a_class_with_one_image_cannot_be_split():
-    with pytest.raises(ValueError, match="class 'b' of toy has one image"):
+    with pytest.raises(ValueError, match="class 'b' of toy has one sample"):
         make((4, 1)).split(0.5)

@@ -13,6 +13,7 @@ from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
 from groundup.data.transforms import (
     Compose,
@@ -50,6 +51,10 @@ __all__ = [
     "read_ratings",
     "Ratings",
     "ImageData",
+    "breast_cancer",
+    "wine",
+    "two_moons",
+    "Table",
     "Loader",
     "Compose",
     "ToFloat",

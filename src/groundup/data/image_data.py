@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Bool, Int64, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -90,21 +90,7 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         its share, and at least one in either part. Both keep the order of the original.
         Raises `ValueError` for a class with a single image, which cannot be in both parts.
         """
-        fraction = checks.real("fraction", fraction)
-        if not 0 < fraction < 1:
-            raise ValueError(f"fraction must be strictly between 0 and 1, got {fraction}")
-        checks.integer("seed", seed, minimum=0)
-        counts = self.labels.bincount(minlength=len(self.class_names))
-        if (counts == 1).any():
-            single = self.class_names[int((counts == 1).nonzero()[0])]
-            raise ValueError(f"class {single!r} of {self.name} has one image; a split into two needs two of each")
-        generator = torch.Generator().manual_seed(seed)
-        taken = []
-        for label, take in enumerate(_shares(counts, fraction)):
-            members = (self.labels == label).nonzero()[:, 0]
-            taken.append(members[torch.randperm(len(members), generator=generator)[:take]])
-        part = torch.zeros_like(self.labels, dtype=torch.bool)
-        part[torch.cat(taken)] = True
+        part = stratified(self.labels, self.class_names, fraction, seed, self.name)
         return self.subset((~part).nonzero()[:, 0]), self.subset(part.nonzero()[:, 0])
 
     def __repr__(self) -> str:
@@ -115,6 +101,26 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
             f"ImageData({self.name}: {count:,} images {channels}x{height}x{width} {kind}, "
             f"{len(self.class_names)} classes{note})"
         )
+
+
+def stratified(
+    labels: Int64[Tensor, " count"], class_names: Sequence[str], fraction: float, seed: int, name: str
+) -> Bool[Tensor, " count"]:
+    """Which samples are in a random `fraction` that has every class in proportion; see `ImageData.split`."""
+    fraction = checks.real("fraction", fraction)
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must be strictly between 0 and 1, got {fraction}")
+    checks.integer("seed", seed, minimum=0)
+    counts = labels.bincount(minlength=len(class_names))
+    if (counts == 1).any():
+        single = class_names[int((counts == 1).nonzero()[0])]
+        raise ValueError(f"class {single!r} of {name} has one sample; a split into two needs two of each")
+    generator = torch.Generator().manual_seed(seed)
+    part = torch.zeros_like(labels, dtype=torch.bool)
+    for label, take in enumerate(_shares(counts, fraction)):
+        members = (labels == label).nonzero()[:, 0]
+        part[members[torch.randperm(len(members), generator=generator)[:take]]] = True
+    return part
 
 
 def _shares(counts: Int64[Tensor, " classes"], fraction: float) -> list[int]:

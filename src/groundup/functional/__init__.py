@@ -22,12 +22,19 @@ from groundup.functional.linear import linear
 from groundup.functional.losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
-    hinge_loss,
     map_loss,
     mse_loss,
     nll_loss,
 )
 from groundup.functional.lstm import lstm, lstm_step
+from groundup.functional.margin_losses import (
+    crammer_singer_loss,
+    hinge_loss,
+    logistic_loss,
+    multiclass_perceptron_loss,
+    perceptron_loss,
+    weston_watkins_loss,
+)
 from groundup.functional.metrics import accuracy, confusion_matrix, per_class_accuracy, top_k_accuracy
 from groundup.functional.norm import batch_norm, layer_norm, rms_norm
 from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
@@ -89,8 +96,13 @@ __all__ = [
     "cross_entropy",
     "map_loss",
     "binary_cross_entropy_with_logits",
-    "hinge_loss",
     "mse_loss",
+    "perceptron_loss",
+    "hinge_loss",
+    "logistic_loss",
+    "multiclass_perceptron_loss",
+    "weston_watkins_loss",
+    "crammer_singer_loss",
     "accuracy",
     "top_k_accuracy",
     "confusion_matrix",

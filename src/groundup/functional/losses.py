@@ -1,4 +1,4 @@
-"""Losses: what a model is asked to make small.
+"""Losses: what a model is asked to make small. Those of the margin y z are in `margin_losses`.
 
 Every loss takes `reduction`: "none" gives one value per element or sample, "sum" their sum, "mean" their mean.
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.functional.activations import relu, softplus
+from groundup.functional.activations import softplus
 from groundup.functional.softmax import log_softmax
 from groundup.fused import losses as kernels
 
@@ -23,7 +23,8 @@ Reduction = Literal["none", "mean", "sum"]
 REDUCTIONS = ("none", "mean", "sum")
 
 
-def _reduce(loss: Tensor, reduction: str) -> Tensor:
+def reduced(loss: Tensor, reduction: str) -> Tensor:
+    """The losses of single elements, as `reduction` asks for them."""
     if reduction == "none":
         return loss
     return loss.sum() if reduction == "sum" else loss.mean()
@@ -135,7 +136,7 @@ def nll_loss(
     w = torch.where(used, weight[index], 0)
     picked = input.gather(classes, index.unsqueeze(classes)).squeeze(classes)
     loss = torch.where(used, -picked, 0) * w
-    return loss.sum() / w.sum() if reduction == "mean" else _reduce(loss, reduction)
+    return loss.sum() / w.sum() if reduction == "mean" else reduced(loss, reduction)
 
 
 @fused_by(kernels.cross_entropy, check=_check_cross_entropy)
@@ -163,7 +164,7 @@ def cross_entropy(
     if target.is_floating_point():
         q = (1 - label_smoothing) * target + label_smoothing / num_classes
         loss = -(q * per_class * log_p).sum(classes)
-        return loss.sum() / loss.numel() if reduction == "mean" else _reduce(loss, reduction)
+        return loss.sum() / loss.numel() if reduction == "mean" else reduced(loss, reduction)
 
     nll = nll_loss(log_p, target, weight, ignore_index, "none")
     used = target != ignore_index
@@ -171,7 +172,7 @@ def cross_entropy(
     loss = (1 - label_smoothing) * nll + label_smoothing * smooth if label_smoothing else nll
     if reduction == "mean":
         return loss.sum() / torch.where(used, w[torch.where(used, target, 0)], 0).sum()
-    return _reduce(loss, reduction)
+    return reduced(loss, reduction)
 
 
 def map_loss(
@@ -204,29 +205,7 @@ def binary_cross_entropy_with_logits(
     """
     positive = softplus(-input) if pos_weight is None else pos_weight * softplus(-input)
     loss = target * positive + (1 - target) * softplus(input)
-    return _reduce(loss if weight is None else loss * weight, reduction)
-
-
-def _check_hinge(scores: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean") -> None:
-    checks.floating("scores", scores)
-    checks.choice("reduction", reduction, REDUCTIONS)
-    if scores.shape != target.shape:
-        raise ValueError(
-            f"target must have scores' shape {tuple(scores.shape)}, got {tuple(target.shape)}; reshape one of them"
-        )
-    if checks.readable(target) and not ((target == 1) | (target == -1)).all():
-        raise ValueError("target must hold only -1 and +1; for labels in {0, 1} pass 2 * y - 1")
-
-
-def hinge_loss(
-    scores: Float[Tensor, "*shape"],
-    target: Float[Tensor, "*shape"] | Int[Tensor, "*shape"],
-    margin: float = 1.0,
-    reduction: Reduction = "mean",
-) -> Float[Tensor, "..."]:
-    """max(0, margin - y z) for labels y in {-1, +1}. Cortes and Vapnik 1995, Support-Vector Networks."""
-    _check_hinge(scores, target, margin, reduction)
-    return _reduce(relu(margin - target * scores), reduction)
+    return reduced(loss if weight is None else loss * weight, reduction)
 
 
 # ---- regression ------------------------------------------------------------------------------------------------
@@ -237,4 +216,4 @@ def mse_loss(
     input: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"], reduction: Reduction = "mean"
 ) -> Float[Tensor, "..."]:
     """(z - y)². Differs from PyTorch: shapes must be equal, nothing is broadcast."""
-    return _reduce((input - target) ** 2, reduction)
+    return reduced((input - target) ** 2, reduction)

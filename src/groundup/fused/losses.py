@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from groundup import checks
+from groundup.fused.support import refuses
 
 
 def _explain(input: Tensor, target: Tensor, ignore_index: int) -> None:
@@ -56,3 +58,15 @@ def binary_cross_entropy_with_logits(
 
 def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     return F.mse_loss(input, target, reduction=reduction)
+
+
+def _no_margins(scores: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean") -> str | None:
+    if scores.size(0) == 0:
+        return "an empty batch"  # its sum would be uninitialised memory
+    return f"{scores.dtype}" if scores.dtype in (torch.float16, torch.bfloat16) else None
+
+
+@refuses(_no_margins)
+def weston_watkins_loss(scores: Tensor, target: Tensor, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    # PyTorch's divides by the number of classes.
+    return F.multi_margin_loss(scores, target, p=1, margin=margin, reduction=reduction) * scores.size(1)

@@ -1,8 +1,24 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
+from groundup.plots.boundaries import boundaries
 from groundup.plots.completion import agreement, completion_page, spectrum
 from groundup.plots.curves import curves
+from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
 from groundup.plots.images import digit_page, image_grid
+from groundup.plots.weights import weight_images
 
-__all__ = ["agreement", "completion_page", "curves", "digit_page", "image_grid", "spectrum", "word_map"]
+__all__ = [
+    "agreement",
+    "boundaries",
+    "completion_page",
+    "curves",
+    "descent_film",
+    "descents",
+    "digit_page",
+    "image_grid",
+    "Landscape",
+    "spectrum",
+    "weight_images",
+    "word_map",
+]

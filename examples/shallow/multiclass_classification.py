@@ -1,0 +1,86 @@
+"""Telling ten digits, or three wines, apart by one linear score a class: `... multiclass_classification.py`.
+
+The weights of a digit's score are an image: where ink speaks for it, and where against.
+"""
+
+import time
+import warnings
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from sklearn import linear_model, svm
+
+from groundup.data import digits, wine
+from groundup.models.shallow_models import MulticlassPerceptron, MulticlassSVM, MultinomialLogisticRegression
+from groundup.plots import weight_images
+from groundup.training import RunOptions, command_line, run
+
+# name: (ours, what scikit-learn has that comes nearest)
+MODELS = {
+    "Perceptron": (MulticlassPerceptron, linear_model.Perceptron),
+    "Crammer-Singer": (
+        partial(MulticlassSVM, kind="crammer_singer"),
+        partial(svm.LinearSVC, multi_class="crammer_singer"),
+    ),
+    "Weston-Watkins": (partial(MulticlassSVM, kind="weston_watkins"), None),
+    "Multinomial logistic": (MultinomialLogisticRegression, partial(linear_model.LogisticRegression, max_iter=1000)),
+}
+
+
+@dataclass
+class Config(RunOptions):
+    splits: int = 5  # of digits; wine, being small, is divided four times as often
+
+
+def flat_digits(seed):
+    """(train, test) of (pixels in 0..1, labels)."""
+    return [(part.images.flatten(1) / 255, part.labels) for part in digits(seed)]
+
+
+def wines(seed):
+    return [(part.features, part.labels) for part in wine(seed)]
+
+
+def spread(accuracies):
+    """Mean and deviation, in %."""
+    values = 100 * torch.tensor(accuracies)
+    return f"{values.mean():.2f} ± {values.std(correction=int(len(values) > 1)):.2f}" if accuracies else "has none"
+
+
+def main() -> None:
+    config, run_dir = command_line(Config, "multiclass_classification", __doc__)
+    warnings.simplefilter("ignore")  # LinearSVC's, that it stops before it has converged
+    splits = 1 if config.smoke else config.splits
+    images, worst = {}, 0.0
+    for title, table, classes, count in (("digits", flat_digits, 10, splits), ("wine", wines, 3, 4 * splits)):
+        print(f"\n{title}, test accuracy in %, mean and deviation of {count} splits\n")
+        print(f"{'':24}{'groundup':16}{'scikit-learn':16}fit")
+        for name, (model, peer) in MODELS.items():
+            ours, theirs, seconds = [], [], 0.0
+            for seed in range(config.seed, config.seed + count):
+                (x, y), (x_test, y_test) = table(seed)
+                made = model(x.size(1), classes)
+                start = time.perf_counter()
+                made.fit(x, y)
+                seconds += time.perf_counter() - start
+                ours.append(float((made.predict(x_test) == y_test).double().mean()))
+                if peer is not None:
+                    theirs.append(peer().fit(x, y).score(x_test, y_test))
+            print(f"{name:24}{spread(ours):16}{spread(theirs):16}{1000 * seconds / count:.0f} ms")
+            if theirs:
+                worst = max(worst, 100 * (sum(theirs) - sum(ours)) / count)
+            if title == "digits":
+                images[name] = made.weight.view(10, 8, 8)
+
+    title = "Where ink speaks for a digit (blue) or against it (red)"
+    weight_images(images, "0123456789", run_dir / "weights.png", title=title)
+    print(f"""
+at most {worst:.2f} points below scikit-learn · expected {"anything, from one split" if config.smoke else "at most 0.5"}
+picture       {run_dir}/weights.png
+the models    src/groundup/models/shallow_models/multiclass.py · Crammer and Singer 2001, Weston and Watkins 1999
+two classes             python examples/shallow/binary_classification.py""")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,20 @@
+"""Shallow models: linear scores, told apart by their losses, each with the solver that finds its solution."""
+
+from groundup.models.shallow_models.frame import Fit
+from groundup.models.shallow_models.multiclass import (
+    MulticlassPerceptron,
+    MulticlassSVM,
+    MultinomialLogisticRegression,
+)
+from groundup.models.shallow_models.two_class import SVM, LeastSquareRegression, LogisticRegression, Perceptron
+
+__all__ = [
+    "Perceptron",
+    "SVM",
+    "LeastSquareRegression",
+    "LogisticRegression",
+    "MulticlassPerceptron",
+    "MulticlassSVM",
+    "MultinomialLogisticRegression",
+    "Fit",
+]
