@@ -3,6 +3,18 @@
 from groundup.plots.completion import agreement, completion_page, spectrum
 from groundup.plots.curves import curves
 from groundup.plots.embedding import word_map
+from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
 from groundup.plots.images import digit_page, image_grid
 
-__all__ = ["agreement", "completion_page", "curves", "digit_page", "image_grid", "spectrum", "word_map"]
+__all__ = [
+    "agreement",
+    "boltzmann_page",
+    "completion_page",
+    "curves",
+    "digit_page",
+    "image_grid",
+    "recall_against_load",
+    "recall_film",
+    "spectrum",
+    "word_map",
+]
