@@ -213,17 +213,18 @@ class RestrictedBoltzmannMachine(nn.Module):
         if persistent is not None:
             self._check_batch("persistent", persistent)
         W, b, c = (part.detach() for part in (self.weight, self.visible_bias, self.hidden_bias))  # as plain tensors
+        ones = x.new_ones(len(x)).split(batch_size)
         for _ in range(epochs):
             order = torch.randperm(len(x), generator=generator, device=x.device)
-            for v in x[order].split(batch_size):
+            for v, one in zip(x[order].split(batch_size), ones):
                 h = _up(v, W, c)
                 if persistent is None:
                     vk, hk = _chain(v, h, W, b, c, k, generator)
                 else:
                     vk, hk = _chain(persistent, _up(persistent, W, c), W, b, c, k, generator)
                     persistent.copy_(vk)
-                _learn(v, h, W, b, c, lr)
-                _learn(vk, hk, W, b, c, -lr)
+                _learn(v, h, one, W, b, c, lr)
+                _learn(vk, hk, one if persistent is None else vk.new_ones(len(vk)), W, b, c, -lr)
         return self
 
     def _check(self, name: str, value: Tensor, layer: str) -> None:
@@ -273,9 +274,9 @@ def _chain(
     return v, h
 
 
-def _learn(v: Tensor, h: Tensor, W: Tensor, b: Tensor, c: Tensor, rate: float) -> None:
-    """W += rate ⟨h vᵀ⟩, b += rate ⟨v⟩, c += rate ⟨h⟩, ⟨⟩ the mean over rows; in place."""
-    one, vT, hT = v.new_ones(len(v)), v.mT, h.mT
-    W.addmm_(hT, v, alpha=rate / len(v))
-    b.addmv_(vT, one, alpha=rate / len(v))
-    c.addmv_(hT, one, alpha=rate / len(v))
+def _learn(v: Tensor, h: Tensor, one: Tensor, W: Tensor, b: Tensor, c: Tensor, rate: float) -> None:
+    """W += rate ⟨h vᵀ⟩, b += rate ⟨v⟩, c += rate ⟨h⟩, ⟨⟩ the mean over rows; in place. `one` is a 1 for each row."""
+    rate, vT, hT = rate / len(v), v.mT, h.mT
+    W.addmm_(hT, v, alpha=rate)
+    b.addmv_(vT, one, alpha=rate)
+    c.addmv_(hT, one, alpha=rate)
