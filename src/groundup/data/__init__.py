@@ -9,6 +9,7 @@ from groundup.data.digits import digits
 from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
 from groundup.data.image_data import ImageData
 from groundup.data.image_folder import image_folder
+from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
@@ -37,6 +38,7 @@ __all__ = [
     "fashion_mnist",
     "cifar10",
     "image_folder",
+    "letters",
     "load_text",
     "TEXTS",
     "python_reference",

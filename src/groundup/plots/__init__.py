@@ -5,11 +5,13 @@ from groundup.plots.completion import agreement, completion_page, spectrum
 from groundup.plots.curves import curves
 from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
+from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
 from groundup.plots.images import digit_page, image_grid
 from groundup.plots.weights import weight_images
 
 __all__ = [
     "agreement",
+    "boltzmann_page",
     "boundaries",
     "completion_page",
     "curves",
@@ -18,6 +20,8 @@ __all__ = [
     "digit_page",
     "image_grid",
     "Landscape",
+    "recall_against_load",
+    "recall_film",
     "spectrum",
     "weight_images",
     "word_map",

@@ -37,7 +37,7 @@ def image_grid(
     columns = max(min(integer("columns", columns), len(pictures)), 5)  # room for the title over a short row
     rows = ceil(len(pictures) / columns)
     lines = [line for caption in captions for line in caption.split("\n")]
-    size = min(10.0, max(5.0, 90.0 / max(map(len, lines))))  # points: so that the longest line fits under its image
+    size = min(10.0, max(5.0, 90.0 / max(1, *map(len, lines))))  # points: so that the longest line fits under its image
     aspect = pictures.shape[1] / pictures.shape[2]
     across, down = 1.16, aspect + 0.18 + 0.2 * max(caption.count("\n") + 1 for caption in captions)
     inch, head = 0.8, 0.55 if title else 0.1

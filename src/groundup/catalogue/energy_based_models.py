@@ -1,0 +1,40 @@
+"""The catalogue's energy-based models."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_MODULE = "groundup.models.energy_based_models"
+
+ROWS = (
+    Component(
+        65,
+        "HopfieldNetwork",
+        "energy",
+        _MODULE,
+        "patterns as the low places of an energy",
+        "Hopfield 1982, Neural Networks and Physical Systems with Emergent Collective Computational Abilities",
+        "https://doi.org/10.1073/pnas.79.8.2554",
+        "a loop over pairs; dynamics in whole numbers",
+    ),
+    Component(
+        66,
+        "HopfieldNetworkOptimized",
+        "energy",
+        _MODULE,
+        "memories learned, false ones unlearned",
+        'Hopfield, Feinstein and Palmer 1983, "Unlearning" Has a Stabilizing Effect in Collective Memories',
+        "https://doi.org/10.1038/304158a0",
+        "the gradient of the energies",
+    ),
+    Component(
+        67,
+        "RestrictedBoltzmannMachine",
+        "energy",
+        _MODULE,
+        "binary data explained by binary causes",
+        "Smolensky 1986, Information Processing in Dynamical Systems: Foundations of Harmony Theory",
+        "https://stanford.edu/~jlmcc/papers/PDP/Volume%201/Chap6_PDP86.pdf",
+        "all states, enumerated; scikit-learn's BernoulliRBM",
+    ),
+)
