@@ -12,7 +12,9 @@ from groundup.data.image_folder import image_folder
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.photo import read_photo
 from groundup.data.transforms import (
+    CenterCrop,
     Compose,
     Normalize,
     Pad,
@@ -21,6 +23,7 @@ from groundup.data.transforms import (
     RandomShift,
     Rescale,
     Resize,
+    ResizeShortest,
     ToFloat,
 )
 
@@ -32,6 +35,7 @@ __all__ = [
     "fashion_mnist",
     "cifar10",
     "image_folder",
+    "read_photo",
     "ImageData",
     "Loader",
     "Compose",
@@ -40,6 +44,8 @@ __all__ = [
     "Rescale",
     "Pad",
     "Resize",
+    "ResizeShortest",
+    "CenterCrop",
     "RandomCrop",
     "RandomShift",
     "RandomHorizontalFlip",
