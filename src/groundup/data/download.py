@@ -147,7 +147,8 @@ def _download(address: str, name: str, file: RemoteFile) -> None:
     path = cache_folder() / name
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
-        with tqdm(total=file.size or None, desc=name, unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
+        # pooch puts the size that the server states in the place of `total`, which must not be 0.
+        with tqdm(total=file.size or 1, desc=name, unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
             _pooch().HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=_TIMEOUT)(address, temporary, None)
         if not (found := sha256(temporary)).startswith(file.sha256):
             raise ValueError(f"expected sha256 {file.sha256}, what came has {found}")

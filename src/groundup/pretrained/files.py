@@ -102,7 +102,9 @@ def _single(path: Path) -> Weights:
     if start[8:9] == b"{":  # asked first: the length before it may be any eight bytes
         return _from_safetensors(path)
     if start[:2] == b"PK" or start[:1] == b"\x80":
-        return _from_torch(path)
+        if path.suffix == ".safetensors":  # torch.load goes by that ending
+            raise WeightError(f"{path} is not safetensors, but begins as a file of torch.save: call it .pth")
+        return _from_torch(path, mapped=start[:2] == b"PK")  # the form before 2020 cannot be mapped into memory
     if start.startswith(b"version https://git-lfs"):
         raise WeightError(f"{path} is a Git LFS pointer, not the weights it points to: run `git lfs pull`")
     raise WeightError(f"{path} is neither safetensors nor a state_dict of torch.save: it begins with {start[:12]!r}")
@@ -127,12 +129,9 @@ def _damaged(path: Path, failure: Exception) -> WeightError:
     return WeightError(f"{path} is damaged or cut off: {said}; fetch it again")
 
 
-def _from_torch(path: Path) -> Weights:
-    how: dict[str, Any] = {"map_location": "cpu", "weights_only": True}  # weights_only: no pickled code is run
+def _from_torch(path: Path, mapped: bool) -> Weights:
     try:
-        with path.open("rb") as stream:
-            mapped = stream.read(2) == b"PK"  # the form before 2020 cannot be mapped into memory
-        content = torch.load(path, mmap=mapped, **how)
+        content: Any = torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)  # no pickled code is run
     except pickle.UnpicklingError as failure:
         what = re.search(r"(?:GLOBAL|global) (\S+)", str(failure))
         if what is None and "Weights only" not in str(failure):

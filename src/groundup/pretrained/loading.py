@@ -38,7 +38,7 @@ def locate(name: str) -> Path:
     if name.startswith(("https://", "http://", "hf://")):
         return fetch(name)
     elsewhere = {row.name.split("/")[0] for row in registry.published_weights() if not row.address.startswith("hf://")}
-    is_repository = re.fullmatch(r"[\w.-]+/[\w.-]+", name) and path.suffix not in ENDINGS
+    is_repository = re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) and path.suffix not in ENDINGS
     if is_repository and name.split("/")[0] not in elsewhere:
         return fetch_folder(name)
     raise ValueError(
