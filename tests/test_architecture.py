@@ -22,9 +22,10 @@ FLOORS = [
     ["pretrained"],
     ["models"],
     ["decoding"],
-    ["inspect"],
+    ["inspect", "saliency"],
     ["training"],
     ["catalogue"],
+    ["classify"],
     ["cli"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
