@@ -1,7 +1,7 @@
 """Where does a network look? Gradient, guided backpropagation, Grad-CAM: `python examples/convolutional/saliency.py`.
 
-With published weights (--model NAME), a photo is explained: scikit-learn's flower, or --photo PATH. Where they cannot be
-had, a small network learns digits, and then has to find each of four digits on a page.
+With published weights (--model NAME), a photo is explained: scikit-learn's flower, or --photo PATH. Where there are
+none to be had, a small network learns digits, and then has to find each of four digits on a page.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, lo
 from groundup.functional import cross_entropy
 from groundup.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU
 from groundup.models.classifier import ImageClassifier
-from groundup.optimizers import Adam
+from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import saliency_page
-from groundup.saliency import grad_cam, gradient, guided_gradient, saliency_map
+from groundup.saliency import grad_cam, gradient, guided_gradient
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
 
 # Method: how many of the digits asked for lie in the quarter that its map weighs most on.
@@ -54,10 +54,12 @@ def explain_digits(config: Config, run_dir: Path, picture: Path) -> None:
     train, test = load("digits", seed=config.seed)
     fit = Compose(ToFloat(), Resize(12), Pad(6))
     batches = Loader(train, 64, shuffle=True, seed=config.seed, transform=Compose(fit, RandomShift(6)))
-    model, length = DigitNet(), {"steps": 5} if config.smoke else {"epochs": config.epochs}
-    check = classification(Loader(test, 500, transform=fit), cross_entropy)
-    about = {"config": config.settings(), "seed": config.seed, "run_dir": run_dir, "evaluate": check, **length}
-    learner = Trainer(model, Adam(model.parameters(), lr=4e-3), supervised(cross_entropy), batches, **about)
+    model, steps = DigitNet(), 5 if config.smoke else config.epochs * len(batches)
+    optimizer = Adam(model.parameters(), lr=4e-3)
+    how = {"scheduler": LR_CosineDecayScheduler(optimizer, steps // 20, steps - steps // 20), "steps": steps}
+    how |= {"evaluate": classification(Loader(test, 500, transform=fit), cross_entropy), "seed": config.seed}
+    how |= {"config": config.settings(), "run_dir": run_dir}
+    learner = Trainer(model, optimizer, supervised(cross_entropy), batches, **how)
     print(f"test accuracy {100 * learner.fit(resume=config.resume).final['accuracy']:.1f} %\n")
     four = torch.arange(len(test) // 4 * 4).view(-1, 4)
     four = four[(test.labels[four].sort().values.diff() > 0).all(1)]
@@ -72,18 +74,13 @@ def explain_digits(config: Config, run_dir: Path, picture: Path) -> None:
 
 
 def heaviest_quarter(maps: Tensor) -> Tensor:
-    maps = maps if maps.dim() == 3 else saliency_map(maps)
-    return maps.unflatten(2, (2, -1)).unflatten(1, (2, -1)).sum((2, 4)).flatten(1).argmax(1)
+    return maps.abs().reshape(len(maps), 2, maps.size(-2) // 2, 2, -1).sum((2, 4)).flatten(1).argmax(1)
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "saliency", __doc__)
-    picture, model = run_dir / "saliency.png", None
-    if config.model != "digits" and not config.smoke:
-        try:
-            model = classify.load(config.model)
-        except (OSError, ValueError, ImportError) as missing:
-            print(f"no weights: {missing}\nso a small network learns digits instead\n")
+    picture = run_dir / "saliency.png"
+    model = None if config.smoke or config.model == "digits" else classify.available(config.model)
     if model is None:
         explain_digits(config, run_dir, picture)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from groundup.functional import softmax
 from groundup.models.classifier import ImageClassifier
 from groundup.pretrained import Preprocessing, Published, class_names, published_weights
 from groundup.saliency import grad_cam, gradient, guided_gradient
+
+logger = logging.getLogger("groundup")
 
 Photo = UInt8[Tensor, "1 channels height width"]
 
@@ -74,6 +77,15 @@ def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageC
         return cls.from_pretrained(row.name, **changes)
     except DownloadError as failure:
         raise DownloadError(f"{failure}\n  A file that lies elsewhere is named with --weights PATH.") from failure
+
+
+def available(name: str) -> ImageClassifier | None:
+    """`load`, or None where the weights cannot be had; the log says why."""
+    try:
+        return load(name)
+    except (OSError, ValueError, ImportError) as failure:
+        logger.warning("no weights for %s: %s", name, failure)
+        return None
 
 
 def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[int, str, float]]:
