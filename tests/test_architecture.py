@@ -12,7 +12,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 # From the ground up. A room may import from the floors below it and from itself.
 FLOORS = [
-    ["checks"],
+    ["checks", "durable"],
     ["fused", "plots"],
     ["backend"],
     ["functional"],
@@ -22,9 +22,10 @@ FLOORS = [
     ["pretrained"],
     ["models"],
     ["decoding"],
-    ["inspect"],
+    ["inspect", "saliency"],
     ["training"],
     ["catalogue"],
+    ["classify"],
     ["cli"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

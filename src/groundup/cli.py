@@ -1,4 +1,4 @@
-"""The command line: `groundup list`, `groundup show NAME`."""
+"""The command line: `groundup list`, `groundup show NAME`, `groundup classify PHOTO`."""
 
 from __future__ import annotations
 
@@ -79,20 +79,45 @@ def _arguments(thing: type) -> str:
 
 
 @app.command
+def classify(
+    photo: tyro.conf.Positional[str],
+    model: str = "resnet50",
+    weights: str = "",
+    top: int = 5,
+    saliency: str = "",
+    num_classes: int | None = None,
+) -> None:
+    """Say what is on a photo: the likeliest classes, with their probabilities.
+
+    Args:
+        photo: an image file.
+        model: an image classifier, or published weights: resnet50, timm/legacy_seresnet50.in1k.
+        weights: a file, folder, address or hub repository, instead of the published weights.
+        top: how many classes to name.
+        saliency: a file (.png) to draw into what speaks for the best three.
+        num_classes: of weights that are for other classes than the published.
+    """
+    from groundup.classify import report  # not at the top: it imports all models
+
+    for line in report(photo, model, weights, top, saliency, num_classes):
+        print(line, flush=True)
+
+
+@app.command
 def version() -> None:
     """Print the version."""
     print(__version__)
 
 
 def main() -> None:
-    """The entry point: a caller's mistake is one line and exit code 2, never a traceback."""
+    """The entry point: what a person can mend is said in a line or a few, with exit code 2, never a traceback."""
     try:
         app.cli(prog="groundup", description="Deep learning from the ground up.")
-    except ValueError as error:
-        print(f"groundup: {error}", file=sys.stderr)
-        sys.exit(2)
     except BrokenPipeError:  # `groundup list | head`
         sys.stderr.close()
+    except (ValueError, OSError, ImportError) as error:  # an extra that is missing says how to install it
+        print(f"groundup: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

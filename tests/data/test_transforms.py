@@ -7,6 +7,7 @@ from PIL import Image
 from torch.nn import functional as F
 
 from groundup.data import (
+    CenterCrop,
     Compose,
     Normalize,
     Pad,
@@ -15,6 +16,7 @@ from groundup.data import (
     RandomShift,
     Rescale,
     Resize,
+    ResizeShortest,
     ToFloat,
 )
 
@@ -25,6 +27,9 @@ EVERY = [
     Rescale(-0.1, 1.175),
     Pad(2),
     Resize((5, 3)),
+    Resize((5, 3), interpolation="bicubic"),
+    ResizeShortest(4),
+    CenterCrop((3, 4)),
     *RANDOM,
     Compose(RandomShift(2), *RANDOM[2:]),
 ]
@@ -157,7 +162,7 @@ def test_small_and_strided_batches(transform, count):
     strided = x.transpose(0, 1).contiguous().transpose(0, 1)
     assert not strided.is_contiguous()
     assert torch.equal(transform(strided, generator()), transform(x, generator()))
-    if count or not isinstance(transform, Resize):  # torch's interpolate has no empty batch
+    if count or not isinstance(transform, (Resize, ResizeShortest)):  # torch's interpolate has no empty batch
         assert len(transform(x[:count], generator())) == count
 
 
@@ -214,6 +219,11 @@ def test_a_random_transform_needs_a_generator(untyped, transform):
         (lambda: Pad(1, fill=0.5)(images(dtype=torch.uint8)), ValueError, "fill must be a whole number in 0..255"),
         (lambda: Resize(0), ValueError, "size must be at least 1"),
         (lambda: Resize(2.5), TypeError, "size must be an int or a pair"),
+        (lambda: Resize(2, interpolation="area"), ValueError, "interpolation must be one of 'bilinear', 'bicubic'"),
+        (lambda: ResizeShortest((2, 3)), TypeError, "size must be an int"),
+        (lambda: ResizeShortest(2, interpolation="area"), ValueError, "interpolation must be one of"),
+        (lambda: ResizeShortest(2)(images(height=0)), ValueError, "x must hold pixels"),
+        (lambda: CenterCrop(7)(images()), ValueError, "size must fit the image, 6x7, got 7x7; pad or resize"),
         (lambda: RandomCrop(9)(images(), generator()), ValueError, "size must fit the padded image, 6x7, got 9x9"),
         (lambda: RandomHorizontalFlip(1.5), ValueError, r"p must be a finite number in \[0"),
         (lambda: Compose(ToFloat(), 3), TypeError, r"transforms\[1\] must be callable"),

@@ -13,10 +13,12 @@ from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.photo import read_photo
 from groundup.data.ratings import Ratings, read_ratings
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
 from groundup.data.transforms import (
+    CenterCrop,
     Compose,
     Normalize,
     Pad,
@@ -25,6 +27,7 @@ from groundup.data.transforms import (
     RandomShift,
     Rescale,
     Resize,
+    ResizeShortest,
     ToFloat,
 )
 from groundup.data.vocabulary import Vocabulary
@@ -52,6 +55,7 @@ __all__ = [
     "cbow_windows",
     "read_ratings",
     "Ratings",
+    "read_photo",
     "ImageData",
     "breast_cancer",
     "wine",
@@ -64,6 +68,8 @@ __all__ = [
     "Rescale",
     "Pad",
     "Resize",
+    "ResizeShortest",
+    "CenterCrop",
     "RandomCrop",
     "RandomShift",
     "RandomHorizontalFlip",

@@ -32,12 +32,18 @@ class DamagedFileError(OSError):
 class RemoteFile:
     """A published file: bytes, SHA-256, and addresses in the order in which they are tried.
 
+    Of the SHA-256, as many of the first digits as its publisher states; size 0 where it is not stated.
     Without an address, the file can only be put into the cache by hand.
     """
 
     size: int
     sha256: str
     addresses: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> str:
+        """The size in words, or nothing."""
+        return f" ({self.size:,} bytes)" if self.size else ""
 
 
 _MNIST = {
@@ -112,17 +118,7 @@ def cached(name: str) -> Path | None:
 
     Raises `DamagedFileError` when a file of that name is there and is not the published one.
     """
-    file, path = _known(name), cache_folder() / name
-    if not path.is_file():
-        return None
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != file.sha256:
-        raise DamagedFileError(
-            f"{path} is not the published file: expected sha256 {file.sha256} ({file.size:,} bytes), "
-            f"got {found} ({path.stat().st_size:,} bytes); delete it to have it downloaded again"
-        )
-    return path
+    return _present(name, _known(name))
 
 
 def fetch(name: str) -> Path:
@@ -130,27 +126,62 @@ def fetch(name: str) -> Path:
 
     Raises `DamagedFileError` (see `cached`) and `DownloadError`, which says where to put the file by hand.
     """
-    if (path := cached(name)) is not None:
+    return retrieve(name, _known(name))
+
+
+def retrieve(name: str, file: RemoteFile) -> Path:
+    """`fetch` of a file that is in no table: to be found, or saved, under `name` in the cache."""
+    if (path := _present(name, file)) is not None:
         return path
-    file, path = FILES[name], cache_folder() / name
+    path = cache_folder() / name
     if (obstacle := _unwritable(path.parent)) is not None:
-        raise DownloadError(_by_hand(name, [obstacle]))
-    pooch, failures = _pooch(), []
+        raise DownloadError(by_hand(name, file, [obstacle]))
+    failures = []
     for address in file.addresses:
         try:
-            with tqdm(total=file.size, desc=name, unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
-                # pooch writes beside the target, checks the hash and renames: never a half file under the name.
-                pooch.retrieve(
-                    address,
-                    known_hash=f"sha256:{file.sha256}",
-                    fname=path.name,
-                    path=path.parent,
-                    downloader=pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=_TIMEOUT),
-                )
+            _download(address, name, file)
             return path
         except (OSError, ValueError) as failure:  # the network and the disk; a wrong hash
-            failures.append(f"{address}: {failure}")
-    raise DownloadError(_by_hand(name, failures or ["it is published under no address of its own"]))
+            failures.append(f"{address}: {_short(failure)}")
+    raise DownloadError(by_hand(name, file, failures or ["it is published under no address of its own"]))
+
+
+def _present(name: str, file: RemoteFile) -> Path | None:
+    path = cache_folder() / name
+    if not path.is_file():
+        return None
+    if file.sha256 and not (found := sha256(path)).startswith(file.sha256):
+        raise DamagedFileError(
+            f"{path} is not the published file: expected sha256 {file.sha256}{file.bytes}, "
+            f"got {found} ({path.stat().st_size:,} bytes); delete it to have it downloaded again"
+        )
+    return path
+
+
+def _download(address: str, name: str, file: RemoteFile) -> None:
+    """Written beside the target, checked, renamed: never a half file, nor a wrong one, under the name."""
+    path = cache_folder() / name
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    try:
+        # pooch puts the size that the server states in the place of `total`, which must not be 0.
+        with tqdm(total=file.size or 1, desc=name, unit="B", unit_scale=True, leave=False, delay=0.5) as bar:
+            _pooch().HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, timeout=_TIMEOUT)(address, temporary, None)
+        if not (found := sha256(temporary)).startswith(file.sha256):
+            raise ValueError(f"expected sha256 {file.sha256}, what came has {found}")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _short(failure: Exception) -> str:
+    """requests tells the story of every retry; that there is no way to the address is enough."""
+    return "no connection" if type(failure).__name__ in ("ConnectionError", "ConnectTimeout") else str(failure)
 
 
 def _known(name: str) -> RemoteFile:
@@ -168,14 +199,15 @@ def _unwritable(folder: Path) -> str | None:
     return None if os.access(folder, os.W_OK) else f"the cache folder cannot be written: {folder}"
 
 
-def _by_hand(name: str, reasons: list[str]) -> str:
-    file, path = FILES[name], cache_folder() / name
+def by_hand(name: str, file: RemoteFile, reasons: list[str]) -> str:
+    """Why the file could not be had, and where to put it."""
+    size = f" ({file.size / 1e6:.1f} MB)" if file.size else ""
     source = f" from {file.addresses[0]}" if file.addresses else ""
     return "\n  ".join(
         (
-            f"{name} ({file.size / 1e6:.1f} MB) is not in the cache and could not be downloaded:",
+            f"{name}{size} is not in the cache and could not be downloaded:",
             *reasons,
-            f"Put the file{source} at {path} by hand,",
+            f"Put the file{source} at {cache_folder() / name} by hand,",
             f"or set GROUNDUP_DATA to a folder that holds {name}.",
         )
     )

@@ -1,6 +1,6 @@
 """Transforms of image batches: `transform(x, generator)` on (N, C, H, W), the whole batch at once.
 
-    deterministic   ToFloat  Normalize  Rescale  Pad  Resize         ignore the generator
+    deterministic   ToFloat  Normalize  Rescale  Pad  Resize  ResizeShortest  CenterCrop    ignore the generator
     random          RandomCrop  RandomShift  RandomHorizontalFlip    draw from it alone, for every image anew
     Compose         one after another
 
@@ -118,22 +118,69 @@ class Pad:
 
 @dataclass(frozen=True)
 class Resize:
-    """To `size` (both sides, or (height, width)), bilinear between pixel centres; the proportions may change.
+    """To `size` (both sides, or (height, width)) between pixel centres; the proportions may change.
 
-    With `antialias` (as Pillow does) shrinking averages over all the pixels that fall on one; without it, only the
-    two nearest a side count. Enlarging is the same either way. uint8 is rounded back to uint8.
+    interpolation   "bilinear", or "bicubic" (Keys 1981), which is sharper and overshoots at edges
+    antialias       shrinking averages over all the pixels that fall on one, as Pillow does; without it, only the two
+                    (or four) nearest a side count. Enlarging bilinearly is the same either way.
+
+    uint8 is rounded, and held to 0..255. Floating point is left as it comes: bicubic may leave 0..1.
     """
 
     size: int | tuple[int, int]
     antialias: bool = True
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", checks.pair("size", self.size))
+        checks.choice("interpolation", self.interpolation, ("bilinear", "bicubic"))
+
+    def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
+        height, width = checks.pair("size", self.size)
+        how: Any = {"mode": self.interpolation, "align_corners": False, "antialias": self.antialias}
+        if _images(x).is_floating_point():
+            return F.interpolate(x, (height, width), **how)
+        # Rows first, held to 0..1 before the columns: so does Pillow, and where edges overshoot twice it shows.
+        rows = F.interpolate(ToFloat()(x), (x.size(2), width), **how).clamp(0, 1)
+        return (F.interpolate(rows, (height, width), **how).clamp(0, 1) * 255).round().to(x.dtype)
+
+
+@dataclass(frozen=True)
+class ResizeShortest:
+    """The shorter side to `size` pixels, the longer in proportion, rounded down; otherwise as `Resize`."""
+
+    size: int
+    antialias: bool = True
+    interpolation: str = "bilinear"
+
+    def __post_init__(self) -> None:
+        checks.integer("size", self.size)
+        Resize(1, self.antialias, self.interpolation)  # raises for what it does not know
+
+    def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
+        height, width = _images(x).shape[-2:]
+        short = min(height, width)
+        checks.require(short > 0, f"x must hold pixels, got shape {tuple(x.shape)}")
+        to = (self.size * height // short, self.size * width // short)
+        return x if to == (height, width) else Resize(to, self.antialias, self.interpolation)(x)
+
+
+@dataclass(frozen=True)
+class CenterCrop:
+    """The middle `size` (both sides, or (height, width)) of each image. Of an odd margin, the half that is left and
+    above is rounded to even, as torchvision does."""
+
+    size: int | tuple[int, int]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", checks.pair("size", self.size))
 
     def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
-        resized = F.interpolate(ToFloat()(x), self.size, mode="bilinear", align_corners=False, antialias=self.antialias)
-        # Bilinear weights are positive and add up to one, so that no value leaves 0..255.
-        return resized if x.is_floating_point() else (resized * 255).round().to(x.dtype)
+        (height, width), (rows, columns) = checks.pair("size", self.size), _images(x).shape[-2:]
+        if height > rows or width > columns:
+            raise ValueError(f"size must fit the image, {rows}x{columns}, got {height}x{width}; pad or resize")
+        top, left = round((rows - height) / 2), round((columns - width) / 2)
+        return x[..., top : top + height, left : left + width]
 
 
 @dataclass(frozen=True)

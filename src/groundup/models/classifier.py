@@ -5,6 +5,7 @@ map = model.forward_features(x)                         what the head sees
 maps = model.forward_intermediates(x, "layer2", "layer4")    any stage's output by name, with its graph
 vector = model.forward_head(map, pre_logits=True)       what the last layer sees
 model.reset_classifier(5)                               another last layer, for classes of one's own
+model = Model.from_pretrained("publisher/name")         published weights, or those of a folder: groundup.pretrained
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
-class ImageClassifier(Presets, nn.Module):
+class ImageClassifier(Pretrained, Presets, nn.Module):
     """x (N, in_channels, H, W) → scores (N, num_classes), larger is likelier.
 
     A subclass builds its stages in order, names them in `stages`, and defines `forward_head`.
@@ -86,3 +88,5 @@ class ImageClassifier(Presets, nn.Module):
         bias = old.bias is not None
         new = make(*sizes, num_classes, *kernel, bias=bias, device=old.weight.device, dtype=old.weight.dtype)
         setattr(self, self.classifier, new)
+        self.init_arguments = {**self.init_arguments, "num_classes": self.num_classes}
+        self.class_names = None

@@ -7,6 +7,7 @@ from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
 from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
 from groundup.plots.images import digit_page, image_grid
+from groundup.plots.saliency import saliency_page
 from groundup.plots.weights import weight_images
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Landscape",
     "recall_against_load",
     "recall_film",
+    "saliency_page",
     "spectrum",
     "weight_images",
     "word_map",

@@ -27,7 +27,7 @@ def image_grid(
     Integers are taken as 0..255; floats outside [0, 1], as normalised ones are, are scaled to fill it. Grey images are
     drawn as ink on paper: high is dark.
     """
-    pictures = _displayable(images)
+    pictures = displayable(images)
     captions = captions or [""] * len(pictures)
     marked = marked or [False] * len(pictures)
     require(
@@ -62,7 +62,7 @@ def image_grid(
             figure.text(left, 1 - 0.45 * head / height, title, va="center", fontsize=13, fontweight="bold")
 
 
-def _displayable(images: Tensor) -> np.ndarray:
+def displayable(images: Tensor) -> np.ndarray:
     """(N, H, W) or (N, H, W, 3) in [0, 1]."""
     rank("images", tensor("images", images), 3, 4, layout="(N, H, W), (N, 1, H, W) or (N, 3, H, W)")
     require(len(images) > 0, "images is empty: there is nothing to draw")

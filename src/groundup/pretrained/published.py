@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from groundup.data import CenterCrop, Compose, Normalize, ResizeShortest, ToFloat
 from groundup.pretrained.table import Table
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -16,9 +17,17 @@ class Preprocessing:
 
     crop: int = 224
     resize: int = 256
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
     interpolation: str = "bilinear"  # or "bicubic"
+
+    def frame(self) -> Compose:
+        """Images (N, C, H, W) to the part that the model sees, 0..1: for the eye."""
+        return Compose(ResizeShortest(self.resize, interpolation=self.interpolation), CenterCrop(self.crop), ToFloat())
+
+    def transform(self) -> Compose:
+        """Images (N, C, H, W) to what the model takes."""
+        return Compose(*self.frame().transforms, Normalize(self.mean, self.std))
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,9 @@ class Absent:
 
 Table = Sequence[Row | Drop | Absent]
 
+#: The file has the model's own names.
+SAME_NAMES: Table = (Row("{name}", "{name}"),)
+
 SPLIT_IN_THREE: tuple[Transform, Transform] = (lambda t: t.chunk(3), lambda *parts: torch.cat(parts))
 TRANSPOSED: tuple[Transform, Transform] = (lambda t: t.mT, lambda t: t.mT)
 
@@ -124,9 +127,11 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
             raise WeightError(f"{step.theirs} gives {len(parts)} tensors for {len(step.ours)} names {step.ours}")
         for name, part in zip(step.ours, parts):
             if name not in model:
-                wrong.append(f"{step.theirs} would be {name}, which the model does not have")
+                wrong.append(f"{_renamed(step.theirs, name)}, which the model does not have")
             elif name in result:
                 wrong.append(f"{name} is given twice, the second time by {step.theirs}")
+            elif _kind(part) != _kind(model[name]):
+                wrong.append(f"{step.theirs} is of {part.dtype}, {name} of the model of {model[name].dtype}")
             elif part.shape != model[name].shape:
                 ours = tuple(model[name].shape)
                 wrong.append(f"{step.theirs} has the shape {tuple(part.shape)}, {name} of the model {ours}")
@@ -188,6 +193,15 @@ _patterns: dict[str, re.Pattern[str]] = {}
 
 def _filled(pattern: str, match: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda placeholder: match[placeholder[1]], pattern) + match[""]
+
+
+def _renamed(theirs: str, ours: str) -> str:
+    return f"the file has {ours}" if theirs == ours else f"{theirs} would be {ours}"
+
+
+def _kind(tensor: Tensor) -> str:
+    """Precisions are converted when copying; a whole number is not taken for a weight."""
+    return "float" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "whole number"
 
 
 def _listed(items: Sequence[str], separator: str = ", ", most: int = 8) -> str:

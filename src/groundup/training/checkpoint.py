@@ -20,7 +20,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from groundup.training.durable import move_into_place, sync
+from groundup.durable import move_into_place, sync
 from groundup.training.logs import say
 
 MODEL, STATE, CHECKSUMS = "model.safetensors", "state.pt", "checksums.json"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from groundup.training.durable import write_file
+from groundup.durable import write_file
 
 # A forked worker of a loader would keep the lock alive after its parent was killed: it lets go at birth.
 _locks: set[int] = set()

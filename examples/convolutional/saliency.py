@@ -1,0 +1,98 @@
+"""Where does a network look? Gradient, guided backpropagation, Grad-CAM: `python examples/convolutional/saliency.py`.
+
+With published weights (--model NAME), a photo is explained: scikit-learn's flower, or --photo PATH. Where there are
+none to be had, a small network learns digits, and then has to find each of four digits on a page.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from groundup import classify
+from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load, read_photo
+from groundup.functional import cross_entropy
+from groundup.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU
+from groundup.models.classifier import ImageClassifier
+from groundup.optimizers import Adam, LR_CosineDecayScheduler
+from groundup.plots import saliency_page
+from groundup.saliency import grad_cam, gradient, guided_gradient
+from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+
+# Method: how many of the digits asked for lie in the quarter that its map weighs most on.
+METHODS = {gradient: "?", guided_gradient: "?", grad_cam: "?"}
+
+
+@dataclass
+class Config(RunOptions):
+    model: str = "resnet50"  # "digits" asks for no weights
+    photo: str = ""  # by default scikit-learn's flower.jpg
+    epochs: int = 8  # on digits
+
+
+class DigitNet(ImageClassifier):
+    """Three convolutions, the mean of the last map, a linear layer: Grad-CAM is then the evidence, place by place."""
+
+    stages = ("conv1", "conv2", "conv3")
+    in_channels, num_classes = 1, 10
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(Conv2d(1, 16, 3, padding=1, bias=False), BatchNorm2d(16), ReLU(), MaxPool2d(2))
+        self.conv2 = nn.Sequential(Conv2d(16, 32, 3, padding=1, bias=False), BatchNorm2d(32), ReLU(), MaxPool2d(2))
+        self.conv3 = nn.Sequential(Conv2d(32, 64, 3, padding=1, bias=False), BatchNorm2d(64), ReLU())
+        self.head = Linear(64, 10)
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        return x.mean((2, 3)) if pre_logits else self.head(x.mean((2, 3)))
+
+
+def explain_digits(config: Config, run_dir: Path, picture: Path) -> None:
+    """Learn digits of 12 x 12, anywhere on 24 x 24; then look at pages of four that the network has not seen."""
+    train, test = load("digits", seed=config.seed)
+    fit = Compose(ToFloat(), Resize(12), Pad(6))
+    batches = Loader(train, 64, shuffle=True, seed=config.seed, transform=Compose(fit, RandomShift(6)))
+    model, steps = DigitNet(), 5 if config.smoke else config.epochs * len(batches)
+    optimizer = Adam(model.parameters(), lr=4e-3)
+    how = {"scheduler": LR_CosineDecayScheduler(optimizer, steps // 20, steps - steps // 20), "steps": steps}
+    how |= {"evaluate": classification(Loader(test, 500, transform=fit), cross_entropy), "seed": config.seed}
+    how |= {"config": config.settings(), "run_dir": run_dir}
+    learner = Trainer(model, optimizer, supervised(cross_entropy), batches, **how)
+    print(f"test accuracy {100 * learner.fit(resume=config.resume).final['accuracy']:.1f} %\n")
+    four = torch.arange(len(test) // 4 * 4).view(-1, 4)
+    four = four[(test.labels[four].sort().values.diff() > 0).all(1)]
+    pages = fit(test.images)[four].unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5).reshape(-1, 1, 48, 48)
+    labels = test.labels[four]
+    maps = [[explain(model, pages, labels[:, k]) for k in range(4)] for explain in METHODS]
+    for of_method, (explain, expected) in zip(maps, METHODS.items()):
+        right = torch.stack([heaviest_quarter(m) == k for k, m in enumerate(of_method)]).float().mean()
+        print(f"{explain.__name__:16} finds the digit asked for in {100 * right:3.0f} % · expected {expected}")
+    shown = [torch.stack([m[0] for m in of_method]) for of_method in maps]
+    saliency_page(pages[:1].expand(4, -1, -1, -1), *shown, picture, [f"where is\nthe {i}?" for i in labels[0].tolist()])
+
+
+def heaviest_quarter(maps: Tensor) -> Tensor:
+    return maps.abs().reshape(len(maps), 2, maps.size(-2) // 2, 2, -1).sum((2, 4)).flatten(1).argmax(1)
+
+
+def main() -> None:
+    config, run_dir = command_line(Config, "saliency", __doc__)
+    picture = run_dir / "saliency.png"
+    model = None if config.smoke or config.model == "digits" else classify.available(config.model)
+    if model is None:
+        explain_digits(config, run_dir, picture)
+    else:
+        photo = read_photo(config.photo or str(files("sklearn.datasets") / "images" / "flower.jpg"))
+        found = classify.likeliest(model, photo, 3)
+        classify.draw(model, photo, found, picture)
+        print(*(f"{100 * p:5.1f} %  {name}" for _, name, p in found), "expected: what you see yourself", sep="\n")
+    print(f"""
+picture          {picture}
+the methods      src/groundup/saliency.py · Simonyan 2014, section 3; Springenberg 2015, 3.4; Selvaraju 2017, 3
+your own photo   python examples/convolutional/saliency.py --photo PATH, or groundup classify PATH --saliency FILE""")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,143 @@
+"""What is on a photo: published or one's own weights, the likeliest classes, and where in the picture they are seen."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+import groundup.models
+from groundup import checks
+from groundup.data import DownloadError, read_photo
+from groundup.functional import softmax
+from groundup.models.classifier import ImageClassifier
+from groundup.pretrained import Preprocessing, Published, class_names, published_weights
+from groundup.saliency import grad_cam, gradient, guided_gradient
+
+logger = logging.getLogger("groundup")
+
+Photo = UInt8[Tensor, "1 channels height width"]
+
+#: Of images that no one has said how to prepare: as nearly all of ImageNet's networks want them.
+USUAL = Preprocessing()
+
+
+def image_classifiers() -> dict[str, type[ImageClassifier]]:
+    """Every class of image classifier in groundup.models, by name."""
+    for module in pkgutil.walk_packages(groundup.models.__path__, f"{groundup.models.__name__}."):
+        importlib.import_module(module.name)
+
+    def derived(cls: type[Any]) -> Iterator[type[Any]]:
+        for child in cls.__subclasses__():
+            yield child
+            yield from derived(child)
+
+    return {cls.__name__: cls for cls in derived(ImageClassifier) if cls.__module__.startswith("groundup.")}
+
+
+def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
+    """The class, and the published weights, that `name` means: "torchvision/resnet50", "resnet50", "ResNet50".
+
+    A name that several have published means the first. Raises `ValueError` that lists what there is.
+    """
+    classes = image_classifiers()
+    rows = [row for row in published_weights() if row.model in classes]
+    for same in (
+        lambda row: row.name == name,
+        lambda row: row.name.split("/")[1] == name.lower(),
+        lambda row: row.name.split("/")[1].split(".")[0] == name.lower(),
+        lambda row: row.model.lower() == name.lower(),
+    ):
+        if (row := next(filter(same, rows), None)) is not None:
+            return classes[row.model], row
+    for known, cls in classes.items():
+        if known.lower() == name.lower():
+            return cls, None
+    there = ", ".join(dict.fromkeys(row.name.split("/")[1] for row in rows)) or "none with published weights"
+    raise ValueError(f"model: there is no image classifier {name!r}; there are {there}, and {', '.join(classes)}")
+
+
+def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageClassifier:
+    """The classifier `name` with its published weights, or those at `weights`: a path, an address, a hub repository."""
+    cls, row = find(name)
+    if not weights and row is None:
+        raise ValueError(f"weights: none are published for {cls.__name__}; name a file or folder of your own")
+    changes: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    try:
+        if weights:
+            return cls.from_pretrained(weights, preset=row.preset if row else "", **changes)
+        assert row is not None
+        return cls.from_pretrained(row.name, **changes)
+    except DownloadError as failure:
+        raise DownloadError(f"{failure}\n  A file that lies elsewhere is named with --weights PATH.") from failure
+
+
+def available(name: str) -> ImageClassifier | None:
+    """`load`, or None where the weights cannot be had; the log says why."""
+    try:
+        return load(name)
+    except (OSError, ValueError, ImportError) as failure:
+        logger.warning("no weights for %s: %s", name, failure)
+        return None
+
+
+def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[int, str, float]]:
+    """The `top` likeliest classes of an image: index, name, probability; a softmax over the scores."""
+    names = named(model)
+    with torch.no_grad():
+        probabilities = softmax(model(prepared(model).transform()(image)), -1)[0]
+    best = probabilities.topk(min(checks.integer("top", top), len(probabilities)))
+    return [(int(i), names[int(i)], float(p)) for p, i in zip(*best)]
+
+
+def prepared(model: ImageClassifier) -> Preprocessing:
+    """How its images are to be prepared, or `USUAL`."""
+    return model.preprocessing or USUAL
+
+
+def named(model: ImageClassifier) -> tuple[str, ...]:
+    """The names of its classes; of a thousand that have none, ImageNet's; else their numbers."""
+    imagenet = class_names("imagenet1k")
+    numbers = tuple(f"class {i}" for i in range(model.num_classes))
+    return model.class_names or (imagenet if model.num_classes == len(imagenet) else numbers)
+
+
+def draw(model: ImageClassifier, image: Photo, found: list[tuple[int, str, float]], path: Path) -> None:
+    """The picture of what made the model see each class of `found` in the image."""
+    from groundup.plots import saliency_page
+
+    x, classes = prepared(model).transform()(image), torch.tensor([index for index, *_ in found])
+    x = x.expand(len(found), -1, -1, -1)
+    saliency_page(
+        prepared(model).frame()(image).expand(len(found), -1, -1, -1),
+        gradient(model, x, classes),
+        guided_gradient(model, x, classes),
+        grad_cam(model, x, classes),
+        path,
+        [f"{name}\n{100 * p:.1f} %" for _, name, p in found],
+    )
+
+
+def report(photo: str, name: str, weights: str, top: int, saliency: str, num_classes: int | None) -> Iterator[str]:
+    """The lines of `groundup classify`."""
+    checks.integer("top", top)
+    _, row = find(name)
+    model = load(name, weights, num_classes)
+    image = read_photo(photo, channels=model.in_channels)
+    found = likeliest(model, image, top)
+    source = weights or (row.name if row else "")
+    yield f"{Path(photo).name}, as {type(model).__name__} sees it with the weights {source}"
+    if model.preprocessing is None:
+        yield "(nobody says how its images are to be prepared: done as for most of ImageNet's networks)"
+    yield ""
+    yield from (f"{100 * p:6.1f} %  {class_name}" for _, class_name, p in found)
+    if saliency:
+        draw(model, image, found[:3], Path(saliency))
+        yield f"\nwhat speaks for the best: {saliency}"

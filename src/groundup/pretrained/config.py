@@ -1,0 +1,121 @@
+"""config.json beside saved weights: the class, its arguments, whose names the tensors have, and what they mean."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from groundup.pretrained.classes import class_names
+from groundup.pretrained.files import INDEX, SAFETENSORS
+from groundup.pretrained.published import Preprocessing
+
+CONFIG = "config.json"
+OWN_NAMES = "groundup"  # the tensors are called as in the model's state_dict
+_FORM = 1
+_PLACEMENT = ("device", "dtype")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a folder of weights says about itself. Another library's says less: then `model` is ""."""
+
+    model: str = ""
+    arguments: Mapping[str, Any] | None = None
+    names: str = OWN_NAMES
+    preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The content of config.json. Raises `ValueError` for an argument that JSON cannot hold."""
+        arguments = {}
+        for name, value in (self.arguments or {}).items():
+            try:
+                arguments[name] = json.loads(json.dumps(value))
+            except TypeError:
+                raise ValueError(
+                    f"{CONFIG} cannot hold the argument {name} of {self.model}, {type(value).__name__}; save the "
+                    "weights alone, with groundup.pretrained.save_weights, and load them with load_weights"
+                ) from None
+        known = "imagenet1k"
+        return {
+            "groundup": _FORM,
+            "class": self.model,
+            "arguments": arguments,
+            "names": self.names,
+            "preprocessing": asdict(self.preprocessing) if self.preprocessing else None,
+            "class_names": known if self.class_names == class_names(known) else self.class_names,
+        }
+
+
+def read_config(path: Path) -> Config | None:
+    """The config.json of a folder of weights, or beside the model.safetensors of one; None where there is none.
+
+    Raises `ValueError`, naming the file, when it is ours and garbled, or of a later form.
+    """
+    if path.is_file() and path.name not in (SAFETENSORS, INDEX):
+        return None
+    file = (path if path.is_dir() else path.parent) / CONFIG
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if "groundup" not in content:
+            return Config(preprocessing=_timms(content.get("pretrained_cfg")))
+        if content["groundup"] != _FORM:
+            raise ValueError(f"it is of the form {content['groundup']}, this groundup reads {_FORM}")
+        names, seen = content["class_names"], content["preprocessing"]
+        return Config(
+            content["class"],
+            _tuples(content["arguments"]),
+            content["names"],
+            Preprocessing(**_tuples(seen)) if seen else None,
+            class_names(names) if isinstance(names, str) else names and tuple(names),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as failure:
+        raise ValueError(f"{file} cannot be understood: {failure!r}") from failure
+
+
+def _timms(published: Mapping[str, Any] | None) -> Preprocessing | None:
+    """The preprocessing that timm states: crop_pct is the share of the shorter side that is cut out."""
+    if not published or "input_size" not in published:
+        return None
+    crop = published["input_size"][-1]
+    return Preprocessing(
+        crop,
+        int(crop / published.get("crop_pct", 0.875)),
+        tuple(published["mean"]),
+        tuple(published["std"]),
+        published.get("interpolation", "bilinear"),
+    )
+
+
+def arguments_by_name(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call of the constructor, without device and dtype; {} for a call that it will refuse."""
+    signature = inspect.signature(cls.__init__)
+    try:
+        bound = signature.bind_partial(None, *args, **kwargs).arguments
+    except TypeError:
+        return {}
+    given: dict[str, Any] = {}
+    for name, parameter in list(signature.parameters.items())[1:]:
+        if name in bound:
+            given |= bound[name] if parameter.kind is parameter.VAR_KEYWORD else {name: bound[name]}
+    return {name: value for name, value in given.items() if name not in _PLACEMENT}
+
+
+def other_arguments(cls: type[Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The arguments, but for the number of classes, in which two calls of the constructor differ."""
+    defaults = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
+    left, right = ({**defaults, **_tuples(dict(arguments))} for arguments in (one, other))
+    return [name for name in left | right if name != "num_classes" and left.get(name) != right.get(name)]
+
+
+def _tuples(value: Any) -> Any:
+    """Lists, which is what JSON makes of tuples, as tuples."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_tuples, value))
+    return {key: _tuples(entry) for key, entry in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,90 @@
+"""Filling a model with a file: found, checked as a whole; only then is the first tensor copied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundup.pretrained import registry
+from groundup.pretrained.fetch import fetch, fetch_folder
+from groundup.pretrained.files import ENDINGS, Weights, open_weights
+from groundup.pretrained.reading import Reading
+from groundup.pretrained.table import SAME_NAMES, Table, WeightError, to_ours
+
+
+def load_weights(model: nn.Module, path: str | Path, table: Table = SAME_NAMES) -> None:
+    """Copy the weights of a file or folder into a model, all of them or, when they do not fit, none.
+
+    Raises `WeightError` naming the file and every tensor at fault; the model is then as it was.
+    """
+    weights, state = open_weights(path), model.state_dict()
+    try:
+        to_ours(table, weights.meta, {name: tensor.to("meta") for name, tensor in state.items()})
+    except WeightError as failure:
+        raise WeightError(f"{weights.path}: {failure}") from failure
+    _copy(to_ours(table, weights, state), state)
+
+
+def locate(name: str) -> Path:
+    """Where the weights are that are at a path, at an address, or in a repository of the hub; fetched when need be."""
+    path = Path(name).expanduser()
+    if path.exists():
+        return path
+    if name.startswith(("https://", "http://", "hf://")):
+        return fetch(name)
+    elsewhere = {row.name.split("/")[0] for row in registry.published_weights() if not row.address.startswith("hf://")}
+    is_repository = re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) and path.suffix not in ENDINGS
+    if is_repository and name.split("/")[0] not in elsewhere:
+        return fetch_folder(name)
+    raise ValueError(
+        f"{name!r} is neither a file or folder on this machine, nor an address, nor the name of published weights; "
+        f"like it are {registry.near(name)}"
+    )
+
+
+def build(
+    reading: Reading,
+    weights: Weights,
+    fitting: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    device: torch.device | str | None,
+    dtype: torch.dtype | None,
+) -> tuple[Any, list[str]]:
+    """The model, filled, and the names of its tensors that are fresh: they have another shape than in the file.
+
+    `fitting` are the arguments of the model that the file fits; with `changes` those of the model that is wanted.
+    """
+    wanted = {**reading.arguments, **changes}
+    if fitting == wanted:
+        model = _blank(reading.model, wanted, device, dtype)
+        state = model.state_dict()
+        _copy(to_ours(reading.table, weights, state), state)
+        return model, []
+    model = reading.model(**wanted, device=device, dtype=dtype)
+    state, of_file = model.state_dict(), reading.model(**fitting, device="meta").state_dict()
+    fresh = [name for name in state if state[name].shape != of_file[name].shape]
+    tensors = to_ours(reading.table, weights, {**state, **{name: of_file[name] for name in fresh}})
+    _copy({name: tensor for name, tensor in tensors.items() if name not in fresh}, state)
+    return model, fresh
+
+
+def _blank(
+    model: type[Any], arguments: Mapping[str, Any], device: torch.device | str | None, dtype: torch.dtype | None
+) -> Any:
+    """A model whose numbers are all about to be copied: no time is spent on drawing them, nor any random number."""
+    blank = model(**arguments, device="meta", dtype=dtype)
+    each_once = [name for name, _ in (*blank.named_parameters(), *blank.named_buffers())]
+    if blank.state_dict().keys() != set(each_once):  # shared parameters, or buffers that are in no file
+        return model(**arguments, device=device, dtype=dtype)
+    return blank.to_empty(device=torch.get_default_device() if device is None else device)
+
+
+def _copy(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            state[name].copy_(tensor)

@@ -1,0 +1,133 @@
+"""Which pixels decide: three answers for one class of an image classifier.
+
+S_c is the score of class c before the softmax, x the image, A^k the k-th map of a layer.
+
+    gradient           w = ∂S_c / ∂x                               what a change of each pixel would do
+    guided_gradient    the same, but what ReLUs pass back is positive    what speaks for the class, drawn sharply
+    grad_cam           relu(Σ_k α_k A^k),  α_k = mean_ij ∂S_c / ∂A^k_ij  where in the image the class is seen
+
+Simonyan, Vedaldi, Zisserman 2014, Deep Inside Convolutional Networks, arXiv:1312.6034, section 3;
+Springenberg, Dosovitskiy, Brox, Riedmiller 2015, Striving for Simplicity, arXiv:1412.6806, section 3.4;
+Selvaraju et al. 2017, Grad-CAM, arXiv:1610.02391, section 3.
+
+The model is looked at in `eval` mode, and is left as it was: its mode, gradients, buffers and hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.backend import backend
+from groundup.models.classifier import ImageClassifier
+
+Images = Float[Tensor, "N C H W"]
+Classes = int | Int64[Tensor, " N"] | None
+
+
+def gradient(model: ImageClassifier, x: Images, target: Classes = None) -> Images:
+    """w = ∂S_c / ∂x for each image; c is `target`, one for all or one each, by default the likeliest class.
+
+    Simonyan et al. 2014, section 3.1. The picture they show is max_channel |w|: `saliency_map`.
+    """
+    with _looking(model):
+        x = _leaf(x)
+        (w,) = torch.autograd.grad(_score(model, x, target), x)
+    return w
+
+
+def guided_gradient(model: ImageClassifier, x: Images, target: Classes = None) -> Images:
+    """Guided backpropagation: every y = relu(z) passes R_z = 1[z > 0] · 1[R_y > 0] · R_y back to its input.
+
+    Springenberg et al. 2015, section 3.4: the first factor is the gradient's own, the second the deconvnet's.
+    Raises `ValueError` for a model without a ReLU, for which it would be the plain gradient.
+    """
+    with _looking(model), backend("auto"):  # the kernel leaves a node in the graph that is known for a ReLU
+        x = _leaf(x)
+        score = _score(model, x, target)
+        relus = [node for node in _nodes(score.grad_fn) if type(node).__name__ == "ReluBackward0"]
+        name = type(model).__name__
+        checks.require(len(relus) > 0, f"model must have ReLUs to guide the gradient through; {name} has none")
+        for node in relus:  # the graph, and these hooks with it, is gone when this function returns
+            node.register_prehook(lambda gradients: tuple(torch.relu(g) for g in gradients))
+        (w,) = torch.autograd.grad(score, x)
+    return w
+
+
+def grad_cam(model: ImageClassifier, x: Images, target: Classes = None, layer: str = "") -> Float[Tensor, "N P Q"]:
+    """relu(Σ_k α_k A^k), as large as the maps A (N, K, P, Q) that `layer` returns; by default the last stage's.
+
+    Selvaraju et al. 2017, equations 1 and 2. Where a mean over the map and one linear layer follow, it is the class
+    activation map of Zhou et al. 2016 but for a factor (appendix A).
+    Raises `ValueError` for a layer that the model does not have, or that returns no maps.
+    """
+    layer = layer or model.stages[-1]
+    if layer not in (names := [name for name, _ in model.named_modules() if name]):
+        raise ValueError(f"layer must be a part of {type(model).__name__}, {', '.join(names)}; got {layer!r}")
+    seen: list[Any] = []
+
+    def keep(_: nn.Module, __: Any, output: Any) -> Any:
+        seen.append(output)
+        return output.clone() if isinstance(output, Tensor) else output  # what follows may work in place
+
+    with _looking(model), ExitStack() as hooks:
+        hooks.callback(model.get_submodule(layer).register_forward_hook(keep).remove)
+        score = _score(model, _leaf(x), target)
+        maps = seen[-1] if seen else None
+        if not isinstance(maps, Tensor) or maps.dim() != 4:
+            found = "it was not called" if maps is None else f"it gives {getattr(maps, 'shape', type(maps).__name__)}"
+            raise ValueError(f"layer must return maps of shape (N, K, P, Q), but {layer} does not: {found}")
+        (g,) = torch.autograd.grad(score, maps)
+    alpha = g.mean((2, 3), keepdim=True)  # N, K, 1, 1
+    return torch.relu((alpha * maps).sum(1)).detach()
+
+
+def saliency_map(w: Images) -> Float[Tensor, "N H W"]:
+    """M_ij = max_channel |w_ij|. Simonyan et al. 2014, section 3.1."""
+    return w.abs().amax(1)
+
+
+def _score(model: ImageClassifier, x: Tensor, target: Classes) -> Tensor:
+    """Σ_n S_c(x_n): images do not meet in `eval` mode, so that its derivative is that of each."""
+    scores = model(x)
+    if target is None:
+        classes = scores.argmax(1)
+    else:
+        classes = torch.full((len(x),), target, device=x.device) if isinstance(target, int) else target
+    checks.size("target", classes, 0, len(x), "classes, one for each image")
+    checks.labels("target", classes, scores.size(1))
+    return scores.gather(1, classes[:, None]).sum()
+
+
+def _leaf(x: Tensor) -> Tensor:
+    return x.detach().clone().requires_grad_()
+
+
+def _nodes(start: Any) -> Iterator[Any]:
+    """Every node of the graph behind `start`, once."""
+    stack, seen = [start], {start}
+    while stack:
+        node = stack.pop()
+        yield node
+        new = {parent for parent, _ in node.next_functions if parent is not None} - seen
+        seen |= new
+        stack.extend(new)
+
+
+@contextmanager
+def _looking(model: nn.Module) -> Iterator[None]:
+    """Gradients on, whatever is around; dropout and batch statistics off, and every part's mode as before after it."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            model.eval()
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training

@@ -1,0 +1,207 @@
+"""`groundup classify`, from a file to names, probabilities and a picture; and what it says when it cannot."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.transforms import v2
+
+from groundup import classify, cli
+from groundup.functional import relu
+from groundup.layers import Conv2d, Linear
+from groundup.models.classifier import ImageClassifier
+from groundup.pretrained import Preprocessing, Published, Row, class_names, registry
+
+
+class Toy(ImageClassifier):
+    """One convolution, its mean, a linear layer."""
+
+    presets = {"toy": {}}  # noqa: RUF012
+    stages = ("conv",)
+
+    def __init__(self, num_classes=1000, in_channels=3, device=None, dtype=None):
+        super().__init__()
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.conv = Conv2d(in_channels, 8, 3, device=device, dtype=dtype)
+        self.head = Linear(8, num_classes, device=device, dtype=dtype)
+
+    def forward_head(self, x, pre_logits=False):
+        x = relu(x).mean((2, 3))
+        return x if pre_logits else self.head(x)
+
+
+class Their(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 1000)
+
+    def forward(self, x):
+        return self.fc(self.features(x).relu().mean((2, 3)))
+
+
+SEEN = Preprocessing(crop=56, resize=64, interpolation="bicubic")
+ROWS = (
+    Published("zoo/toy", "Toy", "toy", (Row("features", "conv"), Row("fc", "head")), "https://no.invalid/toy.pth"),
+    Published("other/toy.v2", "Toy", "toy", (Row("c", "conv"), Row("l", "head")), "https://no.invalid/toy2.pth"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch, tmp_path):
+    rows = tuple(replace(row, preprocessing=SEEN) for row in ROWS)
+    monkeypatch.setattr(registry, "published_weights", lambda: rows)
+    monkeypatch.setattr(classify, "published_weights", lambda: rows)
+    monkeypatch.setattr(classify, "image_classifiers", lambda: {"Toy": Toy})
+    monkeypatch.setenv("GROUNDUP_DATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = torch.randint(0, 256, (90, 120, 3), dtype=torch.uint8)
+    Image.fromarray(pixels.numpy()).resize((360, 270)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """A network that someone else wrote, its file in the cache."""
+    (tmp_path / "cache" / "weights").mkdir(parents=True)
+    model = Their().eval()
+    nn.init.normal_(model.fc.weight, std=20.0)
+    torch.save(model.state_dict(), tmp_path / "cache" / "weights" / "toy.pth")
+    return model
+
+
+@pytest.fixture
+def groundup(monkeypatch, capsys):
+    """groundup("classify", …): (exit code, what it said, what it complained about)."""
+
+    def groundup(*arguments):
+        monkeypatch.setattr(sys, "argv", ["groundup", *map(str, arguments)])
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        return code, *capsys.readouterr()
+
+    return groundup
+
+
+def test_the_five_likeliest_are_those_of_the_public_pipeline(groundup, photo, theirs):
+    prepare = v2.Compose(
+        [
+            v2.Resize(64, v2.InterpolationMode.BICUBIC),
+            v2.CenterCrop(56),
+            v2.PILToTensor(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(SEEN.mean, SEEN.std),
+        ]
+    )
+    with torch.no_grad():
+        expected = theirs(prepare(Image.open(photo))[None])[0].softmax(0)
+    code, said, complaint = groundup("classify", photo, "--model", "toy")
+    assert (code, complaint) == (0, "")
+    lines = said.splitlines()
+    assert lines[0] == "photo.png, as Toy sees it with the weights zoo/toy"
+    best = expected.topk(5)
+    for line, p, i in zip(lines[2:], *best, strict=True):
+        share, name = line.split(" %  ")
+        assert name == class_names("imagenet1k")[i]
+        assert abs(float(share) / 100 - float(p)) < 0.01
+
+
+def test_your_own_model_with_its_own_names(groundup, photo, tmp_path):
+    model = Toy(3, 1)
+    model.class_names, model.preprocessing = ("ant", "bee", "cat"), Preprocessing(8, 8, (0.5,), (0.5,))
+    model.save_pretrained(tmp_path / "mine")
+    code, said, _ = groundup("classify", photo, "--model", "Toy", "--weights", tmp_path / "mine", "--top", 9)
+    assert code == 0
+    assert f"with the weights {tmp_path}/mine" in said
+    assert sorted(line.split()[-1] for line in said.splitlines()[2:]) == ["ant", "bee", "cat"]
+    assert "nobody says" not in said
+
+
+def test_a_bare_file_of_other_classes(groundup, photo, tmp_path):
+    torch.save(Toy(3).state_dict(), tmp_path / "mine.pth")
+    code, said, complaint = groundup("classify", photo, "--model", "toy", "--weights", tmp_path / "mine.pth")
+    assert (code, said) == (2, "")
+    assert "to load a file of 3 classes, pass num_classes=3" in complaint
+    arguments = ("classify", photo, "--model", "toy", "--weights", tmp_path / "mine.pth", "--num-classes", 3)
+    code, said, complaint = groundup(*arguments)
+    assert (code, complaint) == (0, "")
+    assert "nobody says how its images are to be prepared" in said
+    assert "class 2" in said
+
+
+def test_a_picture_of_what_speaks_for_it(groundup, photo, theirs, tmp_path):
+    imread = pytest.importorskip("matplotlib.image").imread
+    code, said, _ = groundup("classify", photo, "--model", "toy", "--saliency", tmp_path / "out" / "why.png")
+    assert code == 0
+    assert said.splitlines()[-1] == f"what speaks for the best: {tmp_path}/out/why.png"
+    picture = imread(tmp_path / "out" / "why.png")
+    assert picture.shape[0] > 800
+    assert picture[..., :3].std() > 0.05
+
+
+def test_without_weights_it_says_so_and_where_to_put_them(groundup, photo, tmp_path):
+    code, said, complaint = groundup("classify", photo, "--model", "toy")
+    assert (code, said) == (2, "")
+    assert complaint.splitlines()[0] == ("groundup: weights/toy.pth is not in the cache and could not be downloaded:")
+    assert f"Put the file from https://no.invalid/toy.pth at {tmp_path}/cache/weights/toy.pth by hand" in complaint
+    assert complaint.splitlines()[-1] == "  A file that lies elsewhere is named with --weights PATH."
+    assert "Traceback" not in complaint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("none.jpg",), "there is no file none.jpg"),
+        (
+            ("PHOTO", "--model", "resnet5000"),
+            "there is no image classifier 'resnet5000'; there are toy, toy.v2, and Toy",
+        ),
+        (("PHOTO", "--top", "0"), "top must be at least 1"),
+        (("PHOTO", "--weights", "none.pth"), "'none.pth' is neither a file or folder on this machine"),
+    ],
+)
+def test_a_mistake_is_one_line(groundup, photo, theirs, arguments, words):
+    filled = [photo if argument == "PHOTO" else argument for argument in arguments]
+    filled += [] if "--model" in arguments else ["--model", "toy"]
+    code, said, complaint = groundup("classify", *filled)
+    assert (code, said) == (2, "")
+    assert words in complaint
+    assert len(complaint.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [("zoo/toy", 0), ("toy", 0), ("Toy", 0), ("other/toy.v2", 1), ("toy.v2", 1)],
+)
+def test_what_a_name_means(name, row):
+    cls, found = classify.find(name)
+    assert cls is Toy
+    assert found.name == ROWS[row].name
+
+
+def test_available_says_why_it_is_not(caplog):
+    assert classify.available("toy") is None
+    assert "no weights for toy: weights/toy.pth is not in the cache" in caplog.text
+
+
+def test_every_image_classifier_is_found(monkeypatch):
+    monkeypatch.undo()
+    assert "Toy" not in classify.image_classifiers()
+
+
+def test_as_a_program(tmp_path):
+    command = [sys.executable, "-m", "groundup.cli", "classify", str(tmp_path / "x.jpg"), "--model", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("groundup: model: there is no image classifier 'none'; there are ")
+    assert len(done.stderr.splitlines()) == 1
