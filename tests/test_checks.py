@@ -20,6 +20,9 @@ def test_what_passes_comes_back_settled():
     x = torch.zeros(2, 3)
     assert checks.floating("x", checks.rank("x", x, 2, layout="(N, C)")) is x
     assert checks.size("x", x, 1, 3, "features") is x
+    i = torch.tensor([0, 2])
+    assert checks.indices("i", i, 3, "num_items") is i
+    checks.indices("i", i[:0], 0, "num_items")
 
 
 @pytest.mark.parametrize(
@@ -41,6 +44,10 @@ def test_what_passes_comes_back_settled():
             "x must have shape (N, C), got 1",
         ),
         (lambda: checks.size("x", torch.zeros(2), 0, 3, "rows"), ValueError, "x must have 3 rows (axis 0), got 2"),
+        (lambda: checks.indices("i", [0], 3, "n"), TypeError, "i must be a torch.Tensor, got list"),
+        (lambda: checks.indices("i", torch.ones(2), 3, "n"), TypeError, "i must be int64 or int32, got torch.float32"),
+        (lambda: checks.indices("i", torch.tensor([3]), 3, "n"), ValueError, "i must lie in [0, 2], n being 3, got 3"),
+        (lambda: checks.indices("i", torch.tensor([-1, 2]), 3, "n"), ValueError, "n being 3, got -1"),
         (
             lambda: checks.labels("y", torch.tensor([0, 4]), 3),
             ValueError,

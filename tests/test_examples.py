@@ -102,3 +102,52 @@ def test_lenet_mistakes_are_one_line(flags, words, tmp_path):
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# ---- word2vec and matrix factorization --------------------------------------------------------------------------
+
+WORD2VEC = ROOT / "examples" / "recurrent" / "word2vec.py"
+FACTORS = ROOT / "examples" / "shallow" / "matrix_factorization.py"
+
+
+@pytest.mark.parametrize("flags", [(), ("--mode", "cbow", "--output", "hierarchical_softmax")])
+def test_word2vec_on_a_text_of_ones_own(flags, tmp_path):
+    (tmp_path / "own.txt").write_text("the cat sat on the mat while a dog lay by the cat on its mat\n" * 60)
+    done = example(WORD2VEC, "--smoke", "--data", "own.txt", "--ask", "cat,mat", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no pairs are known" in done.stdout
+    assert "         cat   " in done.stdout
+    assert list(tmp_path.rglob("words.png"))
+
+
+def test_matrix_factorization_on_ratings_of_ones_own(tmp_path):
+    lines = [f"u{u}\ti{i}\t{1 + (u * i) % 5}\t0\n" for u in range(30) for i in range(20)]
+    (tmp_path / "u.data").write_text("".join(lines))
+    done = example(FACTORS, "--smoke", "--data", "u.data", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "by 30 users of 20 items" in done.stdout
+    assert list(tmp_path.rglob("completed.png"))
+
+
+@pytest.mark.parametrize(
+    ("path", "flags", "words"),
+    [
+        (WORD2VEC, ("--ask", "lambada"), "'lambada' is none of the"),
+        (FACTORS, ("--data", "nowhere"), "'nowhere' is no file"),
+        (FACTORS, ("--hide", "1.5"), "fraction must be strictly between 0 and 1"),
+    ],
+)
+def test_mistakes_with_words_and_ratings_are_one_line(path, flags, words, tmp_path):
+    done = example(path, "--smoke", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_word2vec_resumes_where_it_was(tmp_path):
+    """Its batches are a function of seed and epoch: what was finished is finished."""
+    started = example(WORD2VEC, "--smoke", "--dim", "8", cwd=tmp_path)
+    assert started.returncode == 0, started.stderr
+    resumed = example(WORD2VEC, "--smoke", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "nothing to do" in resumed.stdout + resumed.stderr

@@ -47,6 +47,7 @@ def main() -> None:
     epochs, pairs, ask, expected = RECIPES.get(config.data, (5, "", "", "not measured"))
     text = words(load_text(config.data))
     vocab = Vocabulary.of(text, config.min_count)
+    asked = vocab.index([word for word in (config.ask or ask).split(",") if word] or vocab.words[100:106])
     print(vocab)
     tokens, keep = vocab.encode(text), keep_probability(vocab.counts, config.threshold)
     batches = WordContexts(tokens, config.batch_size, config.mode, config.window, keep, config.seed)
@@ -55,7 +56,7 @@ def main() -> None:
     model = Word2Vec(len(vocab), config.dim, config.mode, config.output, vocab.counts, sparse=len(vocab) > 20_000)
 
     # Train. How many words have the other one of their pair among the ten nearest?
-    known = [pair.split() for pair in pairs.split(",") if all(word in vocab for word in pair.split())]
+    known = [pair for pair in map(str.split, pairs.split(",")) if pair and set(pair) <= set(vocab.words)]
     a, b = (vocab.index([pair[side] for pair in known]) for side in (0, 1))
 
     def related(model: Word2Vec) -> dict[str, float]:
@@ -79,13 +80,10 @@ def main() -> None:
     ).fit(resume=config.resume)
 
     # Look.
-    asked = [word for word in (config.ask or ask).split(",") if word] or vocab.words[100:106]
-    for word, near in zip(asked, model.most_similar(vocab.index(asked), 6)[1]):
+    for word, near in zip(vocab.decode(asked), model.most_similar(asked, min(6, len(vocab) - 1))[1]):
         print(f"{word:>12}   {', '.join(vocab.decode(near))}")
     shown = [i for i, word in enumerate(vocab.words) if len(word) > 2][40:220] or list(range(len(vocab)))
-    word_map(
-        model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"Words of {config.data}, by their company"
-    )
+    word_map(model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"{config.data}: words by their company")
     share = f"{result.final['related']:.1f} %" if known else "no pairs are known"
     print(f"""
 related words {share} among the ten nearest · expected {"anything, after 5 steps" if config.smoke else expected}

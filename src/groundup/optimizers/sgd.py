@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from groundup.backend import fused_by
 from groundup.fused import optimizers as kernels
@@ -42,6 +43,10 @@ class SGD(Optimizer):
 
     def update(self, group: Group, params: Tensors, grads: Tensors, *states: Tensors) -> None:
         sgd_step(params, grads, lr=group["lr"], weight_decay=group["weight_decay"], maximize=group["maximize"])
+
+    def _update_entries(self, group: Group, p: Tensor, grad: Tensor, *state: Tensor) -> None:
+        """The step is linear in g: entries that a sparse gradient names twice need not be added up first."""
+        p.add_(grad, alpha=group["lr"] if group["maximize"] else -group["lr"])
 
 
 @fused_by(kernels.momentum_step)
