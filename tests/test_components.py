@@ -86,11 +86,11 @@ def test_batches_of_zero_and_one(case):
     for batch in case.batches:
         for train in case.modes:
             for mode in ("auto", "reference"):
-                module = build(case).train(train)
-                before = {n: b.clone() for n, b in module.named_buffers() if n != "num_batches_tracked"}
+                module, usually = build(case).train(train), build(case).train(train)
+                before = {n: b.clone() for n, b in module.named_buffers() if not n.endswith("num_batches_tracked")}
                 with backend(mode):
-                    usual = [o.shape for o in run(module.eval(), case.inputs(), module).outputs]
-                    outputs = run(module.train(train), case.inputs(batch), module).outputs
+                    usual = [o.shape for o in run(usually, case.inputs(), usually).outputs]
+                    outputs = run(module, case.inputs(batch), module).outputs
                     assert all(o.isfinite().all() for o in outputs if o.is_floating_point())
                 if getattr(module, "start_dim", 1) == 0:
                     continue  # the batch itself is flattened
@@ -143,9 +143,15 @@ def test_copies_are_equal_and_independent(case, copier):
     assert_same(call(module, case, case.inputs(), False), expected, torch.float64)
 
 
+def compilations():
+    for case in ONE_EACH:
+        for mode in ("auto", "reference"):
+            slow = [pytest.mark.slow] if case.deep and mode == "reference" else []
+            yield pytest.param(case, mode, marks=slow, id=f"{case.id}-{mode}")
+
+
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("mode", ["auto", "reference"])
-@pytest.mark.parametrize("case", ONE_EACH, **by_id)
+@pytest.mark.parametrize(("case", "mode"), list(compilations()))
 def test_compiles_whole(case, mode):
     """torch.compile(fullgraph=True), forward and backward, in either body."""
     torch._dynamo.reset()

@@ -63,7 +63,7 @@ def show(name: tyro.conf.Positional[str], preset: str = "", depth: int = 1) -> N
         print(python_inspect.getdoc(thing))
         return
     model: nn.Module = thing.preset(preset, device="meta") if preset else thing(device="meta")
-    report = summary(model, component.input_size, depth=depth)
+    report = summary(model, thing.input_sizes.get(preset, component.input_size), depth=depth)
     print(report)
     for what, figure in component.figures:
         print(f"paper: {what} {figure}")

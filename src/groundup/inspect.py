@@ -129,7 +129,7 @@ Captured = dict[str, list[Any]]
 
 @contextmanager
 def capture(model: nn.Module, *what: str | type[nn.Module]) -> Iterator[Captured]:
-    """Record the outputs of some modules while the block runs, detached from the graph.
+    """Record the outputs of some modules while the block runs: copies, so that no later step can change them.
 
         with capture(model, "c*", Subsampling) as seen:        # names (with * and ?), or types
             model(x)
@@ -196,7 +196,8 @@ def capture_attention(model: nn.Module) -> Iterator[Captured]:
 
 def _detached(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value.detach()
+        return value.detach().clone()  # a nonlinearity may be about to work in place
     if isinstance(value, (tuple, list)):
-        return type(value)(map(_detached, value))
+        parts = map(_detached, value)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value

@@ -125,6 +125,11 @@ FUNCTION_CASES = [
         3,
         dilation=2,
     ),
+    *[
+        simple(G.adaptive_avg_pool2d, F.adaptive_avg_pool2d, randn(2, 3, 7, 8), size, label=str(size))
+        for size in (1, 3, (5, 2), (7, 8), (9, 20))
+    ],
+    simple(G.adaptive_avg_pool2d, F.adaptive_avg_pool2d, randn(3, 7, 8), 4, label="no batch"),
 ]
 
 REQUIRED = {"Conv2d": (4, 6, 3), "Conv2dGroups": (4, 6, 3)}
@@ -178,4 +183,12 @@ BAD_INPUTS = [
         ValueError,
         "x must have shape (N, C, H, W) or (C, H, W), got 1",
     ),
+    (
+        "AvgPool2d",
+        lambda: G.adaptive_avg_pool2d(x4, 0),
+        ValueError,
+        "output_size must be at least 1, got 0",
+    ),
+    ("AvgPool2d", lambda: G.adaptive_avg_pool2d(x4[..., :0], 2), ValueError, "x must have at least one pixel"),
+    ("AvgPool2d", lambda: G.adaptive_avg_pool2d(ints, 2), TypeError, "x must be a floating-point tensor"),
 ]

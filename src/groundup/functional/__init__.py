@@ -12,6 +12,7 @@ from groundup.functional.activations import (
     tanh,
 )
 from groundup.functional.attention import additive_attention, scaled_dot_product_attention
+from groundup.functional.auxiliary import auxiliary_cross_entropy
 from groundup.functional.convolution import conv2d
 from groundup.functional.dropout import dropout
 from groundup.functional.embedding import embedding
@@ -37,7 +38,7 @@ from groundup.functional.margin_losses import (
 )
 from groundup.functional.metrics import accuracy, confusion_matrix, per_class_accuracy, top_k_accuracy
 from groundup.functional.norm import batch_norm, layer_norm, rms_norm
-from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
+from groundup.functional.pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d, pool2d
 from groundup.functional.position import relative_index, rotary, sinusoids
 from groundup.functional.recurrence import rnn, rnn_step
 from groundup.functional.response_norm import local_response_norm
@@ -76,6 +77,7 @@ __all__ = [
     "pool2d",
     "max_pool2d",
     "avg_pool2d",
+    "adaptive_avg_pool2d",
     "scaled_dot_product_attention",
     "additive_attention",
     "local_attention",
@@ -95,6 +97,7 @@ __all__ = [
     "nll_loss",
     "cross_entropy",
     "map_loss",
+    "auxiliary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "mse_loss",
     "perceptron_loss",

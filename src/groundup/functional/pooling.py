@@ -155,3 +155,32 @@ def avg_pool2d(
     inside = x.new_ones(x.size(-2) + 2 * vertical, x.size(-1) + 2 * horizontal)
     rest = (border[0] - vertical, border[1] - vertical, border[2] - horizontal, border[3] - horizontal)
     return total / windows(pad2d(inside, rest), kernel, strides, dilations).sum((-2, -1))
+
+
+def _check_adaptive(x: Tensor, output_size: Pair) -> None:
+    checks.floating("x", x)
+    checks.rank("x", x, 3, 4, layout="(N, C, H, W) or (C, H, W)")
+    checks.pair("output_size", output_size)
+    if 0 in x.shape[-2:]:
+        raise ValueError(f"x must have at least one pixel to average, got shape {tuple(x.shape)}")
+
+
+@fused_by(kernels.adaptive_avg_pool2d, check=_check_adaptive)
+def adaptive_avg_pool2d(x: Float[Tensor, "*N C H W"], output_size: Pair) -> Float[Tensor, "*N C P Q"]:
+    """The mean of each of P × Q equal parts of the image, (P, Q) = `output_size`, whatever H and W are.
+
+    Part p of P takes the rows from ⌊p H / P⌋ up to, not including, ⌈(p + 1) H / P⌉: parts share a row where P does
+    not divide H. A size of 1 averages the whole image; a size of H leaves it as it is.
+    """
+    rows, columns = checks.pair("output_size", output_size)
+    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    means = torch.einsum("ph,...hw,qw->...pq", _averaging(wide, -2, rows), wide, _averaging(wide, -1, columns))
+    return means.to(x.dtype)
+
+
+def _averaging(x: Tensor, axis: int, parts: int) -> Tensor:
+    """(parts, size of x's axis): row p holds 1 / n at each of the n positions that part p averages, 0 elsewhere."""
+    size = x.size(axis)
+    part, place = torch.arange(parts, device=x.device)[:, None], torch.arange(size, device=x.device)
+    inside = ((part * size // parts <= place) & (place * parts < (part + 1) * size)).to(x.dtype)
+    return inside / inside.sum(1, keepdim=True)

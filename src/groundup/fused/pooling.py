@@ -49,3 +49,7 @@ def avg_pool2d(
     dilation: Pair = 1,
 ) -> Tensor:
     return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def adaptive_avg_pool2d(x: Tensor, output_size: Pair) -> Tensor:
+    return F.adaptive_avg_pool2d(x, output_size)

@@ -13,6 +13,8 @@ class Presets:
 
     #: Name → constructor arguments. The first is what `Model()` builds.
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    #: Name → the shape of one sample, for presets that take another than the model's usual one.
+    input_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {}
 
     @classmethod
     def preset(cls: type[M], name: str, **changes: Any) -> M:

@@ -1,0 +1,121 @@
+"""Network in Network. Lin, Chen and Yan 2014, Network In Network, arXiv:1312.4400.
+
+A convolution is a linear model that slides over the image. Here a small multilayer perceptron slides instead: a k × k
+convolution, then 1 × 1 convolutions, each with a ReLU (equation 2). The last perceptron makes one map a class, and the
+mean of a map is the score of its class: no linear layer, nothing to overfit with, and any image size will do.
+
+    CIFAR-10   32 × 32 ─ perceptron 5×5 ─ max pool ─ perceptron 5×5 ─ average pool ─ perceptron 3×3 ─ mean of each map
+                         192 160 96       16 × 16    192 192 192      8 × 8          192 192 classes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init, relu
+from groundup.layers import AvgPool2d, Conv2d, Dropout, MaxPool2d
+from groundup.models.blocks import ConvReLU
+from groundup.models.classifier import ImageClassifier
+
+
+class Perceptron(NamedTuple):
+    """One multilayer perceptron that slides: its layers' `channels`, how it slides, and the pooling after it."""
+
+    channels: tuple[int, ...]
+    kernel_size: int
+    padding: int = 0
+    stride: int = 1
+    pool: str = ""  # "max" or "average": 3 × 3 windows with stride 2, a last one over the edge; "" for none
+    dropout: bool = False
+
+
+# The authors' released definitions, for Caffe; the paper prints no widths. `head` makes the classes' maps of the last.
+CIFAR10 = (
+    Perceptron((192, 160, 96), 5, padding=2, pool="max", dropout=True),  #     -> 96, 16, 16
+    Perceptron((192, 192, 192), 5, padding=2, pool="average", dropout=True),  # -> 192, 8, 8
+    Perceptron((192, 192), 3, padding=1),  #                                   -> 192, 8, 8
+)
+IMAGENET = (
+    Perceptron((96, 96, 96), 11, stride=4, pool="max"),  #                     -> 96, 27, 27
+    Perceptron((256, 256, 256), 5, padding=2, pool="max"),  #                  -> 256, 13, 13
+    Perceptron((384, 384, 384), 3, padding=1, pool="max", dropout=True),  #    -> 384, 6, 6
+    Perceptron((1024, 1024), 3, padding=1),  #                                 -> 1024, 6, 6
+)
+POOLS = {"max": MaxPool2d, "average": AvgPool2d}
+
+
+class NetworkInNetwork(ImageClassifier):
+    """x (N, in_channels, H, W) → scores (N, num_classes).
+
+    perceptrons   what slides, stage by stage; `head`, a 1 × 1 layer more, makes a map a class.
+    dropout       the probability of dropping, where a perceptron asks for it.
+
+    Weights begin N(0, 2 / fan-in), biases 0. Differs from the authors' definitions, whose N(0, 0.05²) hardly lets a
+    signal through nine layers. Scores are never negative: a ReLU follows the last layer too.
+    """
+
+    presets: ClassVar = {
+        "cifar10": {},  # 966,986 parameters: the paper's section 4.2
+        "imagenet": {"num_classes": 1000, "perceptrons": IMAGENET},  # 7,595,176
+    }
+    input_sizes: ClassVar = {"imagenet": (3, 224, 224)}
+    channels_last = True
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        dropout: float = 0.5,
+        perceptrons: Sequence[Perceptron] = CIFAR10,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = checks.integer("num_classes", num_classes)
+        self.in_channels = channels = checks.integer("in_channels", in_channels)
+        checks.require(len(perceptrons) > 0, "perceptrons must hold at least one")
+        perceptrons = [Perceptron(*one) for one in perceptrons]  # plain tuples, as a file holds them, will do
+        self.min_size = _smallest(perceptrons)
+        conv = partial(ConvReLU, device=device, dtype=dtype)
+        for number, one in enumerate(perceptrons, 1):
+            checks.choice("pool", one.pool, (*POOLS, ""))
+            first, *rest = one.channels
+            stage = nn.Sequential(conv(channels, first, one.kernel_size, one.stride, one.padding))
+            for before, after in zip(one.channels, rest):
+                stage.append(conv(before, after, 1))
+            if one.pool:
+                stage.append(POOLS[one.pool](3, stride=2, ceil_mode=True))
+            if one.dropout:
+                stage.append(Dropout(dropout))
+            self.add_module(f"mlpconv{number}", stage)
+            channels = one.channels[-1]
+        self.head = Conv2d(channels, num_classes, 1, device=device, dtype=dtype)
+        self.stages = tuple(f"mlpconv{number}" for number in range(1, len(perceptrons) + 1))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for layer in self.modules():
+            if isinstance(layer, Conv2d):
+                assert layer.bias is not None
+                init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                init.constant_(layer.bias, 0.0)
+
+    def forward_head(self, x: Float[Tensor, "N C H W"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
+        """Scores of a feature map; with `pre_logits`, the mean of the vectors that the last layer sees."""
+        return (x if pre_logits else relu(self.head(x))).mean((2, 3))
+
+
+def _smallest(perceptrons: Sequence[Perceptron]) -> int:
+    """The smallest image of which something is left in the end: two pixels make one where a pooling may run over."""
+    size = 1
+    for one in reversed(perceptrons):
+        size = 2 * size if one.pool else size
+        size = max((size - 1) * one.stride + one.kernel_size - 2 * one.padding, 1)
+    return size

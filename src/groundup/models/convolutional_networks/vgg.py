@@ -1,0 +1,131 @@
+"""VGG. Simonyan and Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition, 1409.1556.
+
+Nothing but 3 × 3: two of them see what a 5 × 5 sees, three a 7 × 7, with fewer weights and more nonlinearity between.
+
+    224 × 224 ─ stage 1 ─ stage 2 ─ stage 3 ─ stage 4 ─ stage 5 ─ FC6 ─ FC7 ─ FC8
+                64 × 112²  128 × 56²  256 × 28²  512 × 14²  512 × 7²   4096   4096   1000
+
+A stage is a few convolutions at one size, then a 2 × 2 max pooling; a ReLU follows every layer but the last.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import adaptive_avg_pool2d, init, relu
+from groundup.layers import BatchNorm2d, Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d
+from groundup.models.blocks import ConvReLU
+from groundup.models.classifier import ImageClassifier
+
+#: Table 1: how many convolutions each stage has. In C the third of a stage is 1 × 1.
+CONFIGURATIONS = {
+    "A": (1, 1, 2, 2, 2),
+    "A-LRN": (1, 1, 2, 2, 2),
+    "B": (2, 2, 2, 2, 2),
+    "C": (2, 2, 3, 3, 3),
+    "D": (2, 2, 3, 3, 3),
+    "E": (2, 2, 4, 4, 4),
+}
+
+
+class VGG(ImageClassifier):
+    """x (N, in_channels, H, W), H and W at least 32 → scores (N, num_classes); 224 × 224 in the paper.
+
+    configuration   a column of table 1. "A-LRN" normalises the first convolution's response as AlexNet does.
+    batch_norm      normalise every convolution (not in the paper; torchvision's `vgg16_bn` and its kin).
+    width           channels of stage 1; the others have 2, 4, 8 and 8 times as many. `hidden`: of FC6 and FC7.
+    dropout         the probability of dropping the results of FC6 and FC7.
+
+    Other image sizes: the last map is averaged to 7 × 7, as in torchvision; at 224 × 224 it has that size anyway.
+    Convolutions begin N(0, 2 / fan-out), linear layers N(0, 0.01²), biases 0, as in torchvision. Differs from the
+    paper, where A began N(0, 0.01²) and the deeper ones with A's trained layers (section 3.1).
+    """
+
+    presets: ClassVar = {
+        "vgg16": {},  # 138,357,544 parameters, 15.470 G multiply-adds
+        "vgg11": {"configuration": "A"},  # 132,863,336
+        "vgg11_lrn": {"configuration": "A-LRN"},
+        "vgg13": {"configuration": "B"},  # 133,047,848
+        "vgg16_c": {"configuration": "C"},  # 133,638,952
+        "vgg19": {"configuration": "E"},  # 143,667,240
+        "vgg11_bn": {"configuration": "A", "batch_norm": True},
+        "vgg13_bn": {"configuration": "B", "batch_norm": True},
+        "vgg16_bn": {"batch_norm": True},
+        "vgg19_bn": {"configuration": "E", "batch_norm": True},
+    }
+    stages = ("stage1", "stage2", "stage3", "stage4", "stage5")
+    classifier = "fc8"
+    channels_last = True
+    min_size = 32
+
+    def __init__(
+        self,
+        num_classes: int = 1000,
+        in_channels: int = 3,
+        dropout: float = 0.5,
+        configuration: str = "D",
+        batch_norm: bool = False,
+        width: int = 64,
+        hidden: int = 4096,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = checks.integer("num_classes", num_classes)
+        self.in_channels = checks.integer("in_channels", in_channels)
+        w, hidden = checks.integer("width", width), checks.integer("hidden", hidden)
+        self.configuration = checks.choice("configuration", configuration, tuple(CONFIGURATIONS))
+        # In torchvision's batch-normalised networks the convolutions keep their bias, though the norm undoes it.
+        conv = partial(ConvReLU, norm=BatchNorm2d if batch_norm else None, bias=True, device=device, dtype=dtype)
+        linear = partial(Linear, device=device, dtype=dtype)
+        n1, n2, n3, n4, n5 = CONFIGURATIONS[configuration]
+
+        def stage(in_channels: int, out_channels: int, depth: int) -> nn.Sequential:
+            layers = nn.Sequential()
+            for place in range(depth):
+                kernel = 1 if configuration == "C" and place == 2 else 3
+                layers.append(conv(out_channels if place else in_channels, out_channels, kernel, padding=kernel // 2))
+            return layers.append(MaxPool2d(2))
+
+        self.stage1 = stage(in_channels, w, n1)  #       -> 64, 112, 112
+        self.stage2 = stage(w, 2 * w, n2)  #             -> 128, 56, 56
+        self.stage3 = stage(2 * w, 4 * w, n3)  #         -> 256, 28, 28
+        self.stage4 = stage(4 * w, 8 * w, n4)  #         -> 512, 14, 14
+        self.stage5 = stage(8 * w, 8 * w, n5)  #         -> 512, 7, 7
+        self.fc6 = linear(8 * w * 7 * 7, hidden)  #      -> 4096
+        self.fc7 = linear(hidden, hidden)  #             -> 4096
+        self.fc8 = linear(hidden, num_classes)  #        -> 1000
+        if configuration == "A-LRN":
+            self.stage1.insert(1, LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
+        self.dropout = Dropout(dropout)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        for layer in self.modules():
+            if isinstance(layer, BatchNorm2d):
+                layer.reset_parameters()
+            elif isinstance(layer, (Conv2d, Linear)):
+                assert layer.bias is not None
+                init.constant_(layer.bias, 0.0)
+                if isinstance(layer, Conv2d):
+                    init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                else:
+                    init.normal_(layer.weight, std=0.01)
+
+    def forward_head(self, x: Float[Tensor, "N C H W"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
+        x = adaptive_avg_pool2d(x, 7).flatten(1)
+        x = self.dropout(relu(self.fc6(x)))
+        x = self.dropout(relu(self.fc7(x)))
+        return x if pre_logits else self.fc8(x)
+
+
+class VGG16(VGG):
+    """VGG of configuration D: thirteen convolutions and three linear layers."""
+
+    presets: ClassVar = {name: VGG.presets[name] for name in ("vgg16", "vgg16_bn")}
