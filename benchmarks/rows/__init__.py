@@ -6,5 +6,6 @@ from benchmarks.rows.losses import ROWS as LOSSES
 from benchmarks.rows.models import ROWS as MODELS
 from benchmarks.rows.optimizers import ROWS as OPTIMIZERS
 from benchmarks.rows.recurrent import ROWS as RECURRENT
+from benchmarks.rows.vision_residual import ROWS as VISION_RESIDUAL
 
-ROWS = [*LAYERS, *RECURRENT, *ATTENTION, *LOSSES, *OPTIMIZERS, *MODELS]
+ROWS = [*LAYERS, *RECURRENT, *ATTENTION, *LOSSES, *OPTIMIZERS, *MODELS, *VISION_RESIDUAL]

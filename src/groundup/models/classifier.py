@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -30,7 +31,9 @@ class ImageClassifier(Presets, nn.Module):
     #: The name of the child that makes scores of features, a `Linear` or `Conv2d`.
     classifier: ClassVar[str] = "head"
     #: The smallest height and width that leaves every stage something to see.
-    min_size: ClassVar[int] = 1
+    min_size: int = 1
+    #: Whether to lay images out with their channels last on a CPU, whose convolutions are then faster.
+    channels_last: ClassVar[bool] = False
 
     in_channels: int
     num_classes: int
@@ -44,6 +47,8 @@ class ImageClassifier(Presets, nn.Module):
                 f"x must be at least {self.min_size} × {self.min_size} pixels for {type(self).__name__}, "
                 f"got {x.size(2)} × {x.size(3)}: enlarge the images"
             )
+        if self.channels_last and x.device.type == "cpu":
+            x = x.contiguous(memory_format=torch.channels_last)
         return x
 
     def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N features P Q"]:
