@@ -1,5 +1,15 @@
-"""The convolutional blocks under one name, each from its own file."""
+"""The seven convolutional blocks under one name, each from its own file."""
 
+from groundup.models.blocks.dense import DenseBlock, DenseLayer, DenseTransition
 from groundup.models.blocks.inception import Inception
+from groundup.models.blocks.residual import ResBlock, ResBottleneckBlock, ResNeXtBlock
 
-__all__ = ["Inception"]
+__all__ = [
+    "Inception",
+    "ResBlock",
+    "ResBottleneckBlock",
+    "ResNeXtBlock",
+    "DenseLayer",
+    "DenseBlock",
+    "DenseTransition",
+]

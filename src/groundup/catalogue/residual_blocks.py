@@ -1,0 +1,28 @@
+"""The catalogue's residual and dense blocks."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+from groundup.catalogue.residual_networks import _HE, _HUANG, _XIE
+
+
+def _row(number: int, name: str, summary: str, paper: tuple[str, str], oracle: str) -> Component:
+    return Component(
+        number,
+        name,
+        "blocks",
+        "groundup.models.blocks.convolutional_blocks",
+        summary,
+        *paper,
+        f"torchvision's {oracle}",
+    )
+
+
+ROWS = (
+    _row(118, "ResBlock", "two 3 × 3, added to their input", _HE, "BasicBlock"),
+    _row(119, "ResBottleneckBlock", "1 × 1, 3 × 3, 1 × 1, added to their input", _HE, "Bottleneck"),
+    _row(120, "ResNeXtBlock", "32 bottlenecks side by side", _XIE, "Bottleneck(groups=32)"),
+    _row(121, "DenseLayer", "some new features, of all old ones", _HUANG, "_DenseLayer"),
+    _row(122, "DenseBlock", "layers that see all before them", _HUANG, "_DenseBlock"),
+    _row(123, "DenseTransition", "half the channels and half the size", _HUANG, "_Transition"),
+)

@@ -1,0 +1,109 @@
+"""DenseNet: numbers, shapes, memory, and parity with torchvision at the full architecture."""
+
+import pytest
+import torch
+import torchvision
+
+from groundup.inspect import summary
+from groundup.models.residual_networks import DenseNet, DenseNet121
+from groundup.pretrained.residual import DENSENET
+from peak import peak
+from shape_column import check_shape_column
+from vision_parity import assert_equal_networks
+
+
+@pytest.mark.parametrize(
+    ("preset", "parameters", "multiply_adds"),
+    [
+        ("densenet121", 7_978_856, 2.834),
+        ("densenet169", 14_149_480, 3.360),
+        ("densenet201", 20_013_928, 4.291),
+        ("densenet161", 28_681_000, 7.728),
+    ],
+)
+def test_numbers(preset, parameters, multiply_adds):
+    report = summary(DenseNet.preset(preset, device="meta"), (3, 224, 224))
+    assert report.parameters == parameters
+    assert round(report.multiply_adds / 1e9, 3) == multiply_adds
+
+
+def test_the_shape_column_is_true():
+    check_shape_column(DenseNet(), (3, 224, 224))
+
+
+@pytest.mark.parametrize("options", [{}, {"memory_efficient": True}], ids=["", "memory_efficient"])
+def test_parity_at_full_size(options):
+    assert_equal_networks(
+        DenseNet121(dtype=torch.float64, **options), torchvision.models.densenet121, DENSENET, size=(65, 64)
+    )
+
+
+def test_parity_of_a_wider_one():
+    ours = DenseNet.preset("densenet161", block_config=(2, 1, 1, 1), dtype=torch.float64)
+    assert ours.stem.conv.out_channels == 96
+    assert_equal_networks(
+        ours, lambda: torchvision.models.DenseNet(48, (2, 1, 1, 1), num_init_features=96), DENSENET, size=(64, 64)
+    )
+
+
+def test_the_smallest_image():
+    model = DenseNet121(growth_rate=4).eval()
+    assert model.min_size == 29
+    assert model(torch.randn(2, 3, 29, 29)).shape == (2, 1000)
+
+
+def test_small_images_and_three_blocks():
+    """Section 3, CIFAR: three blocks of equal length."""
+    model = DenseNet(10, growth_rate=4, block_config=(2, 2, 2, 0), stem="cifar").eval()
+    maps = model.forward_intermediates(torch.randn(2, 3, 32, 32))
+    sizes = [tuple(m.shape[1:]) for name, m in maps.items() if name.startswith("block")]
+    assert sizes == [(16, 32, 32), (16, 16, 16), (16, 8, 8), (16, 8, 8)]
+    assert model.min_size == 4
+    assert model(torch.randn(2, 3, 4, 4)).shape == (2, 10)
+
+
+def test_features_as_a_user_takes_them():
+    model = DenseNet121(num_classes=7, growth_rate=4).eval()
+    x = torch.randn(2, 3, 64, 64)
+    features = model.forward_features(x)
+    assert (features >= 0).all()  # the last norm and its relu belong to the features
+    torch.testing.assert_close(model.forward_head(features), model(x))
+    assert model.forward_head(features, pre_logits=True).shape == (2, model.head.in_features)
+    model.reset_classifier(5)
+    assert model(x).shape == (2, 5)
+
+
+def test_dropout_in_training_alone():
+    model = DenseNet121(growth_rate=4, block_config=(2, 2, 2, 2), dropout=0.5)
+    x = torch.randn(2, 3, 64, 64)
+    assert not torch.equal(model(x), model(x))
+    model.eval()
+    assert torch.equal(model(x), model(x))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_memory_is_no_more_than_torchvisions(again):
+    """Of a training step, `memory_efficient` or not; and computing again halves it at least."""
+
+    def needed(build):
+        model = build(memory_efficient=again)
+
+        def step(x):
+            return torch.autograd.grad(model(x).sum(), list(model.parameters()))[0]
+
+        return peak(step, (2, 3, 96, 96), backward=False)
+
+    ours, theirs = needed(DenseNet121), needed(torchvision.models.densenet121)
+    assert ours <= theirs
+
+
+def test_computing_again_halves_the_memory():
+    def needed(again):
+        model = DenseNet121(memory_efficient=again)
+
+        def step(x):
+            return torch.autograd.grad(model(x).sum(), [model.stem.conv.weight])[0]
+
+        return peak(step, (2, 3, 96, 96), backward=False)
+
+    assert needed(True) < 0.5 * needed(False)
