@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from groundup import backend
 from groundup.autoencoders import NegativeSampling, Word2Vec, noise_distribution
+from groundup.autoencoders.negative_sampling import CERTAIN
 from groundup.functional import softplus
 from groundup.optimizers import SGD, AdaGrad
 from parity import randomise, seeded_randn
@@ -124,6 +125,13 @@ def test_noise_is_drawn_by_count_to_three_quarters():
 def test_words_that_never_occur_are_never_drawn(power):
     head = NegativeSampling(6, 4, [0, 5, 0, 0, 1, 0], power=power)
     assert head.draw((10_000,)).unique().tolist() == [1, 4]
+
+
+def test_the_ends_of_the_distribution_belong_to_words_that_occur(monkeypatch):
+    """0 is no draw of a first word with probability 0; the largest draw is one of the last that occurs."""
+    head = NegativeSampling(6, 4, [0, 5, 0, 0, 1, 0])
+    monkeypatch.setattr(torch, "randint", lambda *bounds, **options: torch.tensor([0, CERTAIN - 1]))
+    assert head.draw((2,)).tolist() == [1, 4]
 
 
 def test_without_counts_noise_is_uniform():

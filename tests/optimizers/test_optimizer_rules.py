@@ -139,12 +139,13 @@ def test_the_bodies_have_one_signature(rule):
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks:UserWarning")  # torch.optim.Adagrad's own
 @pytest.mark.parametrize("mode", ["auto", "reference", "fused"])
+@pytest.mark.parametrize("maximize", [False, True])
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.sparse], ids=lambda rule: rule.name)
-def test_sparse_embedding_gradients(rule, mode):
+def test_sparse_embedding_gradients(rule, maximize, mode):
     a = torch.nn.Embedding(10, 3, sparse=True, dtype=torch.float64)
     b = torch.nn.Embedding(10, 3, sparse=True, dtype=torch.float64)
     b.load_state_dict(a.state_dict())
-    mine, theirs = rule.pair(a.parameters(), b.parameters())
+    mine, theirs = rule.pair(a.parameters(), b.parameters(), maximize=maximize)
     untouched = a.weight[9].clone()
     with backend(mode):
         for step in range(10):
