@@ -38,9 +38,9 @@ def descents(landscapes: Sequence[Landscape], paths: Sequence[Paths], path: str 
         axes = _grounds(figure, landscapes, list(paths[0]), title)
         for axis, of_panel in zip(axes, paths):
             for (_, points), colour in zip(of_panel.items(), COLOURS):
-                x, y = np.asarray(points.detach()).T
-                axis.plot(x, y, color=colour, linewidth=1.5, alpha=0.9)
-                axis.plot(x[-1], y[-1], "o", color=colour, markersize=6, markeredgecolor="white")
+                places = np.asarray(points.detach())
+                axis.plot(*places.T, color=colour, linewidth=1.5, alpha=0.9)
+                axis.plot(*places[-1], "o", color=colour, markersize=6, markeredgecolor="white")
 
 
 def descent_film(
@@ -75,11 +75,11 @@ def descent_film(
         width, height = _size(landscapes)
         clock = figure.text(1 - 0.2 / width, 1 - 0.25 / height, "", ha="right", va="center")
         writer = PillowWriter(fps=round(frames / seconds) or 1)
-        with writer.saving(figure, str(path), dpi=80):
+        with writer.saving(figure, str(path), dpi=72):
             for step in steps:
                 clock.set_text(f"step {step:,}")
-                for trail, head, walked in moving:
-                    so_far = walked[: step + 1]
+                for trail, head, places in moving:
+                    so_far = places[: step + 1]
                     trail.set_data(so_far[:, 0], so_far[:, 1])
                     head.set_data(so_far[-1:, 0], so_far[-1:, 1])
                 writer.grab_frame(facecolor="white")
@@ -110,12 +110,10 @@ def _grounds(figure: Any, landscapes: Sequence[Landscape], names: Sequence[str],
     for number, land in enumerate(landscapes):
         x0, x1, y0, y1 = land.window
         xs, ys = torch.linspace(x0, x1, 200), torch.linspace(y0, y1, 200)
-        heights = np.asarray(land.height(*torch.meshgrid(xs, ys, indexing="xy")))
-        if land.log:
-            heights = np.log10(heights - min(heights.min(), 0.0) + 1e-2)
+        ground = land.height(*torch.meshgrid(xs, ys, indexing="xy"))
+        heights = np.asarray((ground - ground.min() + 1e-2).log10() if land.log else ground)
         axis = figure.add_axes(((0.2 + 4.2 * number) / width, 0.75 / height, 4.0 / width, 3.45 / height))
-        axis.contourf(xs, ys, heights, levels=24, cmap="Greys", alpha=0.45)
-        axis.contour(xs, ys, heights, levels=24, colors="white", linewidths=0.5)
+        axis.contourf(xs, ys, heights, levels=14, cmap="Greys", alpha=0.45)
         for x, y in land.minima:
             axis.plot(x, y, "*", color="white", markersize=15, markeredgecolor=INK, zorder=5)
         axis.set(xlim=(x0, x1), ylim=(y0, y1), xticks=[], yticks=[])
