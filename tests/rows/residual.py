@@ -47,8 +47,12 @@ def case(component, name, build, inputs, oracle, table=RESIDUAL, **rest):
 
 
 def network(component, name, build, oracle, table, **rest):
-    """Two images of an odd size, so that the two pools differ at every border."""
-    return case(component, name, build, image(3, 33, 30), oracle, table, gain=0.3, **rest)
+    """Images of an odd size, so that the two pools differ at every border.
+
+    Gradients of early layers sum many terms that nearly cancel, each with the rounding of all layers behind it.
+    """
+    tolerance = {torch.float32: 2e-4, torch.bfloat16: 0.25}
+    return case(component, name, build, image(3, 33, 30), oracle, table, gain=0.3, tolerance=tolerance, **rest)
 
 
 #: The first case of each is compiled, exported and the like: one block, which halves. The others have identities too.
@@ -126,7 +130,7 @@ CASES = [
         lambda: _DenseLayer(5, 3, 2, 0.0),
         DENSE,
     ),
-    case("DenseBlock", "", lambda: DenseBlock(5, 3, 4, 2), image(5), lambda: _DenseBlock(3, 5, 2, 4, 0.0), DENSE),
+    case("DenseBlock", "", lambda: DenseBlock(5, 2, 4, 2), image(5), lambda: _DenseBlock(2, 5, 2, 4, 0.0), DENSE),
     case(
         "DenseBlock",
         "memory_efficient",

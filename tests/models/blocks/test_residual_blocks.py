@@ -41,7 +41,7 @@ def test_parameters(block, parameters):
     assert count(block) == parameters
 
 
-@pytest.mark.parametrize("block", [ResBlock(8, 64, 2), ResBottleneckBlock(8, 64, 2), ResNeXtBlock(8, 64, 2, 4)])
+@pytest.mark.parametrize("block", [ResBlock(8, 64, 2), ResBottleneckBlock(8, 64, 2), ResNeXtBlock(8, 64, 2, groups=4)])
 def test_the_projection_has_a_norm_and_no_bias(block):
     assert block.shortcut.conv.bias is None
     assert isinstance(block.shortcut.bn, BatchNorm2d)
@@ -61,8 +61,8 @@ def test_where_the_stride_is():
 
     assert strides(ResBottleneckBlock(8, 16, 2)) == [1, 2, 1]
     assert strides(ResBottleneckBlock(8, 16, 2, variant="paper")) == [2, 1, 1]
-    assert strides(ResNeXtBlock(8, 64, 2, 4)) == [1, 2, 1]
-    assert strides(ResNeXtBlock(8, 64, 2, 4, variant="paper")) == [1, 2, 1]
+    assert strides(ResNeXtBlock(8, 64, 2, groups=4)) == [1, 2, 1]
+    assert strides(ResNeXtBlock(8, 64, 2, groups=4, variant="paper")) == [1, 2, 1]
 
 
 @pytest.mark.parametrize("train", [True, False])
