@@ -131,7 +131,7 @@ def test_a_bare_file_of_other_classes(groundup, photo, tmp_path):
     torch.save(Toy(3).state_dict(), tmp_path / "mine.pth")
     code, said, complaint = groundup("classify", photo, "--model", "toy", "--weights", tmp_path / "mine.pth")
     assert (code, said) == (2, "")
-    assert "to load a file of 3 classes, pass num_classes=3" in complaint
+    assert "it is for 3 classes, pass num_classes=3" in complaint
     arguments = ("classify", photo, "--model", "toy", "--weights", tmp_path / "mine.pth", "--num-classes", 3)
     code, said, complaint = groundup(*arguments)
     assert (code, complaint) == (0, "")
@@ -164,7 +164,7 @@ def test_without_weights_it_says_so_and_where_to_put_them(groundup, photo, tmp_p
         (("none.jpg",), "there is no file none.jpg"),
         (
             ("PHOTO", "--model", "resnet5000"),
-            "there is no image classifier 'resnet5000'; there are toy, toy.v2, and Toy",
+            "no image classifier 'resnet5000'; there are toy, toy.v2, and Toy",
         ),
         (("PHOTO", "--top", "0"), "top must be at least 1"),
         (("PHOTO", "--weights", "none.pth"), "'none.pth' is neither a file or folder on this machine"),

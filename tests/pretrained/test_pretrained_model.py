@@ -293,7 +293,7 @@ def test_other_classes_leave_the_classifier_fresh_and_say_so(publish, at_hand, c
 
 def test_a_file_of_any_number_of_classes(file, caplog):
     path = file(theirs(num_classes=4))
-    with pytest.raises(WeightError, match="to load a file of 4 classes, pass num_classes=4"):
+    with pytest.raises(WeightError, match="it is for 4 classes, pass num_classes=4"):
         Small.from_pretrained(path, table="zoo/small")
     with caplog.at_level(logging.WARNING, "groundup"):
         assert same_scores(Small.from_pretrained(path, num_classes=4), theirs(num_classes=4))

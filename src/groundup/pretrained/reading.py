@@ -109,7 +109,7 @@ def _fitting(reading: Reading, weights: Weights, changes: Mapping[str, Any]) -> 
         if classes is None or classes == getattr(model, "num_classes", None):
             raise
         if "num_classes" not in changes:
-            raise WeightError(f"{failure}; to load a file of {classes} classes, pass num_classes={classes}") from None
+            raise WeightError(f"it is for {classes} classes, pass num_classes={classes}; {failure}") from None
     arguments["num_classes"] = classes
     to_ours(reading.table, weights.meta, reading.model(**arguments, device="meta").state_dict())
     return arguments

@@ -117,6 +117,7 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
     Raises `WeightError` naming what is unknown, missing, given twice, or of another shape.
     """
     result: dict[str, Tensor] = {}
+    misfits: set[str] = set()
     wrong = []
     for step in plan(table, theirs):
         if step.row is None:
@@ -131,15 +132,17 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
             elif name in result:
                 wrong.append(f"{name} is given twice, the second time by {step.theirs}")
             elif _kind(part) != _kind(model[name]):
+                misfits.add(name)
                 wrong.append(f"{step.theirs} is of {part.dtype}, {name} of the model of {model[name].dtype}")
             elif part.shape != model[name].shape:
+                misfits.add(name)
                 ours = tuple(model[name].shape)
                 wrong.append(f"{step.theirs} has the shape {tuple(part.shape)}, {name} of the model {ours}")
             else:
                 result[name] = part
     optional = [row for row in table if isinstance(row, Absent)]
     for name in model:
-        if name not in result:
+        if name not in result and name not in misfits:
             row = next((row for row in optional if _match(row.ours, name) is not None), None)
             if row is None:
                 wrong.append(f"nothing in the file fills {name}")
