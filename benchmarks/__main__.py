@@ -34,7 +34,7 @@ def line(result: Result) -> str:
     compiled = "–" if result.compiled is None else f"{result.compiled.median:.2f}"
     text = f"default {result.default.median:.3f} [{result.default.low:.3f}, {result.default.high:.3f}]"
     text += f"  reference {result.reference.median:.2f}  compiled {compiled}"
-    text += f"  memory {result.our_bytes / max(result.peer_bytes, 1):.2f}"
+    text += f"  memory {report.memory(row)}"
     return f"{text}  peer {report.duration(result.peer_seconds)}  {report.verdict(row).strip('*')}".rstrip()
 
 

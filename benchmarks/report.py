@@ -28,7 +28,8 @@ Written by `make bench`; `make bench ONLY=conv` measures again the rows whose na
 - **reference**: the definitions, as they stand and under `torch.compile` (one graph; a training step's optimizer
   stays eager), over the same peer.
 - **memory**: the most bytes alive at once, inputs, parameters, gradients and optimizer state included, counted
-  allocation by allocation; not counted is what a kernel's library allocates behind PyTorch's back.
+  allocation by allocation; not counted is what a kernel's library allocates behind PyTorch's back, and a peer outside
+  PyTorch (–).
 - Before it is timed, each row shows that both sides give equal outputs, gradients and buffers from equal weights.
 
 Sorted by how badly groundup loses. Single precision.
@@ -141,9 +142,14 @@ def cells(row: dict[str, Any]) -> list[str]:
         verdict(row),
         f"{reference['median']:.2f}",
         "–" if compiled is None else f"{compiled['median']:.2f}",
-        f"{row['peer_bytes'] / 1e6:.1f} MB",
-        f"{row['our_bytes'] / max(row['peer_bytes'], 1):.2f}",
+        f"{row['peer_bytes'] / 1e6:.1f} MB" if row["peer_bytes"] else "–",
+        memory(row),
     ]
+
+
+def memory(row: dict[str, Any]) -> str:
+    """Our bytes over the peer's; a peer outside PyTorch is not weighed."""
+    return f"{row['our_bytes'] / row['peer_bytes']:.2f}" if row["peer_bytes"] else "–"
 
 
 def verdict(row: dict[str, Any]) -> str:

@@ -247,6 +247,7 @@ def test_losses_are_marked_and_come_first():
     ]
     assert "a reason" in page
     assert "4 rows, 1 over" in page
+    assert [report.memory(r) for r in (rows[0], {**rows[0], "peer_bytes": 0})] == ["1.50", "–"]
 
 
 def test_a_missing_compiler_costs_one_column_and_is_said(monkeypatch):

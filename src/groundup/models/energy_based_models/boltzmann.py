@@ -217,11 +217,12 @@ class RestrictedBoltzmannMachine(nn.Module):
         for _ in range(epochs):
             order = torch.randperm(len(x), generator=generator, device=x.device)
             for v, one in zip(x[order].split(batch_size), ones):
-                h = _up(v, W, c)
                 if persistent is None:
+                    h = _up(v, W, c)
                     vk, hk = _chain(v, h, W, b, c, k, generator)
-                else:
-                    vk, hk = _chain(persistent, _up(persistent, W, c), W, b, c, k, generator)
+                else:  # data and chains in one product
+                    h, start = _up(torch.cat([v, persistent]), W, c).split([len(v), len(persistent)])
+                    vk, hk = _chain(persistent, start, W, b, c, k, generator)
                     persistent.copy_(vk)
                 _learn(v, h, one, W, b, c, lr)
                 _learn(vk, hk, one if persistent is None else vk.new_ones(len(vk)), W, b, c, -lr)
