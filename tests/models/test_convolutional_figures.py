@@ -1,6 +1,7 @@
 """The convolutional networks in numbers: parameters, multiply-adds, maps, smallest images, first weights."""
 
 import re
+from pathlib import Path
 from math import prod
 
 import pytest
@@ -70,7 +71,7 @@ def test_the_shape_column_is_true(model, size):
 
 def test_the_shape_column_of_network_in_network():
     """It stands in the tables of the two networks."""
-    source = open(nin.__file__, encoding="utf-8").read()
+    source = Path(nin.__file__).read_text(encoding="utf-8")
     stated = [tuple(map(int, found.split(","))) for found in re.findall(r"Perceptron\(\(.*# +-> ([\d, ]+)", source)]
     given = []
     for preset, size in (("cifar10", (3, 32, 32)), ("imagenet", IMAGENET)):
@@ -198,7 +199,7 @@ def test_network_in_network_averages_maps_without_parameters():
     model = M.NetworkInNetwork(device="meta")
     assert not any(isinstance(part, Linear) for part in model.modules())
     assert model.head.weight.shape == (10, 192, 1, 1)
-    drawn = M.NetworkInNetwork(perceptrons=((tuple((8, 4)), 3, 1, 1, "max", True),)).train()  # plain tuples will do
+    drawn = M.NetworkInNetwork(perceptrons=(((8, 4), 3, 1, 1, "max", True),)).train()  # plain tuples will do
     with capture(drawn, "mlpconv1") as seen:
         drawn(torch.rand(4, 3, 16, 16))
     assert (seen["mlpconv1"][0] == 0).double().mean() > 0.3
