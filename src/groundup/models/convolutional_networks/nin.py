@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -73,7 +73,7 @@ class NetworkInNetwork(ImageClassifier):
         num_classes: int = 10,
         in_channels: int = 3,
         dropout: float = 0.5,
-        perceptrons: Sequence[Perceptron] = CIFAR10,
+        perceptrons: Sequence[Perceptron | tuple[Any, ...]] = CIFAR10,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class NetworkInNetwork(ImageClassifier):
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = channels = checks.integer("in_channels", in_channels)
         checks.require(len(perceptrons) > 0, "perceptrons must hold at least one")
-        perceptrons = [Perceptron(*one) for one in perceptrons]  # plain tuples, as a file holds them, will do
+        perceptrons = [Perceptron(*one) for one in perceptrons]  # of plain tuples too, as a file holds them
         self.min_size = _smallest(perceptrons)
         conv = partial(ConvReLU, device=device, dtype=dtype)
         for number, one in enumerate(perceptrons, 1):
