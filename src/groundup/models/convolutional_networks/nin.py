@@ -81,10 +81,10 @@ class NetworkInNetwork(ImageClassifier):
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = channels = checks.integer("in_channels", in_channels)
         checks.require(len(perceptrons) > 0, "perceptrons must hold at least one")
-        perceptrons = [Perceptron(*one) for one in perceptrons]  # of plain tuples too, as a file holds them
-        self.min_size = _smallest(perceptrons)
+        plan = [Perceptron(*one) for one in perceptrons]  # of plain tuples too, as a file holds them
+        self.min_size = _smallest(plan)
         conv = partial(ConvReLU, device=device, dtype=dtype)
-        for number, one in enumerate(perceptrons, 1):
+        for number, one in enumerate(plan, 1):
             checks.choice("pool", one.pool, (*POOLS, ""))
             first, *rest = one.channels
             stage = nn.Sequential(conv(channels, first, one.kernel_size, one.stride, one.padding))
@@ -97,7 +97,7 @@ class NetworkInNetwork(ImageClassifier):
             self.add_module(f"mlpconv{number}", stage)
             channels = one.channels[-1]
         self.head = Conv2d(channels, num_classes, 1, device=device, dtype=dtype)
-        self.stages = tuple(f"mlpconv{number}" for number in range(1, len(perceptrons) + 1))
+        self.stages = tuple(f"mlpconv{number}" for number in range(1, len(plan) + 1))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
