@@ -1,6 +1,7 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
 from groundup.plots.boundaries import boundaries
+from groundup.plots.comparison import compared_errors
 from groundup.plots.completion import agreement, completion_page, spectrum
 from groundup.plots.curves import curves
 from groundup.plots.descents import Landscape, descent_film, descents
@@ -14,6 +15,7 @@ __all__ = [
     "agreement",
     "boltzmann_page",
     "boundaries",
+    "compared_errors",
     "completion_page",
     "curves",
     "descent_film",
