@@ -83,7 +83,7 @@ def test_dropout_in_training_alone():
 
 @pytest.mark.parametrize("again", [False, True])
 def test_memory_is_no_more_than_torchvisions(again):
-    """Of a training step, `memory_efficient` or not; and computing again halves it at least."""
+    """Of a training step, `memory_efficient` or not, but for one copy of the images, their channels last."""
 
     def needed(build):
         model = build(memory_efficient=again)
@@ -94,7 +94,7 @@ def test_memory_is_no_more_than_torchvisions(again):
         return peak(step, (2, 3, 96, 96), backward=False)
 
     ours, theirs = needed(DenseNet121), needed(torchvision.models.densenet121)
-    assert ours <= theirs
+    assert ours <= theirs + 4 * 2 * 3 * 96 * 96
 
 
 def test_computing_again_halves_the_memory():

@@ -33,19 +33,19 @@ class Perceptron(NamedTuple):
     padding: int = 0
     stride: int = 1
     pool: str = ""  # "max" or "average": 3 × 3 windows with stride 2, a last one over the edge; "" for none
-    dropout: bool = False
+    drops: bool = False
 
 
 # The authors' released definitions, for Caffe; the paper prints no widths. `head` makes the classes' maps of the last.
 CIFAR10 = (
-    Perceptron((192, 160, 96), 5, padding=2, pool="max", dropout=True),  #     -> 96, 16, 16
-    Perceptron((192, 192, 192), 5, padding=2, pool="average", dropout=True),  # -> 192, 8, 8
+    Perceptron((192, 160, 96), 5, padding=2, pool="max", drops=True),  #     -> 96, 16, 16
+    Perceptron((192, 192, 192), 5, padding=2, pool="average", drops=True),  # -> 192, 8, 8
     Perceptron((192, 192), 3, padding=1),  #                                   -> 192, 8, 8
 )
 IMAGENET = (
     Perceptron((96, 96, 96), 11, stride=4, pool="max"),  #                     -> 96, 27, 27
     Perceptron((256, 256, 256), 5, padding=2, pool="max"),  #                  -> 256, 13, 13
-    Perceptron((384, 384, 384), 3, padding=1, pool="max", dropout=True),  #    -> 384, 6, 6
+    Perceptron((384, 384, 384), 3, padding=1, pool="max", drops=True),  #    -> 384, 6, 6
     Perceptron((1024, 1024), 3, padding=1),  #                                 -> 1024, 6, 6
 )
 POOLS = {"max": MaxPool2d, "average": AvgPool2d}
@@ -92,7 +92,7 @@ class NetworkInNetwork(ImageClassifier):
                 stage.append(conv(before, after, 1))
             if one.pool:
                 stage.append(POOLS[one.pool](3, stride=2, ceil_mode=True))
-            if one.dropout:
+            if one.drops:
                 stage.append(Dropout(dropout))
             self.add_module(f"mlpconv{number}", stage)
             channels = one.channels[-1]
