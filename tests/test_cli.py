@@ -71,6 +71,6 @@ def test_the_catalogue_is_sound():
         assert component.load().__doc__, component.name
         assert component.source.is_file()
         assert component.url.startswith("https://")
-        if component.family in ("convolutional", "residual", "blocks"):
+        if component.family in ("convolutional", "residual"):
             assert component.input_size
             assert component.figures

@@ -200,7 +200,7 @@ def test_network_in_network_averages_maps_without_parameters():
     model = M.NetworkInNetwork(device="meta")
     assert not any(isinstance(part, Linear) for part in model.modules())
     assert model.head.weight.shape == (10, 192, 1, 1)
-    drawn = M.NetworkInNetwork(perceptrons=(nin.Perceptron((8, 4), 3, pool="max", dropout=True),)).train()
+    drawn = M.NetworkInNetwork(perceptrons=(nin.Perceptron((8, 4), 3, pool="max", drops=True),)).train()
     with capture(drawn, "mlpconv1") as seen:
         drawn(torch.rand(4, 3, 16, 16))
     assert (seen["mlpconv1"][0] == 0).double().mean() > 0.3

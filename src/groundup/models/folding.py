@@ -74,11 +74,14 @@ def _arguments(model: nn.Module, inputs: Sequence[Sequence[int] | Tensor]) -> li
     if not inputs and isinstance(model, ImageClassifier):
         inputs = ((model.in_channels, *[max(model.min_size, 32)] * 2),)
     checks.require(len(inputs) > 0, "inputs: give the shape of one sample for each argument of forward")
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-    return [
-        value.to("meta") if isinstance(value, Tensor) else torch.empty(2, *value, device="meta", dtype=dtype)
-        for value in inputs
-    ]
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
+
+    def imagined(value: Sequence[int] | Tensor) -> Tensor:
+        if isinstance(value, Tensor):
+            return value.to("meta", dtype if value.is_floating_point() else None)
+        return torch.empty(2, *value, device="meta", dtype=dtype)
+
+    return [imagined(value) for value in inputs]
 
 
 @dataclass
