@@ -1,0 +1,85 @@
+"""A residual network learns to tell small pictures apart: `python examples/convolutional/cifar10.py`.
+
+--data cifar10 trains on CIFAR-10, --data PATH on your own folder (or zip) with one subfolder of images for each class.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from groundup.data import NAMES, Compose, Loader, Normalize, RandomCrop, RandomHorizontalFlip, Resize, ToFloat, load
+from groundup.functional import cross_entropy
+from groundup.models.convolutional_networks import NetworkInNetwork
+from groundup.models.residual_networks import DenseNet, ResNet
+from groundup.optimizers import LR_CosineDecayScheduler, SGD_Momentum, decay_groups
+from groundup.plots import digit_page
+from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
+
+# At 32 x 32: a line adds a model. Each is called with num_classes and in_channels.
+MODELS = {
+    "resnet8": partial(ResNet, block="basic", depths=(1, 1, 1, 0), width=16, stem="cifar"),
+    "resnet20": partial(ResNet.preset, "resnet20"),
+    "resnet18": partial(ResNet.preset, "resnet18", stem="cifar"),
+    "resnext11": partial(ResNet, block="bottleneck", depths=(1, 1, 1, 0), groups=8, width_per_group=8, stem="cifar"),
+    "seresnet20": partial(ResNet.preset, "resnet20", se_reduction=4),
+    "densenet22": partial(DenseNet, growth_rate=12, block_config=(3, 3, 3, 0), stem="cifar"),
+    "nin": partial(NetworkInNetwork.preset, "cifar10"),
+}
+# data: (model, epochs, random changes of an image, what to expect); a digit must not be mirrored, a ship may be.
+CROP, FLIP = RandomCrop(32, padding=4), RandomHorizontalFlip()
+EXPECTED = "not measured yet"
+RECIPES = {"cifar10": ("resnet20", 30, (CROP, FLIP), EXPECTED), "digits": ("resnet8", 12, (CROP,), EXPECTED)}
+
+
+@dataclass
+class Config(RunOptions):
+    data: str = "digits"  # digits, mnist, fashion_mnist, cifar10, or the path of your own folder or zip of images
+    model: str = ""  # a name of the table MODELS; empty: what the data wants
+    epochs: int = 0  # 0: what the data wants
+    batch_size: int = 128
+    lr: float = 0.1
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.1
+    precision: str = "float32"  # or bfloat16
+
+
+def main() -> None:
+    config, run_dir = command_line(Config, "cifar10", __doc__)
+    default_model, default_epochs, augmentation, expected = RECIPES.get(config.data, RECIPES["digits"])
+    name, epochs = config.model or default_model, config.epochs or default_epochs
+    if name not in MODELS:
+        raise ValueError(f"--model must be one of {', '.join(MODELS)}, got {name!r}")
+
+    # Data: 32 x 32, centred; a training image moves by up to 4 pixels.
+    train, test = load(config.data, seed=config.seed, **({} if config.data in NAMES else {"size": 32}))
+    print(train, test, sep="\n")
+    centred = (ToFloat(), Normalize(0.5, 0.25))
+    moved = Compose(Resize(32), *augmentation, *centred)
+    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=moved, drop_last=True)
+    held_out = Loader(test, 500, transform=Compose(Resize(32), *centred))
+
+    # Model, and training: momentum, a warm-up of a tenth, then half a cosine.
+    model = MODELS[name](num_classes=len(train.class_names), in_channels=train.images.size(1))
+    loss = partial(cross_entropy, label_smoothing=config.label_smoothing)
+    total = epochs * len(batches)
+    optimizer = SGD_Momentum(decay_groups(model, config.weight_decay), lr=config.lr, nesterov=True)
+    schedule = LR_CosineDecayScheduler(optimizer, warmup_steps=total // 10, decay_steps=total - total // 10)
+    length = {"steps": 2} if config.smoke else {"epochs": epochs}
+    options = {"precision": config.precision, "config": config.settings(), "seed": config.seed, **length}
+    judge = classification(held_out, cross_entropy)
+    trainer = Trainer(
+        model, optimizer, supervised(loss), batches, run_dir=run_dir, evaluate=judge, scheduler=schedule, **options
+    )
+    result = trainer.fit(resume=config.resume)
+    expected = "anything, after 2 steps" if config.smoke else expected
+    scores, labels = predict(model, held_out)
+    digit_page(test.images, labels, scores.argmax(1), run_dir / "predictions.png", class_names=test.class_names)
+    print(f"""
+test accuracy {100 * result.final["accuracy"]:.2f} % · expected {expected}
+pictures      {run_dir}/curves.png (training), {run_dir}/predictions.png (the test images, mistakes marked)
+the model     {name}: src/groundup/models · He et al. 2016, section 4.2; Huang et al. 2017; Lin et al. 2014
+go on after Ctrl-C      python examples/convolutional/cifar10.py --resume
+CIFAR-10, your images   python examples/convolutional/cifar10.py --data cifar10 | --data PATH [--model NAME]""")
+
+
+if __name__ == "__main__":
+    run(main)
