@@ -4,6 +4,7 @@ import pytest
 import torch
 import torchvision
 
+from groundup import backend
 from groundup.inspect import summary
 from groundup.models.residual_networks import DenseNet, DenseNet121
 from groundup.pretrained.residual import DENSENET
@@ -91,7 +92,8 @@ def test_memory_is_no_more_than_torchvisions(again):
         def step(x):
             return torch.autograd.grad(model(x).sum(), list(model.parameters()))[0]
 
-        return peak(step, (2, 3, 96, 96), backward=False)
+        with backend("auto"):  # a matter of the kernels
+            return peak(step, (2, 3, 96, 96), backward=False)
 
     ours, theirs = needed(DenseNet121), needed(torchvision.models.densenet121)
     assert ours <= theirs + 4 * 2 * 3 * 96 * 96
@@ -104,6 +106,7 @@ def test_computing_again_halves_the_memory():
         def step(x):
             return torch.autograd.grad(model(x).sum(), [model.stem.conv.weight])[0]
 
-        return peak(step, (2, 3, 96, 96), backward=False)
+        with backend("auto"):  # a matter of the kernels
+            return peak(step, (2, 3, 96, 96), backward=False)
 
     assert needed(True) < 0.5 * needed(False)

@@ -35,7 +35,7 @@ ALEXNETS = {
     "torchvision": {"groups": 1, "response_norm": False, "padding": 2, "drop_inputs": True},
 }
 NIN = (
-    Perceptron((4, 5, 3), 5, padding=2, pool="max", dropout=True),
+    Perceptron((4, 5, 3), 5, padding=2, pool="max", drops=True),
     Perceptron((6, 4, 4), 3, stride=2, pool="average"),
     Perceptron((5, 6), 3, padding=1),
 )
