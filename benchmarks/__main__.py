@@ -15,6 +15,7 @@ from benchmarks import report
 from benchmarks.harness import Result, Row, Unequal, measure
 from benchmarks.rows import ROWS
 from benchmarks.timing import QUICK, Settings
+from groundup.data import DownloadError
 
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
@@ -70,6 +71,9 @@ def main(argv: list[str] | None = None, rows: list[Row] = ROWS) -> int:
         except Unequal as error:
             refused.append(error)
             print(f"    refused: {error}")
+            continue
+        except DownloadError as error:
+            print(f"    left out: {error}")
             continue
         results.append(result)
         if folder is not None:  # after every row: what crashes later takes nothing with it

@@ -1,0 +1,90 @@
+"""How far does a unit see? Less far than its kernels reach: `python examples/convolutional/receptive_field.py`.
+
+n convolutions of 3 × 3 reach 2n + 1 pixels across. But the gradient of the unit in the middle, pixel by pixel, is a
+sum over paths, and most paths stay near: it falls off like a bell, whose width is that of a random walk. A walk of n
+steps of variance s² has deviation s √n: 2/3 is the variance of a step to one of the three places of a kernel, d² times
+as much for a dilated one, half as much where a shortcut lets every second path stand still.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from groundup.layers import Conv2d, ReLU
+from groundup.plots import image_grid
+from groundup.training import RunOptions, command_line, run
+
+SIZE, DEPTHS, WIDTH = 121, (4, 9, 16, 25), 16
+DILATIONS = (1, 2, 4)  # in turn
+
+
+class Shortcut(nn.Module):
+    """x + f(x)."""
+
+    def __init__(self, branch: nn.Module) -> None:
+        super().__init__()
+        self.branch = branch
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+def network(kind: str, depth: int) -> tuple[nn.Module, float, int]:
+    """(layers that keep the gradient's size, the variance of a path's end, the reach of the kernels in pixels)."""
+    layers, variance, reach = [], 0.0, 1
+    for i in range(depth):
+        d = DILATIONS[i % 3] if kind == "dilated 1, 2, 4" else 1
+        conv = Conv2d(WIDTH, WIDTH, 3, padding=d, dilation=d, bias=False)
+        gain = 2 if kind == "with ReLU" else 1  # He et al. 2015: half the units are silent
+        nn.init.normal_(conv.weight, std=(gain / (9 * WIDTH)) ** 0.5)
+        layers += [conv, ReLU()] if kind == "with ReLU" else [Shortcut(conv) if kind == "shortcuts" else conv]
+        variance += 2 / 3 * d**2 * (0.5 if kind == "shortcuts" else 1)
+        reach += 2 * d
+    return nn.Sequential(*layers), variance, reach
+
+
+def seen(model: nn.Module, images: int) -> torch.Tensor:
+    """The squared gradient of the middle unit, mean over channels and random images; adds up to 1."""
+    x = torch.randn(images, WIDTH, SIZE, SIZE, requires_grad=True)
+    y = model(x)[:, :, SIZE // 2, SIZE // 2]
+    (gradient,) = torch.autograd.grad(y, x, torch.randn_like(y))
+    energy = gradient.square().mean((0, 1))
+    return energy / energy.sum()
+
+
+def deviation(energy: torch.Tensor) -> float:
+    """Of the place, in pixels, along one axis."""
+    place = torch.arange(SIZE) - SIZE // 2
+    return ((energy.sum(0) + energy.sum(1)) / 2 @ place.square().float()).sqrt().item()
+
+
+@dataclass
+class Config(RunOptions):
+    images: int = 2
+
+
+def main() -> None:
+    config, run_dir = command_line(Config, "receptive_field", __doc__)
+    pictures, captions = [], []
+    depths = DEPTHS[:2] if config.smoke else DEPTHS
+    print(f"{'':16} {'layers':>6} {'reach':>6}   deviation of what is seen, in pixels")
+    for kind in ("plain", "with ReLU", "shortcuts", "dilated 1, 2, 4"):
+        for depth in depths:
+            model, variance, reach = network(kind, depth)
+            energy = seen(model, config.images)
+            width = deviation(energy)
+            print(f"{kind:16} {depth:6} {reach:6}   {width:5.2f} · expected {variance**0.5:.2f}, within a tenth")
+            pictures.append((energy / energy.max()).sqrt())
+            captions.append(f"{kind}, {depth}\n{reach} reached, ± {width:.1f} seen")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    title = "The gradient of the unit in the middle"
+    image_grid(torch.stack(pictures), run_dir / "receptive_field.png", captions, columns=len(depths), title=title)
+    print(f"""
+picture       {run_dir}/receptive_field.png
+the layers    src/groundup/layers/convolution.py · Luo et al. 2016, arXiv:1701.04128, section 2
+go on         python examples/convolutional/feature_maps.py, saliency.py""")
+
+
+if __name__ == "__main__":
+    run(main)
