@@ -103,10 +103,10 @@ def assert_as_accurate(actual, expected, truth, context=""):
 
     Rounding tips a ReLU or a maximum here and there over to the other side, in the oracle as in ours, and batch norm's
     differences of nearly equal numbers enlarge that: single digits differ by far more than a rounding, on both sides
-    alike. So it is the median over the gradients of |x - truth| / |truth| that may not exceed twice the oracle's by more
-    than the dtype's tolerance; and each output's own. The definitions round at every step, so that they tip more units
-    than a kernel does: what they owe here is the right direction, an error below one half. Their precision is held layer
-    by layer, and the wiring in float64 and float32.
+    alike. So it is the median over the gradients of |x - truth| / |truth| that may not exceed twice the oracle's by
+    more than the dtype's tolerance; and each output's own. The definitions round at every step, so that they tip more
+    units than a kernel does: what they owe here is the right direction, an error below one half. Their precision is
+    held layer by layer, and the wiring in float64 and float32.
     """
     allowance = TOLERANCES[torch.bfloat16] if current_backend() != "reference" else 0.5
 

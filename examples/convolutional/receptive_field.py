@@ -15,7 +15,7 @@ from groundup.layers import Conv2d, ReLU
 from groundup.plots import image_grid
 from groundup.training import RunOptions, command_line, run
 
-SIZE, DEPTHS, WIDTH = 121, (4, 9, 16, 25), 16
+SIZE, DEPTHS, WIDTH = 121, (1, 4, 9, 16, 25), 16
 DILATIONS = (1, 2, 4)  # in turn
 
 
@@ -34,7 +34,7 @@ def network(kind: str, depth: int) -> tuple[nn.Module, float, int]:
     """(layers that keep the gradient's size, the variance of a path's end, the reach of the kernels in pixels)."""
     layers, variance, reach = [], 0.0, 1
     for i in range(depth):
-        d = DILATIONS[i % 3] if kind == "dilated 1, 2, 4" else 1
+        d = DILATIONS[i % 3] if kind == "dilated 1 2 4" else 1
         conv = Conv2d(WIDTH, WIDTH, 3, padding=d, dilation=d, bias=False)
         gain = 2 if kind == "with ReLU" else 1  # He et al. 2015: half the units are silent
         nn.init.normal_(conv.weight, std=(gain / (9 * WIDTH)) ** 0.5)
@@ -68,15 +68,15 @@ def main() -> None:
     config, run_dir = command_line(Config, "receptive_field", __doc__)
     pictures, captions = [], []
     depths = DEPTHS[:2] if config.smoke else DEPTHS
-    print(f"{'':16} {'layers':>6} {'reach':>6}   deviation of what is seen, in pixels")
-    for kind in ("plain", "with ReLU", "shortcuts", "dilated 1, 2, 4"):
+    print(f"{'':14} {'layers':>6} {'reach':>6}   deviation of what is seen, in pixels")
+    for kind in ("plain", "with ReLU", "shortcuts", "dilated 1 2 4"):
         for depth in depths:
             model, variance, reach = network(kind, depth)
             energy = seen(model, config.images)
             width = deviation(energy)
-            print(f"{kind:16} {depth:6} {reach:6}   {width:5.2f} · expected {variance**0.5:.2f}, within a tenth")
+            print(f"{kind:14} {depth:6} {reach:6}   {width:5.2f} · expected {variance**0.5:.2f}, within a tenth")
             pictures.append((energy / energy.max()).sqrt())
-            captions.append(f"{kind}, {depth}\n{reach} reached, ± {width:.1f} seen")
+            captions.append(f"{kind}, {depth} layers\n{reach} reached, ± {width:.1f} seen")
     run_dir.mkdir(parents=True, exist_ok=True)
     title = "The gradient of the unit in the middle"
     image_grid(torch.stack(pictures), run_dir / "receptive_field.png", captions, columns=len(depths), title=title)

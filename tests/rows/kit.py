@@ -24,7 +24,9 @@ class Case:
     differentiable: bool = True  # gradcheck applies
     tolerance: dict = field(default_factory=dict)  # by dtype, where the type's own is too tight
     gain: float = 1.0  # deviation of the random parameters: small enough that a deep net does not saturate
-    network: bool = False  # of many layers: in bfloat16 as accurate as the oracle, for neither's digits are the true ones
+    network: bool = (
+        False  # of many layers: in bfloat16 as accurate as the oracle, for neither's digits are the true ones
+    )
     deep: bool = False  # has so many layers that compiling its definition is left to the slow tests
     transfer: Callable[[dict], dict] = dict  # our state or gradients, by name -> the oracle's, where names differ
 
