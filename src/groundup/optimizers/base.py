@@ -137,8 +137,10 @@ class Optimizer(torch.optim.Optimizer):
                 f"weight_decay={group['weight_decay']} moves every entry; "
                 "use SGD or AdaGrad without weight decay, or a layer with sparse=False"
             )
+        if not group["check_finite"]:
+            return
         values = grad.coalesce().values() if grad.is_sparse else grad
-        if group["check_finite"] and not torch.isfinite(values).all():
+        if not torch.isfinite(values).all():
             raise FloatingPointError(
                 f"the gradient of {_name(index, group, position)} is NaN or infinite; nothing was updated"
             )
