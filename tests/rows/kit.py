@@ -25,3 +25,72 @@ class Case:
     tolerance: dict = field(default_factory=dict)  # by dtype, where the type's own is too tight
     gain: float = 1.0  # deviation of the random parameters: small enough that a deep net does not saturate
     network: bool = False  # of many layers: in bfloat16 held to the oracle's accuracy, not to its digits
+    deep: bool = False  # has so many layers that compiling its definition is left to the slow tests
+    transfer: Callable[[dict], dict] = dict  # our state or gradients, by name -> the oracle's, where names differ
+
+    @property
+    def id(self):
+        return f"{self.component}[{self.label}]" if self.label else self.component
+
+
+def image(channels, height=9, width=8):
+    return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, channels, height, width, dtype=dtype),)
+
+
+def shaped(*rest):
+    return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, *rest, dtype=dtype),)
+
+
+def label(**options):
+    return ",".join(f"{k}={v}" for k, v in options.items())
+
+
+def grid(**axes):
+    return [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+
+
+def both(component, oracle, *arguments, inputs, grid=({},), **rest):
+    """Cases whose constructor is the oracle's: the same arguments build both."""
+    ours = getattr(L, component)
+    return [
+        Case(
+            component,
+            label(**options),
+            lambda o=options: ours(*arguments, **o),
+            inputs,
+            lambda o=options: oracle(*arguments, **o),
+            **rest,
+        )
+        for options in grid
+    ]
+
+
+@dataclass(frozen=True)
+class FunctionCase:
+    function: Callable
+    make: Callable  # dtype -> (args, kwargs), fresh each time
+    oracle: Callable | None = None  # the same call on PyTorch
+    label: str = ""
+    smooth: bool = True  # gradcheck applies (no kinks at the sampled points)
+    constants: tuple = ()  # positions of arguments that take no gradient
+
+    @property
+    def id(self):
+        return f"{self.function.__name__}[{self.label}]" if self.label else self.function.__name__
+
+
+def randn(*shape, seed=2):
+    return lambda dtype: seeded_randn(*shape, dtype=dtype, seed=seed)
+
+
+def simple(function, oracle, *makers, label="", smooth=True, constants=(), **kwargs):
+    def make(dtype):
+        arguments = [m(dtype) if callable(m) else m for m in makers]
+        return arguments, {k: v(dtype) if callable(v) else v for k, v in kwargs.items()}
+
+    label = label or ",".join(f"{k}={v}" for k, v in kwargs.items() if not callable(v))
+    return FunctionCase(function, make, oracle, label, smooth, constants)
+
+
+def positive(*shape):
+    return lambda dtype: seeded_randn(*shape, dtype=dtype, seed=5).abs() + 0.1

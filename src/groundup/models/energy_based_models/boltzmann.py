@@ -74,12 +74,12 @@ class RestrictedBoltzmannMachine(nn.Module):
     def hidden_probs(self, v: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch H"]:
         """P(h_j = 1 | v) = σ(c_j + W_j · v): the features of v."""
         self._check("v", v, "visible")
-        return _up(v, self.weight, self.hidden_bias)
+        return sigmoid(linear(v, self.weight, self.hidden_bias))
 
     def visible_probs(self, h: Float[Tensor, "*batch H"]) -> Float[Tensor, "*batch V"]:
         """P(v_i = 1 | h) = σ(b_i + W_·i · h)."""
         self._check("h", h, "hidden")
-        return _down(h, self.weight, self.visible_bias)
+        return sigmoid(linear(h, self.weight.mT, self.visible_bias))
 
     def log_partition(self) -> Float[Tensor, ""]:
         """log Z, by going through all states of the smaller layer. Raises `ValueError` beyond 20 units."""
@@ -136,8 +136,9 @@ class RestrictedBoltzmannMachine(nn.Module):
         """Chains that begin at v, after so many steps h ~ P(h | v), v ~ P(v | h)."""
         self._check("v", v, "visible")
         checks.integer("steps", steps, minimum=0)
-        parts = self.weight, self.visible_bias, self.hidden_bias
-        return _chain(v, _up(v, self.weight, self.hidden_bias), *parts, steps, generator)[0]
+        W, b, c = self.weight, self.visible_bias, self.hidden_bias
+        rows = v.reshape(-1, self.num_visible)
+        return _chain(rows, _up(rows, W, c), W, b, c, steps, generator)[0].view(v.shape)
 
     def sample(
         self, count: int, steps: int = 1000, generator: torch.Generator | None = None
@@ -162,7 +163,7 @@ class RestrictedBoltzmannMachine(nn.Module):
             raise ValueError(f"known must have v's shape {tuple(v.shape)}, got {tuple(known.shape)}; use expand_as(v)")
         x = v
         for _ in range(steps):
-            x = _down(_up(x, self.weight, self.hidden_bias), self.weight, self.visible_bias)
+            x = sigmoid(linear(sigmoid(linear(x, self.weight, self.hidden_bias)), self.weight.mT, self.visible_bias))
             x = x if known is None else torch.where(known, v, x)
         return x
 
@@ -214,18 +215,21 @@ class RestrictedBoltzmannMachine(nn.Module):
             self._check_batch("persistent", persistent)
         W, b, c = (part.detach() for part in (self.weight, self.visible_bias, self.hidden_bias))  # as plain tensors
         ones = x.new_ones(len(x)).split(batch_size)
+        chains, all_on = persistent, None if persistent is None else x.new_ones(len(persistent))
         for _ in range(epochs):
             order = torch.randperm(len(x), generator=generator, device=x.device)
             for v, one in zip(x[order].split(batch_size), ones):
-                if persistent is None:
+                if chains is None:
                     h = _up(v, W, c)
                     vk, hk = _chain(v, h, W, b, c, k, generator)
                 else:  # data and chains in one product
-                    h, start = _up(torch.cat([v, persistent]), W, c).split([len(v), len(persistent)])
-                    vk, hk = _chain(persistent, start, W, b, c, k, generator)
-                    persistent.copy_(vk)
+                    h, start = _up(torch.cat([v, chains]), W, c).split([len(v), len(chains)])
+                    vk, hk = _chain(chains, start, W, b, c, k, generator)
+                    chains = vk
                 _learn(v, h, one, W, b, c, lr)
-                _learn(vk, hk, one if persistent is None else vk.new_ones(len(vk)), W, b, c, -lr)
+                _learn(vk, hk, one if all_on is None else all_on, W, b, c, -lr)
+        if persistent is not None and chains is not None:
+            persistent.copy_(chains)
         return self
 
     def _check(self, name: str, value: Tensor, layer: str) -> None:
@@ -256,13 +260,13 @@ def _draw(p: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _up(v: Tensor, W: Tensor, c: Tensor) -> Tensor:
-    """P(h = 1 | v)."""
-    return sigmoid(linear(v, W, c))
+    """P(h = 1 | v), v (N, V): what `hidden_probs` gives, without its checks, thousands of times a second."""
+    return torch.addmm(c, v, W.mT).sigmoid_()
 
 
 def _down(h: Tensor, W: Tensor, b: Tensor) -> Tensor:
-    """P(v = 1 | h)."""
-    return sigmoid(linear(h, W.mT, b))
+    """P(v = 1 | h), h (N, H)."""
+    return torch.addmm(b, h, W).sigmoid_()
 
 
 def _chain(
