@@ -88,9 +88,9 @@ def check_operands(
     """What the steps and sequences of all three units need of their arguments."""
     checks.rank("x", checks.floating("x", x), layout.count(",") + 1, layout=layout)
     checks.size("x", x, -1, weight_ih.size(1), "features, as weight_ih has")
-    expected = (x.size(0), weight_hh.size(1))
+    expected = x.size(0), weight_hh.size(1)
     for name, value in states.items():
-        if tuple(checks.tensor(name, value).shape) != expected:
+        if checks.tensor(name, value).shape != expected:
             raise ValueError(f"{name} must have the shape {expected}, (batch, hidden), got {tuple(value.shape)}")
     if (bias_ih is None) != (bias_hh is None):
         raise ValueError("bias_ih and bias_hh must be given together, or both be None")

@@ -89,8 +89,7 @@ class RecurrentCell(nn.Module):
 
     def forward(self, x: Float[Tensor, "*N I"], state: State | None = None) -> State:
         """x (N, I), or (I,) for a single sample, and states (N, H), or (H,), to the next states; zeros if None."""
-        checks.rank("x", checks.floating("x", x), 1, 2, layout="(N, input_size) or (input_size,)")
-        if x.dim() == 1:
+        if checks.rank("x", checks.tensor("x", x), 1, 2, layout="(N, input_size) or (input_size,)").dim() == 1:
             single = self.step(x[None], tuple(s[None] if state is not None else s for s in self.begin(x[None], state)))
             return as_state(tuple(s[0] for s in single))
         return as_state(self.step(x, self.begin(x, state)))
