@@ -1,6 +1,7 @@
-"""VGG. Simonyan and Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition, 1409.1556.
+"""VGG. Simonyan and Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition.
 
-Nothing but 3 × 3: two of them see what a 5 × 5 sees, three a 7 × 7, with fewer weights and more nonlinearity between.
+arXiv:1409.1556. Nothing but 3 × 3: two of them see what a 5 × 5 sees, three a 7 × 7, with fewer weights and more
+nonlinearity between.
 
     224 × 224 ─ stage 1 ─ stage 2 ─ stage 3 ─ stage 4 ─ stage 5 ─ FC6 ─ FC7 ─ FC8
                 64 × 112²  128 × 56²  256 × 28²  512 × 14²  512 × 7²   4096   4096   1000
