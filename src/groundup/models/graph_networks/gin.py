@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional import init, neighbour_sum, relu, segment_sum
-from groundup.functional.graph import blank, on_real
+from groundup.functional.graph import blank, check_graph, on_real
 from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
 
 
@@ -44,14 +44,13 @@ class GINLayer(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.in_features = checks.integer("in_features", in_features)
         self.initial_eps = checks.real("eps", eps)
         value = torch.empty(1, device=device, dtype=dtype)
         if train_eps:
             self.eps = nn.Parameter(value)
         else:
             self.register_buffer("eps", value)
-        widths = [in_features, *[out_features] * checks.integer("mlp_layers", mlp_layers)]
+        widths = [checks.integer("in_features", in_features), *[out_features] * checks.integer("mlp_layers", mlp_layers)]
         parts: list[nn.Module] = []
         for i, o in pairwise(widths):
             parts += [
@@ -68,7 +67,6 @@ class GINLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
-        checks.size("x", x, -1, self.in_features, "features")
         x = blank(x, mask)
         return on_real(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
 
@@ -101,6 +99,7 @@ class GIN(nn.Module):
     ) -> None:
         super().__init__()
         checks.integer("num_layers", num_layers, 2)
+        self.in_features = checks.integer("in_features", in_features)
         self.readout = checks.choice("readout", readout, ("sum", "mean"))
         widths = [in_features, *[checks.integer("hidden_features", hidden_features)] * (num_layers - 1)]
         self.layers = nn.ModuleList(
@@ -119,9 +118,10 @@ class GIN(nn.Module):
         num_graphs: int | None = None,
         mask: Bool[Tensor, "*B N"] | None = None,
     ) -> Float[Tensor, "G classes"]:
-        checks.require(
-            batch_index is None or x.dim() == 2, "batch_index is for x (N, I); graphs of a batch (B, N, I) are apart"
-        )
+        check_graph(x, adj, mask)
+        checks.size("x", x, -1, self.in_features, "features")
+        if batch_index is not None and x.dim() != 2:
+            raise ValueError("batch_index is for x (N, I); the graphs of a batch (B, N, I) are apart already")
         scores = self.dropout(self.heads[0](self._pooled(blank(x, mask), batch_index, num_graphs, mask)))
         for layer, norm, head in zip(self.layers, self.norms, list(self.heads)[1:]):
             x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, adj, mask), mask)  # type: ignore[misc]
