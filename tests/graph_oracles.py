@@ -1,6 +1,7 @@
 """The graph cells as loops over graphs, nodes and edges, with torch.nn's layers; a test graph in each layout."""
 
 import warnings
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -167,7 +168,7 @@ def uncoalesced(adj):
 class GCNNetOracle(nn.Module):
     def __init__(self, widths, dropout=0.5, bias=True):
         super().__init__()
-        self.convs = nn.ModuleList(GCNOracle(i, o, bias) for i, o in zip(widths, widths[1:]))
+        self.convs = nn.ModuleList(GCNOracle(i, o, bias) for i, o in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x, adj):
@@ -181,7 +182,7 @@ class SAGENetOracle(nn.Module):
 
     def __init__(self, widths, normalize=True, classes=None, **options):
         super().__init__()
-        self.convs = nn.ModuleList(SAGEOracle(i, o, **options) for i, o in zip(widths, widths[1:]))
+        self.convs = nn.ModuleList(SAGEOracle(i, o, **options) for i, o in pairwise(widths))
         self.normalize = normalize
         self.head = None if classes is None else nn.Linear(widths[-1], classes)
 
@@ -200,7 +201,7 @@ class GINLayerOracle(nn.Module):
         value = torch.zeros(1)
         self.register_parameter("eps", nn.Parameter(value)) if train_eps else self.register_buffer("eps", value)
         widths, parts = [in_features, *[out_features] * mlp_layers], []
-        for i, o in zip(widths, widths[1:]):
+        for i, o in pairwise(widths):
             parts += [nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU()]
         self.mlp = nn.Sequential(*parts[:-2])
 
@@ -218,7 +219,7 @@ class GINOracle(nn.Module):
 
     def __init__(self, widths, classes, readout="sum", dropout=0.0, **options):
         super().__init__()
-        self.layers = nn.ModuleList(GINLayerOracle(i, o, **options) for i, o in zip(widths, widths[1:]))
+        self.layers = nn.ModuleList(GINLayerOracle(i, o, **options) for i, o in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm1d(w) for w in widths[1:])
         self.heads = nn.ModuleList(nn.Linear(w, classes) for w in widths)
         self.readout = readout
@@ -244,7 +245,7 @@ class GINOracle(nn.Module):
 class SAGEStackOracle(nn.Module):
     def __init__(self, widths):
         super().__init__()
-        self.convs = nn.ModuleList(SAGEOracle(i, o) for i, o in zip(widths, widths[1:]))
+        self.convs = nn.ModuleList(SAGEOracle(i, o) for i, o in pairwise(widths))
         self.norms = nn.ModuleList(nn.BatchNorm1d(w) for w in widths[1:])
 
     def forward(self, x, adj):

@@ -150,7 +150,11 @@ def test_diffpool_is_of_pyg_s_layers(mode):
         for conv, norm in zip(stacks[i].convs, stacks[i].norms):
             twin = pyg.dense.DenseSAGEConv(conv.in_features, conv.out_features).double()
             twin.load_state_dict(
-                {"lin_rel.weight": conv.lin_l.weight, "lin_root.weight": conv.lin_r.weight, "lin_root.bias": conv.lin_l.bias}
+                {
+                    "lin_rel.weight": conv.lin_l.weight,
+                    "lin_root.weight": conv.lin_r.weight,
+                    "lin_root.bias": conv.lin_l.bias,
+                }
             )
             h = torch.nn.functional.normalize(torch.relu(twin(v, a)), dim=-1)
             mean, var = norm.running_mean, norm.running_var

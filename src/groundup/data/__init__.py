@@ -12,7 +12,7 @@ from groundup.data.graph_sets import GraphBatch, GraphSet, PaddedBatch
 from groundup.data.graphs import Graph
 from groundup.data.image_data import ImageData
 from groundup.data.image_folder import image_folder
-from groundup.data.known_graphs import karate_club, planted_graph
+from groundup.data.known_graphs import karate_club, motif_graphs, planted_graph
 from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
@@ -74,6 +74,7 @@ __all__ = [
     "karate_club",
     "planetoid",
     "planted_graph",
+    "motif_graphs",
     "gin_graphs",
     "tu_graphs",
     "read_gin",

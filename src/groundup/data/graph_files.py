@@ -45,7 +45,8 @@ def read_gin(path: str | Path, degree_as_tag: bool = False) -> GraphSet:
     """
     path = Path(path)
     lines = _numbers(path)
-    tags, labels, nodes, degrees, neighbours, total = [], [], [], [], [], 0
+    labels: list[int] = []
+    tags, nodes, degrees, neighbours, total = [], [], [], [], 0
     (count,) = _take(lines, path, 1)
     for _ in range(count):
         n, label = _take(lines, path, 2)

@@ -70,13 +70,14 @@ class GraphSet(Dataset[Graph]):
         checks.require(len(graphs) > 0, "a set must hold at least one graph, got none")
         widths = sorted({g.x.size(1) for g in graphs})
         checks.require(len(widths) == 1, f"all graphs must have equally many features, got {widths}")
-        indices = [g.edges for g in graphs]
+        row, col = torch.cat([g.edges for g in graphs], 1).unbind(0)
         return cls(
             torch.cat([g.x for g in graphs]),
-            *torch.cat(indices, 1).unbind(0),
+            row,
+            col,
             torch.cat([g.adj.values() for g in graphs]),
             torch.tensor([len(g.x) for g in graphs]),
-            torch.tensor([index.size(1) for index in indices]),
+            torch.tensor([g.edges.size(1) for g in graphs]),
             torch.tensor([0 if g.y is None else int(g.y) for g in graphs]),
             name,
         )
@@ -100,8 +101,9 @@ class GraphSet(Dataset[Graph]):
 
     def with_padding(self, size: int = 0) -> GraphSet:
         """The same graphs, handed out as PaddedBatch of `size` nodes; 0: as many as the largest of a batch."""
-        parts = (self.x, self.row, self.col, self.weight, self.nodes, self.edges, self.y, self.name)
-        return GraphSet(*parts, padded=checks.integer("size", size, 0))
+        checks.integer("size", size, 0)
+        parts = (self.x, self.row, self.col, self.weight, self.nodes, self.edges, self.y)
+        return GraphSet(*parts, self.name, size)
 
     def batch(self, indices: Int[Tensor, " B"]) -> GraphBatch | PaddedBatch:
         return self.joined(indices) if self.padded is None else self.side_by_side(indices, self.padded)
@@ -113,9 +115,7 @@ class GraphSet(Dataset[Graph]):
         total = len(n)
         offset = (nodes.cumsum(0) - nodes).repeat_interleave(edges, output_size=len(e))
         index = torch.stack([self.row[e] + offset, self.col[e] + offset])
-        adj = torch.sparse_coo_tensor(
-            index, self.weight[e], (total, total), is_coalesced=True, check_invariants=False
-        )
+        adj = torch.sparse_coo_tensor(index, self.weight[e], (total, total), is_coalesced=True, check_invariants=False)
         owner = torch.arange(len(indices)).repeat_interleave(nodes, output_size=total)
         return GraphBatch(self.x[n], adj, owner, len(indices), self.y[indices])
 
@@ -147,7 +147,7 @@ def collected(
     """A set of nodes numbered through, owner (N,) the graph of each in order; pairs are (row, col), once or twice."""
     nodes = owner.bincount(minlength=len(y))
     checks.indices("edges", pairs, len(x), "num_nodes")
-    adj = adjacency(*pairs.unbind(1), len(x))  # by row, hence by graph
+    adj = adjacency(pairs[:, 0], pairs[:, 1], len(x))  # by row, hence by graph
     row, col = adj.indices()
     if not torch.equal(owner[row], owner[col]):
         raise ValueError("edges must join nodes of one graph, got one between two graphs")

@@ -47,9 +47,12 @@ class Graph:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Graph:
         """The graph on a device."""
-        moved = [v if v is None else v.to(device, non_blocking=non_blocking) for v in (self.x, self.adj, self.y)]
-        masks = {name: mask.to(device, non_blocking=non_blocking) for name, mask in self.masks.items()}
-        return Graph(*moved, masks, self.name)  # type: ignore[arg-type]
+
+        def moved(value: Tensor) -> Tensor:
+            return value.to(device, non_blocking=non_blocking)
+
+        masks = {name: moved(mask) for name, mask in self.masks.items()}
+        return Graph(moved(self.x), moved(self.adj), None if self.y is None else moved(self.y), masks, self.name)
 
     def __repr__(self) -> str:
         n, e = len(self.x), self.edges.size(1)
@@ -82,7 +85,9 @@ class Graph:
             num_nodes = len(x) if x is not None else int(edges.max()) + 1 if edges.numel() else 0
         checks.require(checks.integer("num_nodes", num_nodes, 0) > 0, "edges name no node: an empty graph")
         checks.indices("edges", edges, num_nodes, "num_nodes")
-        if weight is not None and (weight.shape != edges.shape[:1] or not weight.isfinite().all() or (weight < 0).any()):
+        if weight is not None and (
+            weight.shape != edges.shape[:1] or not weight.isfinite().all() or (weight < 0).any()
+        ):
             raise ValueError(f"weight must hold {len(edges)} finite numbers, none below 0, got {tuple(weight.shape)}")
         source, target = edges.long().unbind(1)
         if not directed:

@@ -110,9 +110,7 @@ def drawn(
     return (first[:, None] + pick)[torch.arange(k) < count[:, None]], count
 
 
-def _renumbered(
-    nodes: Int[Tensor, " B"], others: Int[Tensor, " E"]
-) -> tuple[Int[Tensor, " N"], Int[Tensor, " E"]]:
+def _renumbered(nodes: Int[Tensor, " B"], others: Int[Tensor, " E"]) -> tuple[Int[Tensor, " N"], Int[Tensor, " E"]]:
     """(nodes and then whoever of the others is new, where each of the others stands there)."""
     known, place = torch.unique(torch.cat([nodes, others]), return_inverse=True)
     rank = torch.full((len(known),), -1)

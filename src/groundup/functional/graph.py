@@ -67,7 +67,9 @@ def edges(adj: Float[Tensor, "M N"]) -> Edges:
     if adj.layout == torch.sparse_csr:
         start, col = adj.crow_indices().long(), adj.col_indices().long()
         nodes = torch.arange(adj.size(0), device=col.device)
-        return Edges(torch.repeat_interleave(nodes, start.diff(), output_size=col.numel()), col, adj.values(), len(nodes))
+        return Edges(
+            torch.repeat_interleave(nodes, start.diff(), output_size=col.numel()), col, adj.values(), len(nodes)
+        )
     adj = adj.coalesce()
     row, col = adj.indices()
     return Edges(row, col, adj.values(), adj.size(0))

@@ -50,7 +50,10 @@ class GINLayer(nn.Module):
             self.eps = nn.Parameter(value)
         else:
             self.register_buffer("eps", value)
-        widths = [checks.integer("in_features", in_features), *[out_features] * checks.integer("mlp_layers", mlp_layers)]
+        widths = [
+            checks.integer("in_features", in_features),
+            *[out_features] * checks.integer("mlp_layers", mlp_layers),
+        ]
         parts: list[nn.Module] = []
         for i, o in pairwise(widths):
             parts += [

@@ -31,7 +31,7 @@ class GraphSAGE(nn.Module):
 
     σ is relu, and nothing in the last layer, as in the authors' code: an inner product of two z would else never be
     negative. normalize=False leaves out line 7. `num_classes` puts a linear layer on z, without which z comes out.
-    With normalize=False and no num_classes its parameters and outputs are those of `torch_geometric.nn.models.GraphSAGE`.
+    With normalize=False and no num_classes it is `torch_geometric.nn.models.GraphSAGE`, parameters and outputs.
     """
 
     def __init__(
