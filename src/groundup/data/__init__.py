@@ -7,7 +7,7 @@ batches = Loader(train, 64, shuffle=True, transform=Compose(ToFloat(), RandomShi
 from groundup.data.cifar import cifar10
 from groundup.data.digits import digits
 from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
-from groundup.data.graph_files import folds, gin_graphs, read_gin, read_tu, tu_graphs
+from groundup.data.graph_files import folds, gin_graphs, load_graphs, read_gin, read_tu, tu_graphs
 from groundup.data.graph_sets import GraphBatch, GraphSet, PaddedBatch
 from groundup.data.graphs import Graph
 from groundup.data.image_data import ImageData
@@ -75,6 +75,7 @@ __all__ = [
     "planetoid",
     "planted_graph",
     "motif_graphs",
+    "load_graphs",
     "gin_graphs",
     "tu_graphs",
     "read_gin",

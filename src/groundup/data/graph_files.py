@@ -3,6 +3,7 @@
 gin_graphs("MUTAG")                 downloaded: MUTAG, PTC, PROTEINS, IMDBBINARY
 tu_graphs("ENZYMES")                downloaded
 read_gin(path), read_tu(folder)     your own files
+load_graphs(name or path)           any of them
 """
 
 from __future__ import annotations
@@ -18,10 +19,26 @@ from torch import Tensor
 from groundup import checks
 from groundup.data.download import fetch
 from groundup.data.graph_sets import GraphSet, collected
+from groundup.data.known_graphs import motif_graphs
 
 GIN_NAMES = ("MUTAG", "PTC", "PROTEINS", "IMDBBINARY")
 TU_NAMES = ("ENZYMES",)
 _TU_PARTS = ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes")
+
+
+def load_graphs(name_or_path: str | Path) -> GraphSet:
+    """ "motifs", made here; a set of GIN_NAMES or TU_NAMES; or your own, a text file of GIN's or a folder of TU's."""
+    path = Path(name_or_path)
+    if name_or_path == "motifs":
+        return motif_graphs()
+    if name_or_path in GIN_NAMES:
+        return gin_graphs(str(name_or_path))
+    if name_or_path in TU_NAMES:
+        return tu_graphs(str(name_or_path))
+    if not path.exists():
+        names = ", ".join(map(repr, ("motifs", *GIN_NAMES, *TU_NAMES)))
+        raise ValueError(f"name_or_path must be one of {names}, a file or a folder; {str(name_or_path)!r} is neither")
+    return read_tu(path) if path.is_dir() else read_gin(path)
 
 
 def gin_graphs(name: str) -> GraphSet:

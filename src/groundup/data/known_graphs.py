@@ -10,7 +10,6 @@ from groundup import checks
 from groundup.data.graph_sets import GraphSet
 from groundup.data.graphs import Graph
 
-
 #: Of the members, the four communities of the largest modularity (0.4198): Brandes et al. 2008, On Modularity
 #: Clustering. Members 0 and 33, who fell out, are of the communities 0 and 2.
 KARATE_COMMUNITIES = "0000111022100022102020233323322322"

@@ -96,6 +96,7 @@ def drawn(
     last one itself is taken, for t = 0 … k - 1 (Bentley and Floyd 1987, A Sample of Brilliance).
     """
     first, degree = start[nodes], start[nodes + 1] - start[nodes]
+    k = min(k, int(degree.max())) if len(nodes) else 0
     count = degree.clamp(max=k)
     pick = torch.arange(k).expand(len(nodes), k).clone()
     many = (degree > k).nonzero().squeeze(1)

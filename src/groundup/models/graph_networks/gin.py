@@ -135,11 +135,13 @@ class GIN(nn.Module):
         self, x: Tensor, batch_index: Tensor | None, num_graphs: int | None, mask: Tensor | None
     ) -> Float[Tensor, "G C"]:
         """The sum or mean over each graph's real nodes; zeros for a graph without any."""
-        ones = x.new_ones(x.shape[:-1]) if mask is None else mask.to(x.dtype)
-        if batch_index is not None:
-            total, count = (segment_sum(v, batch_index, num_graphs) for v in (x, ones[:, None]))
-        else:
-            total, count = x.sum(-2), ones.sum(-1, keepdim=True)
-            if x.dim() == 2:
-                total, count = total[None], count[None]
-        return total if self.readout == "sum" else total / torch.where(count > 0, count, 1)
+
+        def total(value: Tensor) -> Tensor:
+            if batch_index is not None:
+                return segment_sum(value, batch_index, num_graphs)
+            return value.sum(-2) if value.dim() == 3 else value.sum(-2, keepdim=True)
+
+        if self.readout == "sum":
+            return total(x)
+        count = total(x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype))
+        return total(x) / torch.where(count > 0, count, 1)
