@@ -13,6 +13,8 @@ from groundup.data import (
     folds,
     gin_graphs,
     karate_club,
+    load_graphs,
+    motif_graphs,
     planted_graph,
     random_walks,
     read_gin,
@@ -92,6 +94,26 @@ def test_the_karate_club():
     assert graph.y[0] != graph.y[33]  # the two who fell out
 
 
+def test_the_club_s_communities():
+    """A partition into four of modularity 0.4198, the largest there is."""
+    graph = karate_club("community")
+    parts = [set((graph.y == c).nonzero().flatten().tolist()) for c in range(4)]
+    modularity = networkx.community.modularity(networkx.karate_club_graph(), parts, weight=None)
+    assert modularity == pytest.approx(0.4198, abs=5e-5)
+    assert torch.equal(dense(graph), dense(karate_club()))
+
+
+def test_motifs():
+    """A tree of 20 and five more nodes: a house has one edge more than a ring, and nothing else tells them apart."""
+    graphs = motif_graphs(6, seed=3)
+    assert graphs.y.tolist() == [0, 1] * 3
+    assert set(graphs.nodes.tolist()) == {25}
+    assert (graphs.edges // 2).tolist() == [19 + 6 + 1, 19 + 5 + 1] * 3
+    assert (graphs.x == 1).all()
+    assert all(networkx.is_connected(networkx.from_numpy_array(dense(g).numpy())) for g in graphs)
+    assert torch.equal(motif_graphs(6, seed=3).row, graphs.row)
+
+
 @untyped
 @pytest.mark.parametrize(
     ("make", "error", "words"),
@@ -129,6 +151,8 @@ def test_the_karate_club():
         (lambda: planted_graph(10, 20, exponent=2.0), ValueError, "exponent must be greater than 2"),
         (lambda: folds(torch.tensor([0, 1, 1]), 2), ValueError, "count must be at most 1, the smallest class"),
         (lambda: gin_graphs("COLLAB"), ValueError, "name must be one of 'MUTAG'"),
+        (lambda: load_graphs("nowhere"), ValueError, "'nowhere' is neither"),
+        (lambda: karate_club("age"), ValueError, "label must be one of 'club', 'community', got 'age'"),
         (lambda: tu_graphs("DD"), ValueError, "name must be one of 'ENZYMES'"),
     ],
 )
@@ -239,6 +263,14 @@ def test_tu_folder(tmp_path):
     assert dense(graphs[1]).tolist() == [[0, 0], [1, 0]]
     assert graphs.x[0].tolist() == [0.5, 1, 1, 0]
     assert graphs.x[1].tolist() == [0, 0, 0, 1]
+
+
+def test_graphs_by_path(tmp_path):
+    """A folder is TU's, a file GIN's."""
+    (tmp_path / "own.txt").write_text(GIN)
+    assert load_graphs(tmp_path / "own.txt").nodes.tolist() == [3, 1]
+    tu(tmp_path)
+    assert load_graphs(tmp_path).nodes.tolist() == [3, 2]
 
 
 def test_tu_folder_without_features(tmp_path):

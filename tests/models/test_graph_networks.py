@@ -7,10 +7,11 @@ from torch_geometric.nn.dense import dense_diff_pool
 
 from graph_oracles import coo, csr, graph
 from groundup import backend
-from groundup.data import GraphSet
+from groundup.data import Graph, GraphSet, random_walks
 from groundup.functional import walk_loss
 from groundup.functional.graph import on_real
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
+from groundup.optimizers import Adam
 from parity import assert_same, randomise, run, seeded_randn
 
 MODES = pytest.mark.parametrize("mode", ["reference", "auto"])
@@ -442,9 +443,27 @@ def test_walk_loss_of_wrong_shapes(shapes, words):
         walk_loss(*(torch.ones(s) for s in shapes))
 
 
-def test_models_take_what_a_set_of_graphs_hands_out():
-    from groundup.data import Graph
+def test_graphsage_learns_without_labels():
+    """Two rings of eight, joined by an edge: after some walks a node is nearer to its own ring than to the other."""
+    ends = [(r + i, r + (i + 1) % 8) for r in (0, 8) for i in range(8)] + [
+        (r + i, r + (i + 2) % 8) for r in (0, 8) for i in range(8)
+    ]
+    graph = Graph.from_edges(torch.tensor([*ends, (0, 8)]), x=torch.eye(16))
+    model = GraphSAGE(16, 8, 8)
+    optimizer = Adam(model.parameters(), lr=0.02)
+    for _ in range(60):
+        walks = random_walks(graph, torch.arange(16), 3)
+        z = model(graph.x, graph.adj)
+        start, met = walks[:, :1].expand(-1, 3).flatten(), walks[:, 1:].flatten()
+        optimizer.zero_grad()
+        walk_loss(z[start], z[met], z[torch.randint(16, (5,))]).backward()
+        optimizer.step()
+    near = (z @ z.T).detach()
+    own = torch.block_diag(torch.ones(8, 8), torch.ones(8, 8)).bool()
+    assert near[own].mean() > near[~own].mean() + 0.5
 
+
+def test_models_take_what_a_set_of_graphs_hands_out():
     graphs = GraphSet.of([Graph(v.float(), coo(a.float())) for v, a in (undirected(6, 4), undirected(4, 8))])
     joined = graphs.batch(torch.tensor([1, 0]))
     padded = graphs.with_padding(7).batch(torch.tensor([1, 0]))
