@@ -1,6 +1,7 @@
 """The graph cells as loops over graphs, nodes and edges, with torch.nn's layers; a test graph in each layout."""
 
 import warnings
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -159,3 +160,122 @@ def uncoalesced(adj):
     return torch.sparse_coo_tensor(
         index, torch.cat([value.flip(0), value, value.new_zeros(1)]), adj.shape, check_invariants=True
     )
+
+
+# ---- networks: the loops above in a row, with torch.nn between ----------------------------------------------------
+
+
+class GCNNetOracle(nn.Module):
+    def __init__(self, widths, dropout=0.5, bias=True):
+        super().__init__()
+        self.convs = nn.ModuleList(GCNOracle(i, o, bias) for i, o in pairwise(widths))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, adj):
+        for i, conv in enumerate(self.convs):
+            x = conv(self.dropout(torch.relu(x) if i else x), adj)
+        return x
+
+
+class SAGENetOracle(nn.Module):
+    """Algorithm 1, each length taken node by node."""
+
+    def __init__(self, widths, normalize=True, classes=None, **options):
+        super().__init__()
+        self.convs = nn.ModuleList(SAGEOracle(i, o, **options) for i, o in pairwise(widths))
+        self.normalize = normalize
+        self.head = None if classes is None else nn.Linear(widths[-1], classes)
+
+    def forward(self, x, adj):
+        for i, conv in enumerate(self.convs):
+            x = conv(x, adj)
+            x = torch.relu(x) if i < len(self.convs) - 1 else x
+            if self.normalize:
+                x = x / torch.where((x == 0).all(-1, keepdim=True), 1, (x * x).sum(-1, keepdim=True)).sqrt()
+        return x if self.head is None else self.head(x)
+
+
+class GINLayerOracle(nn.Module):
+    def __init__(self, in_features, out_features, mlp_layers=2, train_eps=False):
+        super().__init__()
+        value = torch.zeros(1)
+        self.register_parameter("eps", nn.Parameter(value)) if train_eps else self.register_buffer("eps", value)
+        widths, parts = [in_features, *[out_features] * mlp_layers], []
+        for i, o in pairwise(widths):
+            parts += [nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU()]
+        self.mlp = nn.Sequential(*parts[:-2])
+
+    def forward(self, x, adj):
+        rows = [
+            (1 + self.eps) * x[b, i] + sum(adj[b, i, j] * x[b, j] for j in range(x.size(1)))
+            for b in range(len(x))
+            for i in range(x.size(1))
+        ]
+        return self.mlp(torch.stack(rows)).view(*x.shape[:-1], -1)
+
+
+class GINOracle(nn.Module):
+    """Equation 4.2 as it stands: all layers' sums side by side, times one matrix, made of the heads."""
+
+    def __init__(self, widths, classes, readout="sum", dropout=0.0, **options):
+        super().__init__()
+        self.layers = nn.ModuleList(GINLayerOracle(i, o, **options) for i, o in pairwise(widths))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(w) for w in widths[1:])
+        self.heads = nn.ModuleList(nn.Linear(w, classes) for w in widths)
+        self.readout = readout
+
+    def forward(self, x, adj, batch_index=None):
+        if x.dim() == 2:
+            x, adj = x[None], adj[None]
+        sums = [self.pooled(x, batch_index)]
+        for layer, norm in zip(self.layers, self.norms):
+            x = torch.relu(norm(layer(x, adj).flatten(0, 1))).view(*x.shape[:-1], -1)
+            sums.append(self.pooled(x, batch_index))
+        weight = torch.cat([head.weight for head in self.heads], 1)
+        return torch.cat(sums, -1) @ weight.T + sum(head.bias for head in self.heads)
+
+    def pooled(self, x, batch_index):
+        if batch_index is not None:
+            graphs = [x[0, batch_index == g] for g in range(int(batch_index.max()) + 1)]
+        else:
+            graphs = list(x)
+        return torch.stack([g.sum(0) if self.readout == "sum" else g.sum(0) / len(g) for g in graphs])
+
+
+class SAGEStackOracle(nn.Module):
+    def __init__(self, widths):
+        super().__init__()
+        self.convs = nn.ModuleList(SAGEOracle(i, o) for i, o in pairwise(widths))
+        self.norms = nn.ModuleList(nn.BatchNorm1d(w) for w in widths[1:])
+
+    def forward(self, x, adj):
+        outputs = []
+        for conv, norm in zip(self.convs, self.norms):
+            y = torch.relu(conv(x, adj))
+            y = y / torch.where((y == 0).all(-1, keepdim=True), 1, (y * y).sum(-1, keepdim=True)).sqrt()
+            x = norm(y.flatten(0, 1)).view_as(y)
+            outputs.append(x)
+        return torch.cat(outputs, -1)
+
+
+class DiffPoolNetOracle(nn.Module):
+    def __init__(self, in_features, hidden, classes, clusters, num_layers):
+        super().__init__()
+        width = hidden * num_layers
+        widths = [[i, *[hidden] * num_layers] for i in [in_features] + [width] * len(clusters)]
+        self.embed = nn.ModuleList(SAGEStackOracle(w) for w in widths)
+        self.assign = nn.ModuleList(SAGEStackOracle(w) for w in widths[:-1])
+        self.logits = nn.ModuleList(nn.Linear(width, k) for k in clusters)
+        last = nn.Linear(hidden, classes)
+        self.head = nn.Sequential(nn.Linear(width * len(widths), hidden), nn.ReLU(), nn.Identity(), last)
+
+    def forward(self, x, adj):
+        z = self.embed[0](x, adj)
+        tops, links, entropies = [z.max(1).values], [], []
+        for level, (assign, logits) in enumerate(zip(self.assign, self.logits)):
+            x, adj, link, entropy = DiffPoolOracle()(z, adj, logits(assign(x, adj)))
+            z = self.embed[level + 1](x, adj)
+            tops.append(z.max(1).values)
+            links.append(link)
+            entropies.append(entropy)
+        return self.head(torch.cat(tops, 1)), sum(links) / len(links), sum(entropies) / len(entropies)

@@ -151,3 +151,32 @@ def test_word2vec_resumes_where_it_was(tmp_path):
     resumed = example(WORD2VEC, "--smoke", "--resume", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert "nothing to do" in resumed.stdout + resumed.stderr
+
+
+# ---- graphs -----------------------------------------------------------------------------------------------------
+
+GRAPHS = ROOT / "examples" / "graph" / "graph_classification.py"
+
+
+def test_graphs_of_ones_own_by_diffpool(tmp_path):
+    rings = [f"{n} {label}\n" + "".join(f"0 2 {(i - 1) % n} {(i + 1) % n}\n" for i in range(n))
+             for n, label in ((4, 0), (5, 1)) for _ in range(12)]  # fmt: skip
+    (tmp_path / "own.txt").write_text(f"{len(rings)}\n" + "".join(rings))
+    done = example(GRAPHS, "--smoke", "--data", "own.txt", "--model", "diffpool", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "24 graphs of 2 classes" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "flags", "words"),
+    [
+        (GRAPHS, ("--data", "nowhere"), "'nowhere' is neither"),
+        (GRAPHS, ("--model", "gat"), "model must be one of 'gin', 'diffpool', got 'gat'"),
+        (ROOT / "examples" / "graph" / "cora.py", ("--model", "gat"), "model must be one of 'gcn', 'graphsage', got"),
+    ],
+)
+def test_mistakes_with_graphs_are_one_line(path, flags, words, tmp_path):
+    done = example(path, "--smoke", *flags, cwd=tmp_path)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

@@ -11,11 +11,11 @@ from benchmarks.harness import Row
 from benchmarks.peers import ready_torchvision
 from benchmarks.units import Apply, Unit
 from groundup import layers
-from groundup.data.planetoid import CitationGraph, planetoid
+from groundup.data import Graph, planetoid
 
 
 @cache
-def cora() -> CitationGraph:
+def cora() -> Graph:
     return planetoid("cora")
 
 
@@ -37,7 +37,7 @@ def cell(name: str, peer: str, sizes: tuple[int, int], layout: str = "COO", **th
         return [cora().x if sizes[0] == 1433 else torch.randn(2708, sizes[0])]
 
     def ours() -> Unit:
-        adjacency = cora().adjacency()
+        adjacency = cora().adj
         return Apply(
             OnCora(getattr(layers, name)(*sizes), adjacency if layout == "COO" else adjacency.to_sparse_csr()),
             inputs,
@@ -48,7 +48,7 @@ def cell(name: str, peer: str, sizes: tuple[int, int], layout: str = "COO", **th
         ready_torchvision()
         import torch_geometric.nn
 
-        return Apply(OnCora(getattr(torch_geometric.nn, peer)(*sizes, **theirs), cora().edges), inputs, True)
+        return Apply(OnCora(getattr(torch_geometric.nn, peer)(*sizes, **theirs), cora().edges.flip(0)), inputs, True)
 
     return Row(
         "graph",

@@ -65,11 +65,11 @@ def tiny(put):
 def test_the_parts_are_put_where_they_belong(tiny):
     graph = planetoid("cora")
     assert graph.x.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [0, 0, 0], [1, 1, 0]]
-    assert graph.labels.tolist() == [0, 1, 1, 0, 0, 1]
+    assert graph.y.tolist() == [0, 1, 1, 0, 0, 1]
     assert graph.edges.T.tolist() == [[0, 1], [0, 2], [1, 0], [2, 0], [2, 5], [5, 2]]  # once each, no loop
-    assert graph.train.nonzero().flatten().tolist() == [0, 1]
-    assert graph.test.nonzero().flatten().tolist() == [3, 5]
-    adjacency = graph.adjacency()
+    assert graph.masks["train"].nonzero().flatten().tolist() == [0, 1]
+    assert graph.masks["test"].nonzero().flatten().tolist() == [3, 5]
+    adjacency = graph.adj
     assert adjacency.is_sparse
     assert torch.equal(adjacency.to_dense(), adjacency.to_dense().T)
     assert adjacency.to_dense().sum() == 6
@@ -101,5 +101,5 @@ def test_cora_is_what_everyone_reports(real):
     graph = planetoid("cora")
     assert graph.x.shape == (2708, 1433)
     assert graph.edges.size(1) == 2 * 5278
-    assert [int(mask.sum()) for mask in (graph.train, graph.validation, graph.test)] == [140, 500, 1000]
-    assert graph.labels[graph.train].bincount().tolist() == [20] * 7
+    assert [int(mask.sum()) for mask in graph.masks.values()] == [140, 500, 1000]
+    assert graph.y[graph.masks["train"]].bincount().tolist() == [20] * 7

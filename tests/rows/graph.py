@@ -113,6 +113,21 @@ FUNCTION_CASES = [
     for label, weight, constants in (("constant weights", positive(6), (3,)), ("weights", randn(6), ()))
 ]
 
+
+def fewer_rows_oracle(x, row, col, weight, size):
+    return torch.zeros(size, 5, dtype=weight.dtype).index_put((row, col), weight) @ x
+
+
+FUNCTION_CASES.append(
+    FunctionCase(
+        edge_sum,
+        lambda dtype: ([randn(5, 3)(dtype), row, col, positive(6)(dtype), 4], {}),
+        fewer_rows_oracle,
+        "fewer rows",
+        constants=(3,),
+    )
+)
+
 x, adj = torch.ones(2, 4, 3), torch.ones(2, 4, 4)
 sparse = torch.eye(4).to_sparse()
 mask = torch.ones(2, 4).bool()

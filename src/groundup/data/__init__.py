@@ -7,14 +7,20 @@ batches = Loader(train, 64, shuffle=True, transform=Compose(ToFloat(), RandomShi
 from groundup.data.cifar import cifar10
 from groundup.data.digits import digits
 from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
+from groundup.data.graph_files import folds, gin_graphs, load_graphs, read_gin, read_tu, tu_graphs
+from groundup.data.graph_sets import GraphBatch, GraphSet, PaddedBatch
+from groundup.data.graphs import Graph
 from groundup.data.image_data import ImageData
 from groundup.data.image_folder import image_folder
+from groundup.data.known_graphs import karate_club, motif_graphs, planted_graph
 from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.photo import read_photo
+from groundup.data.planetoid import planetoid
 from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
 from groundup.data.transforms import (
@@ -61,6 +67,24 @@ __all__ = [
     "wine",
     "two_moons",
     "Table",
+    "Graph",
+    "GraphSet",
+    "GraphBatch",
+    "PaddedBatch",
+    "karate_club",
+    "planetoid",
+    "planted_graph",
+    "motif_graphs",
+    "load_graphs",
+    "gin_graphs",
+    "tu_graphs",
+    "read_gin",
+    "read_tu",
+    "folds",
+    "NeighbourSampler",
+    "NodeSet",
+    "Sample",
+    "random_walks",
     "Loader",
     "Compose",
     "ToFloat",

@@ -75,6 +75,19 @@ _PLANETOID = {
     "ind.cora.x": (22_119, "23cfa55d91c6f624233f5eb7b6e3f141f1bd2b2ae39608a63cf5d084bb27baab"),
     "ind.cora.y": (4_054, "94465c14eb53e04ca262198dcbb2521ee8af60fb3f3d546cd6ca24a511b0e7d1"),
 }
+_GIN = {
+    "MUTAG/MUTAG.txt": (32_377, "5897dae243f6c773aab54ec99e86551c3b1e8601acef254714073042c632d30e"),
+    "PTC/PTC.txt": (89_912, "711729eaf2a5308752aa7c11062dd99f645f978afc400909a5927051b314ec55"),
+    "PROTEINS/PROTEINS.txt": (642_021, "ed0730f9bf9da68aa6a8c80f2f2b6ecea5d05791ca254c709f3efab3b45d937b"),
+    "IMDBBINARY/IMDBBINARY.txt": (581_321, "1068c698677c07c04f3ad56fc4a175cb2161523c840abfdaf50e101ecc30504f"),
+}
+_ENZYMES = {
+    "ENZYMES_A.txt": (885_124, "5553c84f8f562f3e199dfd27192174f485e85c44c1357661098668937a739cbf"),
+    "ENZYMES_graph_indicator.txt": (74_914, "95ba0fa47eba6f02e6b754a215dc66d5b49de3f45f57a128514301a8d7ed5f46"),
+    "ENZYMES_graph_labels.txt": (1_200, "04743e08967e61e65cdacbb90f8df6ee53742b3d2e7b84675b85ebac70506856"),
+    "ENZYMES_node_attributes.txt": (3_876_850, "305a8fc3b12f79fb844ef3374d6a3c8ceeb4887dd4f86bbfe37932c4c5434e7b"),
+    "ENZYMES_node_labels.txt": (39_160, "8263eb9b64efa231a5886343483ccfc0342f2407014763a8f738fd51c32ce770"),
+}
 _TINY_SHAKESPEARE = {
     "input.txt": (1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
 }
@@ -102,6 +115,8 @@ FILES: dict[str, RemoteFile] = {
     **_published("cifar10", _CIFAR10, "https://www.cs.toronto.edu/~kriz/", f"{_GOOGLE}tensorflow/tf-keras-datasets/"),
     **_published("cifar10", _CIFAR10_JPEG),
     **_published("planetoid", _PLANETOID, f"{_GITHUB}kimiyoung/planetoid/master/data/"),
+    **_published("gin", _GIN, f"{_GITHUB}muhanzhang/pytorch_DGCNN/master/data/"),
+    **_published("tu/ENZYMES", _ENZYMES, f"{_GITHUB}RexYing/diffpool/master/data/ENZYMES/"),
     **_published("tinyshakespeare", _TINY_SHAKESPEARE, f"{_GITHUB}karpathy/char-rnn/master/data/tinyshakespeare/"),
 }
 

@@ -8,41 +8,23 @@ from __future__ import annotations
 
 import pickle
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from torch import Tensor
 
 from groundup import checks
 from groundup.data.download import fetch
+from groundup.data.graphs import Graph
 
 NAMES = ("cora",)
 
 
-@dataclass(frozen=True)
-class CitationGraph:
-    """N nodes with C features; E edges, each undirected one stored both ways, none twice, none to itself."""
-
-    x: Float[Tensor, "N C"]
-    edges: Int[Tensor, "two E"]
-    labels: Int[Tensor, " N"]
-    train: Bool[Tensor, " N"]
-    validation: Bool[Tensor, " N"]
-    test: Bool[Tensor, " N"]
-    name: str
-
-    def adjacency(self) -> Float[Tensor, "N N"]:
-        """Sparse, in COO layout: a_ij = 1 where paper i cites paper j or is cited by it."""
-        size, ones = (len(self.x), len(self.x)), self.x.new_ones(self.edges.size(1))
-        return torch.sparse_coo_tensor(self.edges, ones, size, check_invariants=False).coalesce()
-
-
-def planetoid(name: str = "cora") -> CitationGraph:
+def planetoid(name: str = "cora") -> Graph:
     """The graph with its public split: 20 training nodes a class, the next 500 to validate, the listed 1,000 to test.
+
+    a_ij = 1 where paper i cites paper j or is cited by it, none to itself; masks "train", "validation" and "test".
 
     Raises `ValueError` for a name that is not there, or for a file that holds something else than data.
     """
@@ -59,11 +41,11 @@ def planetoid(name: str = "cora") -> CitationGraph:
     one_hot[:known], one_hot[test] = torch.from_numpy(part["ally"]).float(), torch.from_numpy(part["ty"]).float()
 
     pairs = torch.tensor([(i, j) for i, others in part["graph"].items() for j in others if i != j])
-    edges = torch.unique(torch.cat([pairs, pairs.flip(1)]), dim=0).T.contiguous()
     labelled = len(part["x"])
     train, validation, held_out = torch.zeros(3, nodes, dtype=torch.bool)
     train[:labelled] = validation[labelled : labelled + 500] = held_out[test] = True
-    return CitationGraph(x, edges, one_hot.argmax(1), train, validation, held_out, name)
+    masks = {"train": train, "validation": validation, "test": held_out}
+    return Graph.from_edges(pairs, x=x, y=one_hot.argmax(1), masks=masks, name=name)
 
 
 class _Matrix:

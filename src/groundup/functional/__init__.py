@@ -17,6 +17,7 @@ from groundup.functional.convolution import conv2d
 from groundup.functional.dropout import dropout
 from groundup.functional.embedding import embedding
 from groundup.functional.graph import l2_normalize, neighbour_max, neighbour_mean, neighbour_sum, normalized_sum
+from groundup.functional.graph_losses import walk_loss
 from groundup.functional.graph_pooling import diff_pool, segment_sum
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.linear import linear
@@ -93,6 +94,7 @@ __all__ = [
     "normalized_sum",
     "l2_normalize",
     "segment_sum",
+    "walk_loss",
     "diff_pool",
     "nll_loss",
     "cross_entropy",

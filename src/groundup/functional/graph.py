@@ -6,10 +6,14 @@ weights a_ij (an edge from j to i); d_i = Σ_j a_ij the degree, the sum of the r
 A is dense, (N, N) or (B, N, N), or sparse, (N, N) in COO or CSR layout. A sparse A is never made dense: time and
 memory are O(E C). What a COO tensor stores twice is summed; an entry stored as 0 is no edge. Weights are not negative;
 a row whose sum is not positive counts as isolated. `mask` (True = real) takes padded nodes and their edges out.
+
+Sums, means and maxima also take an A of fewer rows than columns, (M, N) with x (N, C): then only the first M nodes
+gather, the others are only gathered from, and y is (M, C). Sampled neighbourhoods are such graphs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -22,15 +26,19 @@ from groundup.fused import graph as kernels
 
 
 class Edges(NamedTuple):
-    """A sparse adjacency: node row[e] gathers from node col[e] with weight[e]. By row, no pair twice."""
+    """A sparse adjacency of `size` rows: node row[e] gathers from node col[e] with weight[e]. No pair twice."""
 
     row: Tensor
     col: Tensor
     weight: Tensor
+    size: int
 
 
-def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None) -> None:
-    """x (N, C) with A (N, N), dense or sparse, or x (B, N, C) with a dense A (B, N, N); mask as x without features."""
+def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None, partial: bool = False) -> None:
+    """x (N, C) with A (N, N), dense or sparse, or x (B, N, C) with a dense A (B, N, N); mask as x without features.
+
+    `partial` admits x (N, C) with an A of fewer rows as well.
+    """
     checks.rank("x", checks.floating("x", x), 2, 3, layout="(N, C) or (B, N, C)")
     checks.floating("adj", adj)
     if adj.layout not in (torch.strided, torch.sparse_coo, torch.sparse_csr):
@@ -43,7 +51,8 @@ def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None) -> None:
     if adj.layout == torch.sparse_coo and adj.dense_dim() > 0:
         raise ValueError(f"adj must hold one number an edge, got {adj.dense_dim()} dense axes")
     expected = (*x.shape[:-1], x.size(-2))
-    if tuple(adj.shape) != expected:
+    fewer = partial and x.dim() == adj.dim() == 2 and adj.size(0) < adj.size(1) == x.size(0)
+    if tuple(adj.shape) != expected and not fewer:
         raise ValueError(f"adj must have shape {expected} for x {tuple(x.shape)}, got {tuple(adj.shape)}")
     if mask is None:
         return
@@ -53,15 +62,17 @@ def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None) -> None:
         raise ValueError(f"mask must have shape {tuple(x.shape[:-1])}, one for each node, got {tuple(mask.shape)}")
 
 
-def edges(adj: Float[Tensor, "N N"]) -> Edges:
+def edges(adj: Float[Tensor, "M N"]) -> Edges:
     """The entries of a sparse adjacency; derivatives flow to its values."""
     if adj.layout == torch.sparse_csr:
         start, col = adj.crow_indices().long(), adj.col_indices().long()
         nodes = torch.arange(adj.size(0), device=col.device)
-        return Edges(torch.repeat_interleave(nodes, start.diff(), output_size=col.numel()), col, adj.values())
+        return Edges(
+            torch.repeat_interleave(nodes, start.diff(), output_size=col.numel()), col, adj.values(), len(nodes)
+        )
     adj = adj.coalesce()
     row, col = adj.indices()
-    return Edges(row, col, adj.values())
+    return Edges(row, col, adj.values(), adj.size(0))
 
 
 def blank(x: Float[Tensor, "*B N C"], mask: Bool[Tensor, "*B N"] | None) -> Float[Tensor, "*B N C"]:
@@ -69,30 +80,56 @@ def blank(x: Float[Tensor, "*B N C"], mask: Bool[Tensor, "*B N"] | None) -> Floa
     return x if mask is None else torch.where(mask[..., None], x, 0)
 
 
+def on_real(
+    function: Callable[[Tensor], Tensor], x: Float[Tensor, "*B N C"], mask: Bool[Tensor, "*B N"] | None
+) -> Float[Tensor, "*B N O"]:
+    """`function` of the rows of real nodes alone, (n, C) to (n, O), and zeros for padded ones.
+
+    What looks across rows, as batch normalisation does, must not see the padding.
+    """
+    rows = x.flatten(0, -2)
+    if mask is None:
+        y = function(rows)
+        return y.view(*x.shape[:-1], y.size(1))
+    real = mask.flatten().nonzero().squeeze(1)
+    y = function(rows.index_select(0, real))
+    return y.new_zeros(len(rows), y.size(1)).index_copy(0, real, y).view(*x.shape[:-1], y.size(1))
+
+
 def _real(x: Tensor, adj: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | Edges]:
     """x and A without padded nodes; a sparse A as its edges."""
     x = blank(x, mask)
     if adj.layout == torch.strided:
         if mask is not None:
-            adj = torch.where(mask[..., :, None] & mask[..., None, :], adj, 0)
+            adj = torch.where(mask[..., : adj.size(-2), None] & mask[..., None, :], adj, 0)
         return x, adj
-    row, col, weight = edges(adj)
+    row, col, weight, size = edges(adj)
     if mask is not None:
         weight = torch.where(mask[row] & mask[col], weight, 0)
-    return x, Edges(row, col, weight)
+    return x, Edges(row, col, weight, size)
 
 
 @fused_by(kernels.edge_sum)
 def edge_sum(
-    x: Float[Tensor, "N C"], row: Int[Tensor, " E"], col: Int[Tensor, " E"], weight: Float[Tensor, " E"]
-) -> Float[Tensor, "N C"]:
+    x: Float[Tensor, "N C"],
+    row: Int[Tensor, " E"],
+    col: Int[Tensor, " E"],
+    weight: Float[Tensor, " E"],
+    size: int | None = None,
+) -> Float[Tensor, "M C"]:
     """y_i = Σ_{e: row[e] = i} weight[e] x_{col[e]}: the product of a sparse matrix and x, edge by edge.
 
-    Edges as `edges` gives them: by row, no pair twice.
+    Edges as `edges` gives them: by row, no pair twice. y has `size` rows, as many as x if None.
     """
     wide = _as_wide(x)
     messages = weight.to(wide.dtype)[:, None] * wide.index_select(0, col)
-    return torch.zeros_like(wide).index_add(0, row, messages).to(x.dtype)
+    return wide.new_zeros(x.size(0) if size is None else size, x.size(1)).index_add(0, row, messages).to(x.dtype)
+
+
+def sparse_linear(x: Float[Tensor, "N I"], weight: Float[Tensor, "O I"]) -> Float[Tensor, "N O"]:
+    """x Wᵀ for a sparse x in COO layout: a bag of words costs what it holds, not what it might."""
+    row, col, value, size = edges(x)
+    return edge_sum(weight.mT, row, col, value, size)
 
 
 def _product(graph: Tensor | Edges, x: Tensor) -> Tensor:
@@ -106,7 +143,7 @@ def _degree(graph: Tensor | Edges, x: Tensor) -> Tensor:
     """d_i = Σ_j a_ij, (..., N): the sum of the row that the product gathers along."""
     dtype = _as_wide(x).dtype
     if isinstance(graph, Edges):
-        return x.new_zeros(x.size(0), dtype=dtype).index_add(0, graph.row, graph.weight.to(dtype))
+        return x.new_zeros(graph.size, dtype=dtype).index_add(0, graph.row, graph.weight.to(dtype))
     return graph.sum(-1, dtype=dtype)
 
 
@@ -115,54 +152,54 @@ def _missing_loops(graph: Tensor | Edges, x: Tensor) -> Tensor:
     dtype = _as_wide(x).dtype
     if isinstance(graph, Edges):
         loop = ((graph.row == graph.col) & (graph.weight != 0)).to(dtype)
-        return 1 - x.new_zeros(x.size(0), dtype=dtype).index_add(0, graph.row, loop)
+        return 1 - x.new_zeros(graph.size, dtype=dtype).index_add(0, graph.row, loop)
     return (graph.diagonal(dim1=-2, dim2=-1) == 0).to(dtype)
 
 
 def neighbour_sum(
-    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
-) -> Float[Tensor, "*B N C"]:
+    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B M N"], mask: Bool[Tensor, "*B N"] | None = None
+) -> Float[Tensor, "*B M C"]:
     """y_i = Σ_j a_ij x_j."""
-    check_graph(x, adj, mask)
+    check_graph(x, adj, mask, partial=True)
     x, graph = _real(x, adj, mask)
     return _product(graph, x).to(x.dtype)
 
 
 def neighbour_mean(
     x: Float[Tensor, "*B N C"],
-    adj: Float[Tensor, "*B N N"],
+    adj: Float[Tensor, "*B M N"],
     mask: Bool[Tensor, "*B N"] | None = None,
     with_self: bool = False,
-) -> Float[Tensor, "*B N C"]:
+) -> Float[Tensor, "*B M C"]:
     """y_i = Σ_j a_ij x_j / Σ_j a_ij; zero for an isolated node.
 
     `with_self` counts each node among its neighbours, with weight 1 where A has no a_ii of its own.
     """
-    check_graph(x, adj, mask)
+    check_graph(x, adj, mask, partial=True)
     x, graph = _real(x, adj, mask)
     total, degree = _product(graph, x), _degree(graph, x)
     if with_self:
         loop = _missing_loops(graph, x)
-        total, degree = total + loop[..., None] * x, degree + loop
+        total, degree = total + loop[..., None] * x[..., : adj.size(-2), :], degree + loop
     share = torch.where(degree > 0, degree, torch.inf)  # over which an isolated node's total is 0
     return (total / share[..., None]).to(x.dtype)
 
 
 def neighbour_max(
-    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
-) -> Float[Tensor, "*B N C"]:
+    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B M N"], mask: Bool[Tensor, "*B N"] | None = None
+) -> Float[Tensor, "*B M C"]:
     """y_i = max_{j: a_ij ≠ 0} x_j, feature by feature; zero for an isolated node. Weights do not scale it.
 
     Equal largest ones share the gradient. A dense A compares all pairs, in O(N² C) memory; a sparse one only edges.
     """
-    check_graph(x, adj, mask)
+    check_graph(x, adj, mask, partial=True)
     x, graph = _real(x, adj, mask)
     if x.size(-2) == 0:
         return x
     if isinstance(graph, Edges):
-        row, col, weight = graph
+        row, col, weight, size = graph
         messages = torch.where((weight != 0)[:, None], x.index_select(0, col), -torch.inf)
-        lowest = torch.full_like(x, -torch.inf)
+        lowest = x.new_full((size, x.size(1)), -torch.inf)
         y = lowest.scatter_reduce(0, row[:, None].expand_as(messages), messages, "amax")
     else:
         y = torch.where((graph != 0)[..., None], x[..., None, :, :], -torch.inf).amax(-2)
@@ -189,7 +226,7 @@ def normalized_sum(
 
 
 def neighbours(
-    adj: Float[Tensor, "*B N N"],
+    adj: Float[Tensor, "*B M N"],
     mask: Bool[Tensor, "*B N"] | None = None,
     shuffle: bool = False,
     generator: torch.Generator | None = None,
@@ -199,11 +236,12 @@ def neighbours(
     The nodes of a batch are counted through: node i of graph b is b N + i.
     """
     if adj.layout == torch.strided:
-        present = adj != 0 if mask is None else (adj != 0) & mask[..., :, None] & mask[..., None, :]
+        m, n = adj.shape[-2:]
+        present = adj != 0 if mask is None else (adj != 0) & mask[..., :m, None] & mask[..., None, :]
         row, col = present.flatten(0, -2).nonzero().unbind(1)
-        col = col + (row - row % max(adj.size(-1), 1))
+        col = col + row // max(m, 1) * n
     else:
-        row, col, weight = edges(adj)
+        row, col, weight, _ = edges(adj)
         present = weight != 0 if mask is None else (weight != 0) & mask[row] & mask[col]
         row, col = row[present], col[present]
     if shuffle:

@@ -14,7 +14,7 @@ from groundup.fused.support import refuses
 NARROW = 128  # features: up to here, adding edge by edge costs less than putting the edges in order
 
 
-def _refusal(x: Tensor, row: Tensor, col: Tensor, weight: Tensor) -> str | None:
+def _refusal(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None) -> str | None:
     if weight.requires_grad and torch.is_grad_enabled():
         return "weights that require a gradient: its backward pass would build the dense N × N matrix"
     if x.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled(x.device.type):
@@ -25,34 +25,34 @@ def _refusal(x: Tensor, row: Tensor, col: Tensor, weight: Tensor) -> str | None:
 
 
 @refuses(_refusal)
-def edge_sum(x: Tensor, row: Tensor, col: Tensor, weight: Tensor) -> Tensor:
+def edge_sum(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None) -> Tensor:
     _announced()
-    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), True)
+    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), x.size(0) if size is None else size, True)
 
 
 class _EdgeSum(torch.autograd.Function):
     """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged, and no longer in order."""
 
     @staticmethod
-    def forward(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, by_row: bool) -> Tensor:
+    def forward(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int, by_row: bool) -> Tensor:
         if not by_row:
             if x.size(1) <= NARROW:
-                return torch.zeros_like(x).index_add_(0, row, x.index_select(0, col).mul_(weight[:, None]))
+                return x.new_zeros(size, x.size(1)).index_add_(0, row, x.index_select(0, col).mul_(weight[:, None]))
             row, order = row.sort()
             col, weight = col[order], weight[order]
-        start = torch._convert_indices_from_coo_to_csr(row, x.size(0))
-        size = (x.size(0), x.size(0))
-        return torch.sparse_csr_tensor(start, col, weight, size, check_invariants=False) @ x
+        start = torch._convert_indices_from_coo_to_csr(row, size)
+        return torch.sparse_csr_tensor(start, col, weight, (size, x.size(0)), check_invariants=False) @ x
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, row, col, weight, _ = inputs
+        x, row, col, weight, _, _ = inputs
+        ctx.nodes = x.size(0)
         ctx.save_for_backward(row, col, weight)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         row, col, weight = ctx.saved_tensors
-        return _EdgeSum.apply(grads[0], col, row, weight, False), None, None, None, None
+        return _EdgeSum.apply(grads[0], col, row, weight, ctx.nodes, False), None, None, None, None, None
 
 
 @cache

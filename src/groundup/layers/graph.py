@@ -8,6 +8,7 @@ Every cell is called as cell(x, adj, mask=None). Legend: B batch, N nodes, I and
 x (B, N, I) with a dense adj (B, N, N), or x (N, I) with an adj (N, N), dense or sparse (COO or CSR). Row i of adj holds
 the weights a_ij of what node i gathers from node j: graphs may be directed, and weights are not negative.
 mask (B, N) or (N,), True = a real node: padded nodes give zeros, and neither they nor their edges change the others.
+Graph_cell and GraphSAGE_cell also take x (N, I) with an adj (M, N), M < N: the first M nodes gather, to y (M, O).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from groundup.functional.graph import (
     neighbour_mean,
     neighbours,
     normalized_sum,
+    sparse_linear,
 )
 from groundup.functional.linear import linear
 from groundup.layers.linear import Linear
@@ -41,9 +43,9 @@ class _GraphCell(nn.Module):
         self.in_features = checks.integer("in_features", in_features)
         self.out_features = checks.integer("out_features", out_features)
 
-    def prepared(self, x: Tensor, adj: Tensor, mask: Tensor | None) -> Tensor:
+    def prepared(self, x: Tensor, adj: Tensor, mask: Tensor | None, partial: bool = True) -> Tensor:
         """x with zeros for padded nodes, after the checks."""
-        check_graph(x, adj, mask)
+        check_graph(x, adj, mask, partial)
         checks.size("x", x, -1, self.in_features, "features")
         return blank(x, mask)
 
@@ -58,15 +60,20 @@ def _mean_and_own(
 
     Where the outputs have fewer features, it is the mean of W_near x_j, which is equal, and one product gives both.
     """
-    if near.out_features >= near.in_features:
+    if near.out_features >= near.in_features or adj.size(-2) < adj.size(-1):
         y = near(neighbour_mean(x, adj, mask, with_self))
-        return y if own is None else y + own(x)
+        return y if own is None else y + own(_gathering(x, adj))
     weights: list[Tensor] = [layer.weight for layer in (near, own) if layer is not None]
     projected = linear(x, torch.cat(weights)).split(near.out_features, -1)
     y = neighbour_mean(projected[0], adj, mask, with_self)
     for other in (*projected[1:], near.bias):
         y = y if other is None else y + other
     return y
+
+
+def _gathering(x: Tensor, adj: Tensor) -> Tensor:
+    """The rows, of x or of a mask, of the nodes that gather."""
+    return x if adj.size(-2) == adj.size(-1) else x[: adj.size(0)]
 
 
 class Graph_cell(_GraphCell):
@@ -88,10 +95,11 @@ class Graph_cell(_GraphCell):
         self.lin_root = Linear(in_features, out_features, False, device, dtype)
 
     def forward(
-        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
-    ) -> Float[Tensor, "*B N O"]:
+        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B M N"], mask: Bool[Tensor, "*B N"] | None = None
+    ) -> Float[Tensor, "*B M O"]:
         x = self.prepared(x, adj, mask)
-        return blank(_mean_and_own(self.lin_rel, self.lin_root, x, adj, mask), mask)
+        y = _mean_and_own(self.lin_rel, self.lin_root, x, adj, mask)
+        return y if mask is None else blank(y, _gathering(mask, adj))
 
 
 class GCN_cell(_GraphCell):
@@ -100,6 +108,8 @@ class GCN_cell(_GraphCell):
     A node with an edge to itself keeps that one's weight, a_ii, in place of the 1 that I adds, dense and sparse alike
     (as PyTorch Geometric's GCNConv, whose parameters these are). Nothing is kept from call to call: A may change, and
     be differentiated. W is `lin.weight` transposed, begins Glorot-uniform, b at zero; Kipf's own code has no b.
+
+    x may be sparse too, (N, I) in COO layout, as bags of words are; it then takes no mask.
     """
 
     bias: nn.Parameter | None
@@ -126,12 +136,21 @@ class GCN_cell(_GraphCell):
     def forward(
         self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
-        x = self.prepared(x, adj, mask)
+        if x.layout != torch.strided:
+            y = self._of_sparse(x, adj, mask)
+            return y if self.bias is None else y + self.bias
+        x = self.prepared(x, adj, mask, partial=False)
         if self.out_features < self.in_features:  # the product is associative: the narrow side goes along the edges
             y = normalized_sum(self.lin(x), adj, mask)
         else:
             y = self.lin(normalized_sum(x, adj, mask))
         return blank(y if self.bias is None else y + self.bias, mask)
+
+    def _of_sparse(self, x: Tensor, adj: Tensor, mask: Tensor | None) -> Float[Tensor, "N O"]:
+        if x.layout != torch.sparse_coo or mask is not None:
+            raise TypeError(f"x must be dense, or sparse COO with no mask, got {x.layout} and mask {mask is not None}")
+        checks.size("x", x, -1, self.in_features, "features")
+        return normalized_sum(sparse_linear(x, self.lin.weight), adj)
 
 
 class GraphSAGE_cell(_GraphCell):
@@ -177,48 +196,50 @@ class GraphSAGE_cell(_GraphCell):
     def forward(
         self,
         x: Float[Tensor, "*B N I"],
-        adj: Float[Tensor, "*B N N"],
+        adj: Float[Tensor, "*B M N"],
         mask: Bool[Tensor, "*B N"] | None = None,
         generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "*B N O"]:
+    ) -> Float[Tensor, "*B M O"]:
         """`generator` draws the order of the neighbours for 'lstm' when training; PyTorch's own if None."""
         x = self.prepared(x, adj, mask)
         if self.aggregation in ("mean", "gcn"):
             y = _mean_and_own(self.lin_l, self.lin_r, x, adj, mask, with_self=self.aggregation == "gcn")
         else:
             y = self.lin_l(self._gathered(x, adj, mask, generator))
-            y = y if self.lin_r is None else y + self.lin_r(x)
-        return blank(l2_normalize(y) if self.normalize else y, mask)
+            y = y if self.lin_r is None else y + self.lin_r(_gathering(x, adj))
+        y = l2_normalize(y) if self.normalize else y
+        return y if mask is None else blank(y, _gathering(mask, adj))
 
     def _gathered(
         self, x: Tensor, adj: Tensor, mask: Tensor | None, generator: torch.Generator | None
-    ) -> Float[Tensor, "*B N I"]:
+    ) -> Float[Tensor, "*B M I"]:
         """h_N(v) of 'pool' and 'lstm'."""
         if self.lin is not None:
             return neighbour_max(relu(self.lin(x)), adj, mask)
         assert self.lstm is not None
         row, col = neighbours(adj, mask, self.training, generator)
-        return _last_states(self.lstm, x.flatten(0, -2), row, col).view(x.shape)
+        size = adj.shape[:-1]
+        return _last_states(self.lstm, x.flatten(0, -2), row, col, size.numel()).view(*size, x.size(-1))
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, {self.aggregation!r}" + (", normalize=True" if self.normalize else "")
 
 
 def _last_states(
-    lstm: LSTM_cell, x: Float[Tensor, "N I"], row: Int[Tensor, " E"], col: Int[Tensor, " E"]
-) -> Float[Tensor, "N I"]:
+    lstm: LSTM_cell, x: Float[Tensor, "N I"], row: Int[Tensor, " E"], col: Int[Tensor, " E"], size: int
+) -> Float[Tensor, "M I"]:
     """h of the LSTM after the neighbours of each node, in the order given; zeros for a node with none.
 
     Step t takes the nodes that have a neighbour number t. With the nodes in order of their degree these are always
     the first ones, so nothing is padded to the largest degree: O(E) in all.
     """
-    degree = torch.bincount(row, minlength=x.size(0))
+    degree = torch.bincount(row, minlength=size)
     nodes = degree.argsort(descending=True, stable=True)
     rank = nodes.argsort()  # where each node stands in that order
     turn = torch.arange(row.numel(), device=row.device) - (degree.cumsum(0) - degree)[row]
-    by_turn = (turn * x.size(0) + rank[row]).argsort()
+    by_turn = (turn * size + rank[row]).argsort()
     steps = x.index_select(0, col[by_turn]).split(torch.bincount(turn).tolist())
-    h = c = torch.zeros_like(x)
+    h = c = x.new_zeros(size, x.size(1))
     done = []
     for step in steps if row.numel() > 0 else ():
         active = step.size(0)

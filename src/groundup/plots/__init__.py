@@ -7,6 +7,7 @@ from groundup.plots.curves import curves
 from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
 from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
+from groundup.plots.graphs import fold_curves, graph_film, node_map
 from groundup.plots.images import digit_page, image_grid
 from groundup.plots.saliency import saliency_page
 from groundup.plots.weights import weight_images
@@ -21,8 +22,11 @@ __all__ = [
     "descent_film",
     "descents",
     "digit_page",
+    "fold_curves",
+    "graph_film",
     "image_grid",
     "Landscape",
+    "node_map",
     "recall_against_load",
     "recall_film",
     "saliency_page",

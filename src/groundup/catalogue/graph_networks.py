@@ -1,0 +1,51 @@
+"""Rows: the graph networks."""
+
+from groundup.catalogue.component import Component
+
+_MODULE = "groundup.models.graph_networks"
+
+ROWS = (
+    Component(
+        91,
+        "GCN",
+        "graph",
+        _MODULE,
+        "a few labels spread over a graph",
+        "Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks",
+        "https://arxiv.org/abs/1609.02907",
+        "PyTorch Geometric's GCN; a loop over edges",
+        figures=(("Cora, test accuracy", "81.5 %"),),
+    ),
+    Component(
+        92,
+        "GraphSAGE",
+        "graph",
+        _MODULE,
+        "how to gather, learned; sampled for large graphs",
+        "Hamilton et al. 2017, Inductive Representation Learning on Large Graphs",
+        "https://arxiv.org/abs/1706.02216",
+        "PyTorch Geometric's GraphSAGE; a loop over edges",
+    ),
+    Component(
+        93,
+        "GIN",
+        "graph",
+        _MODULE,
+        "whole graphs, told apart as well as colours can",
+        "Xu et al. 2019, How Powerful are Graph Neural Networks?",
+        "https://arxiv.org/abs/1810.00826",
+        "PyTorch Geometric's GIN, sparse and dense",
+        figures=(("MUTAG, PROTEINS, PTC, IMDB-B, 10-fold", "89.4, 76.2, 64.6, 75.1 %"),),
+    ),
+    Component(
+        94,
+        "DiffPoolNet",
+        "graph",
+        _MODULE,
+        "graphs coarsened level by level, softly",
+        "Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling",
+        "https://arxiv.org/abs/1806.08804",
+        "PyTorch Geometric's DenseSAGEConv and dense_diff_pool",
+        figures=(("ENZYMES, 10-fold", "62.53 %"),),
+    ),
+)

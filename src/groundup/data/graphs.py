@@ -1,0 +1,145 @@
+"""A graph: what its nodes hold, who gathers from whom, and what is asked about it.
+
+From edge lists, networkx, PyTorch Geometric's `Data` and back. Legend: N nodes, C features, E edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from groundup import checks
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """x (N, C); adj (N, N) sparse COO, coalesced, node i gathering from node j with weight a_ij; y and masks if any.
+
+    y: one label a node, (N,), or one number for the whole graph, (). masks: name → (N,), as "train" and "test".
+    """
+
+    x: Float[Tensor, "N C"]
+    adj: Float[Tensor, "N N"]
+    y: Tensor | None = None
+    masks: Mapping[str, Bool[Tensor, " N"]] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        checks.rank("x", checks.floating("x", self.x), 2, layout="(N, C)")
+        checks.require(len(self.x) > 0, "x must hold at least one node, got none: an empty graph")
+        if not self.x.isfinite().all():
+            bad = int((~self.x.isfinite()).any(1).nonzero()[0])
+            raise ValueError(f"x must be finite, got NaN or infinity at node {bad}")
+        if tuple(self.adj.shape) != (len(self.x),) * 2:
+            raise ValueError(f"adj must have shape {(len(self.x),) * 2}, got {tuple(self.adj.shape)}")
+        for name, mask in self.masks.items():
+            checks.size(f"masks[{name!r}]", mask, 0, len(self.x), "entries, one a node")
+
+    @property
+    def edges(self) -> Int[Tensor, "two E"]:
+        """(row, col) of every edge, by row: node `row` gathers from node `col`."""
+        return self.adj.indices()
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Graph:
+        """The graph on a device."""
+
+        def moved(value: Tensor) -> Tensor:
+            return value.to(device, non_blocking=non_blocking)
+
+        masks = {name: moved(mask) for name, mask in self.masks.items()}
+        return Graph(moved(self.x), moved(self.adj), None if self.y is None else moved(self.y), masks, self.name)
+
+    def __repr__(self) -> str:
+        n, e = len(self.x), self.edges.size(1)
+        masks = "".join(f", {int(mask.sum()):,} {name}" for name, mask in self.masks.items())
+        return f"{self.name or 'graph'}: {n:,} nodes, {e:,} edges, {self.x.size(1):,} features{masks}"
+
+    # ---- from and to others -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_edges(
+        cls,
+        edges: Int[Tensor, "E two"],
+        num_nodes: int | None = None,
+        x: Float[Tensor, "N C"] | None = None,
+        weight: Float[Tensor, " E"] | None = None,
+        directed: bool = False,
+        **rest: Any,
+    ) -> Graph:
+        """A graph of pairs (i, j), numbered from 0; nodes that no pair names are isolated.
+
+        Undirected, either node gathers from the other; directed=True is i → j: j gathers from i. A pair given twice,
+        or both ways round, is one edge, with the larger of its weights. A node's edge to itself stays.
+        x defaults to a 1 for each node. num_nodes defaults to x's, or else to the largest number that is named.
+        """
+        checks.rank("edges", checks.tensor("edges", edges), 2, layout="(E, 2)")
+        checks.size("edges", edges, 1, 2, "nodes a row")
+        if edges.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"edges must hold int64 or int32 numbers of nodes, got {edges.dtype}")
+        if num_nodes is None:
+            num_nodes = len(x) if x is not None else int(edges.max()) + 1 if edges.numel() else 0
+        checks.require(checks.integer("num_nodes", num_nodes, 0) > 0, "edges name no node: an empty graph")
+        checks.indices("edges", edges, num_nodes, "num_nodes")
+        if weight is not None and (
+            weight.shape != edges.shape[:1] or not weight.isfinite().all() or (weight < 0).any()
+        ):
+            raise ValueError(f"weight must hold {len(edges)} finite numbers, none below 0, got {tuple(weight.shape)}")
+        source, target = edges.long().unbind(1)
+        if not directed:
+            source, target = torch.cat([source, target]), torch.cat([target, source])
+            weight = None if weight is None else torch.cat([weight, weight])
+        x = torch.ones(num_nodes, 1, device=edges.device) if x is None else x
+        return cls(x, adjacency(target, source, num_nodes, weight), **rest)
+
+    @classmethod
+    def from_networkx(cls, graph: Any, label: str | None = None, weight: str | None = None, **rest: Any) -> Graph:
+        """Nodes in the graph's own order. `label` names the attribute of nodes, `weight` that of edges, to be taken.
+
+        Labels are numbered in the order of their sorted texts.
+        """
+        place = {node: i for i, node in enumerate(graph)}
+        pairs = [(place[a], place[b]) for a, b in graph.edges()]
+        if label is not None:
+            values = [str(graph.nodes[node][label]) for node in graph]
+            number = {value: i for i, value in enumerate(sorted(set(values)))}
+            rest["y"] = torch.tensor([number[value] for value in values])
+        if weight is not None:
+            rest["weight"] = torch.tensor([float(value) for _, _, value in graph.edges(data=weight, default=1.0)])
+        edges = torch.tensor(pairs, dtype=torch.int64).view(-1, 2)
+        return cls.from_edges(edges, len(place), directed=graph.is_directed(), **rest)
+
+    @classmethod
+    def from_pyg(cls, data: Any) -> Graph:
+        """Of a `torch_geometric.data.Data`, whose edge_index (from, to) may hold either direction or both."""
+        masks = {name.removesuffix("_mask"): mask for name, mask in data.to_dict().items() if name.endswith("_mask")}
+        y = data.y.squeeze(0) if data.y is not None and data.y.numel() == 1 else data.y
+        return cls.from_edges(data.edge_index.T, data.num_nodes, data.x, data.edge_weight, True, y=y, masks=masks)
+
+    def to_pyg(self) -> Any:
+        """A `torch_geometric.data.Data` with x, edge_index (from, to), edge_weight, y and masks."""
+        try:
+            from torch_geometric.data import Data
+        except ImportError as missing:
+            raise ImportError("this needs PyTorch Geometric: pip install torch-geometric") from missing
+        masks = {f"{name}_mask": mask for name, mask in self.masks.items()}
+        y = self.y[None] if self.y is not None and self.y.dim() == 0 else self.y
+        return Data(x=self.x, edge_index=self.edges.flip(0), edge_weight=self.adj.values(), y=y, **masks)
+
+
+def adjacency(
+    row: Int[Tensor, " E"], col: Int[Tensor, " E"], size: int, weight: Float[Tensor, " E"] | None = None
+) -> Float[Tensor, "N N"]:
+    """Sparse, in COO layout, coalesced; weight 1, or of a pair that comes twice the larger one."""
+    if weight is None:
+        key = torch.unique(row * size + col)
+        value = torch.ones(len(key), device=row.device)
+    else:
+        key, place = torch.unique(row * size + col, return_inverse=True)
+        value = weight.new_zeros(len(key)).scatter_reduce(0, place, weight, "amax")
+    index = torch.stack([key // size, key % size])
+    return torch.sparse_coo_tensor(index, value, (size, size), is_coalesced=True, check_invariants=False)

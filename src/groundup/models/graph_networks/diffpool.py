@@ -1,0 +1,126 @@
+"""DiffPoolNet. Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling, 1806.08804.
+
+    x, A ─┬─ embed ─── z ──┬─ DiffPool ─ x', A' ─ embed ─ z' ─ …
+          └─ assign ── S ──┘
+             max over nodes of z, of z', … side by side ─ linear ─ relu ─ linear ─ scores
+
+Each level sums the nodes into fewer clusters, whose assignment a second network learns. Embed and assign are three
+GraphSAGE layers each, all of whose outputs go on side by side.
+
+Legend: B batch, N nodes, I features in, H hidden, L layers, K clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import l2_normalize, relu
+from groundup.functional.graph import on_real
+from groundup.layers import BatchNorm1d, DiffPool, Dropout, GraphSAGE_cell, Linear, ReLU
+
+
+class DiffPoolOutputs(NamedTuple):
+    """Scores (B, num_classes), and the means over levels of the link and the entropy losses, to be added to theirs."""
+
+    logits: Tensor
+    link_loss: Tensor
+    entropy_loss: Tensor
+
+
+class SAGEStack(nn.Module):
+    """x (B, N, I) → (B, N, L·H): the outputs of L layers side by side, each h ← BN(h / ‖h‖₂), h = relu(W [h ; h_N])."""
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        num_layers: int,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        widths = [in_features, *[hidden_features] * (num_layers - 1)]
+        self.convs = nn.ModuleList(GraphSAGE_cell(w, hidden_features, device=device, dtype=dtype) for w in widths)
+        self.norms = nn.ModuleList(BatchNorm1d(hidden_features, device=device, dtype=dtype) for _ in widths)
+
+    def forward(
+        self, x: Float[Tensor, "B N I"], adj: Float[Tensor, "B N N"], mask: Bool[Tensor, "B N"] | None = None
+    ) -> Float[Tensor, "B N LH"]:
+        outputs = []
+        for conv, norm in zip(self.convs, self.norms):
+            x = on_real(norm, l2_normalize(relu(conv(x, adj, mask))), mask)
+            outputs.append(x)
+        return torch.cat(outputs, -1)
+
+
+class DiffPoolNet(nn.Module):
+    """Scores of whole graphs, with the two losses of the assignments: `DiffPoolOutputs`.
+
+    x (B, N, I), adj (B, N, N) dense, row i gathers; mask (B, N), True = a real node: padded nodes change nothing.
+
+    clusters  how many of them at each level, as (12,) or (25, 6): about a tenth of the largest graph for one level, a
+              quarter for each of two (section 4.1). The assignment's logits are a linear layer's own: neither positive
+              nor of length 1, so that a node can be sure of its cluster.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        num_classes: int,
+        clusters: Sequence[int] = (12,),
+        num_layers: int = 3,
+        dropout: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = checks.integer("in_features", in_features)
+        if isinstance(clusters, int) or not clusters:
+            raise ValueError(f"clusters must be a number for each level, as (12,), got {clusters!r}")
+        checks.integer("hidden_features", hidden_features)
+        width = hidden_features * checks.integer("num_layers", num_layers)
+        inputs = [in_features] + [width] * len(clusters)
+        self.embed = nn.ModuleList(SAGEStack(i, hidden_features, num_layers, device, dtype) for i in inputs)
+        self.assign = nn.ModuleList(SAGEStack(i, hidden_features, num_layers, device, dtype) for i in inputs[:-1])
+        self.logits = nn.ModuleList(
+            Linear(width, checks.integer("clusters", k), device=device, dtype=dtype) for k in clusters
+        )
+        self.pool = DiffPool()
+        self.head = nn.Sequential(
+            Linear(width * len(inputs), hidden_features, device=device, dtype=dtype),
+            ReLU(),
+            Dropout(dropout),
+            Linear(hidden_features, checks.integer("num_classes", num_classes), device=device, dtype=dtype),
+        )
+
+    def forward(
+        self, x: Float[Tensor, "B N I"], adj: Float[Tensor, "B N N"], mask: Bool[Tensor, "B N"] | None = None
+    ) -> DiffPoolOutputs:
+        checks.rank("x", checks.floating("x", x), 3, layout="(B, N, I)")
+        checks.size("x", x, -1, self.in_features, "features")
+        z = self.embed[0](x, adj, mask)
+        tops, links, entropies = [_largest(z, mask)], [], []
+        for assign, logits, embed in zip(self.assign, self.logits, list(self.embed)[1:]):
+            x, adj, link, entropy = self.pool(z, adj, logits(assign(x, adj, mask)), mask)
+            mask = None  # clusters are all real
+            z = embed(x, adj)
+            tops.append(_largest(z, None))
+            links.append(link)
+            entropies.append(entropy)
+        scores = self.head(torch.cat(tops, -1))
+        return DiffPoolOutputs(scores, torch.stack(links).mean(), torch.stack(entropies).mean())
+
+
+def _largest(z: Float[Tensor, "B N C"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B C"]:
+    """max over the real nodes, feature by feature; zeros for a graph without any."""
+    if z.size(1) == 0:
+        return z.new_zeros(z.size(0), z.size(2))
+    top = (z if mask is None else torch.where(mask[..., None], z, -torch.inf)).amax(1)
+    return torch.where(top == -torch.inf, 0, top)

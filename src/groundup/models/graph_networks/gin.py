@@ -1,0 +1,147 @@
+"""GIN. Xu, Hu, Leskovec, Jegelka 2019, How Powerful are Graph Neural Networks?, arXiv:1810.00826.
+
+    x = h⁰ ─ layer ─ h¹ ─ layer ─ h² ─ layer ─ h³ ─ layer ─ h⁴
+        │            │            │            │            │
+       sum          sum          sum          sum          sum   over the nodes of each graph
+        └── linear ──┴── linear ──┴── linear ──┴── linear ──┴── + ── scores
+
+Sums tell multisets of neighbours apart, which means and maxima confuse: with them a network tells apart what the
+Weisfeiler-Lehman test of colours does, and nothing more.
+
+Legend: B batch, N nodes, I features in, O out, G graphs.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import init, neighbour_sum, relu, segment_sum
+from groundup.functional.graph import blank, check_graph, on_real
+from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
+
+
+class GINLayer(nn.Module):
+    """h_v ← MLP((1 + ε) h_v + Σ_{u ∈ N(v)} a_vu h_u), equation 4.1; the MLP has batch normalisation inside.
+
+    train_eps=True learns ε (GIN-ε), False keeps it at `eps` (GIN-0 for 0).
+    """
+
+    eps: Tensor
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        mlp_layers: int = 2,
+        eps: float = 0.0,
+        train_eps: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.initial_eps = checks.real("eps", eps)
+        value = torch.empty(1, device=device, dtype=dtype)
+        if train_eps:
+            self.eps = nn.Parameter(value)
+        else:
+            self.register_buffer("eps", value)
+        widths = [
+            checks.integer("in_features", in_features),
+            *[out_features] * checks.integer("mlp_layers", mlp_layers),
+        ]
+        parts: list[nn.Module] = []
+        for i, o in pairwise(widths):
+            parts += [
+                Linear(i, o, device=device, dtype=dtype),
+                BatchNorm1d(o, device=device, dtype=dtype),
+                ReLU(),
+            ]
+        self.mlp = nn.Sequential(*parts[:-2])  # linear last
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        init.constant_(self.eps, self.initial_eps)
+
+    def forward(
+        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
+    ) -> Float[Tensor, "*B N O"]:
+        x = blank(x, mask)
+        return on_real(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
+
+
+class GIN(nn.Module):
+    """Scores (G, num_classes) of whole graphs: Σ_k W_k readout(h^k) + b_k over all layers, k = 0 included.
+
+    That is equation 4.2, whose concatenation is here multiplied piece by piece. Between layers, batch normalisation
+    and relu. num_layers counts h⁰, as the paper's "5 layers (including the input layer)" does (section 7).
+
+    x (B, N, I) with a dense adj (B, N, N) and mask (B, N), True = a real node; or x (N, I), the nodes of all graphs
+    together, with a sparse or dense block-diagonal adj (N, N) and batch_index (N,), the graph of each node, of
+    `num_graphs`; None means one graph. Padded nodes change nothing, the statistics of the batch included.
+
+    readout: "sum", or "mean", which the paper takes for social networks. dropout: of each layer's scores.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        num_classes: int,
+        num_layers: int = 5,
+        mlp_layers: int = 2,
+        train_eps: bool = False,
+        dropout: float = 0.5,
+        readout: str = "sum",
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        checks.integer("num_layers", num_layers, 2)
+        self.in_features = checks.integer("in_features", in_features)
+        self.readout = checks.choice("readout", readout, ("sum", "mean"))
+        widths = [in_features, *[checks.integer("hidden_features", hidden_features)] * (num_layers - 1)]
+        self.layers = nn.ModuleList(
+            GINLayer(i, o, mlp_layers, train_eps=train_eps, device=device, dtype=dtype) for i, o in pairwise(widths)
+        )
+        self.norms = nn.ModuleList(BatchNorm1d(w, device=device, dtype=dtype) for w in widths[1:])
+        checks.integer("num_classes", num_classes)
+        self.heads = nn.ModuleList(Linear(w, num_classes, device=device, dtype=dtype) for w in widths)
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "*B N I"],
+        adj: Float[Tensor, "*B N N"],
+        batch_index: Int[Tensor, " N"] | None = None,
+        num_graphs: int | None = None,
+        mask: Bool[Tensor, "*B N"] | None = None,
+    ) -> Float[Tensor, "G classes"]:
+        check_graph(x, adj, mask)
+        checks.size("x", x, -1, self.in_features, "features")
+        if batch_index is not None and x.dim() != 2:
+            raise ValueError("batch_index is for x (N, I); the graphs of a batch (B, N, I) are apart already")
+        scores = self.dropout(self.heads[0](self._pooled(blank(x, mask), batch_index, num_graphs, mask)))
+        for layer, norm, head in zip(self.layers, self.norms, list(self.heads)[1:]):
+            x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, adj, mask), mask)  # type: ignore[misc]
+            scores = scores + self.dropout(head(self._pooled(x, batch_index, num_graphs, mask)))
+        return scores
+
+    def _pooled(
+        self, x: Tensor, batch_index: Tensor | None, num_graphs: int | None, mask: Tensor | None
+    ) -> Float[Tensor, "G C"]:
+        """The sum or mean over each graph's real nodes; zeros for a graph without any."""
+
+        def total(value: Tensor) -> Tensor:
+            if batch_index is not None:
+                return segment_sum(value, batch_index, num_graphs)
+            return value.sum(-2) if value.dim() == 3 else value.sum(-2, keepdim=True)
+
+        if self.readout == "sum":
+            return total(x)
+        count = total(x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype))
+        return total(x) / torch.where(count > 0, count, 1)

@@ -1,0 +1,85 @@
+"""GraphSAGE. Hamilton, Ying, Leskovec 2017, Inductive Representation Learning on Large Graphs, arXiv:1706.02216.
+
+    h⁰ = x ─ W¹ [h_v ; mean h_N(v)] ─ σ ─ h / ‖h‖ ─ W² [h_v ; mean h_N(v)] ─ h / ‖h‖ ─ z ─ linear ─ scores
+
+It learns how to gather, not a vector for each node: graphs that training never saw can be asked. What a node gathers
+may be a sample of its neighbours, a few at each layer, so that a step costs the same however large the graph.
+
+Legend: B batch, N nodes, M those of them that are asked, I features in, O out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import l2_normalize, relu
+from groundup.layers import Dropout, GraphSAGE_cell, Linear
+
+
+class GraphSAGE(nn.Module):
+    """Algorithm 1: h_v ← σ(W [h_v ; h_N(v)]), h_v ← h_v / ‖h_v‖₂, `num_layers` times; z_v is the last one.
+
+    x (B, N, I) with a dense adj (B, N, N), or x (N, I) with an adj (N, N), dense or sparse; row i gathers. Or `adj` is
+    a list, one a layer, as `groundup.data.NeighbourSampler` draws them: (N, N₁) … (M, N_K), the first nodes of each
+    those that gather; then the output is of the M nodes that were asked. mask (B, N) or (N,), True = a real node.
+
+    σ is relu, and nothing in the last layer, as in the authors' code: an inner product of two z would else never be
+    negative. normalize=False leaves out line 7. `num_classes` puts a linear layer on z, without which z comes out.
+    With normalize=False and no num_classes it is `torch_geometric.nn.models.GraphSAGE`, parameters and outputs.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden_features: int,
+        out_features: int,
+        num_layers: int = 2,
+        aggregation: str = "mean",
+        normalize: bool = True,
+        dropout: float = 0.0,
+        num_classes: int | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        checks.integer("hidden_features", hidden_features)
+        widths = [in_features, *[hidden_features] * (checks.integer("num_layers", num_layers) - 1), out_features]
+        self.convs = nn.ModuleList(
+            GraphSAGE_cell(i, o, aggregation, device=device, dtype=dtype) for i, o in pairwise(widths)
+        )
+        self.normalize = normalize
+        self.dropout = Dropout(dropout)
+        self.head = None if num_classes is None else Linear(out_features, num_classes, device=device, dtype=dtype)
+
+    def forward(
+        self,
+        x: Float[Tensor, "*B N I"],
+        adj: Float[Tensor, "*B N N"] | Sequence[Tensor],
+        mask: Bool[Tensor, "*B N"] | None = None,
+    ) -> Float[Tensor, "*B M O"]:
+        adjs = self._each(adj)
+        last = len(self.convs) - 1
+        for number, (conv, near) in enumerate(zip(self.convs, adjs)):
+            x = conv(x, near, mask)
+            mask = None if mask is None else mask[..., : x.size(-2)]
+            x = x if number == last else relu(x)
+            x = l2_normalize(x) if self.normalize else x
+            x = x if number == last else self.dropout(x)
+        return x if self.head is None else self.head(x)
+
+    def _each(self, adj: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+        """The adjacency of each layer."""
+        if isinstance(adj, Tensor):
+            return [adj] * len(self.convs)
+        if len(adj) != len(self.convs):
+            raise ValueError(
+                f"adj must be one adjacency, or one for each of the {len(self.convs)} layers, got {len(adj)}: "
+                "sample with as many fan-outs as the model has layers"
+            )
+        return adj
