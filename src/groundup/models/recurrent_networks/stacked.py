@@ -130,8 +130,8 @@ class RNN_factory(nn.Module):
                 directions.append(output)
                 last.append(states)
             x = torch.cat(directions, -1) if self.bidirectional else directions[0]
-            if layer < self.num_layers - 1:
-                x = dropout(x, self.dropout, self.training)
+            if layer < self.num_layers - 1 and self.dropout > 0:  # drawn step by step, in whatever order x lies
+                x = dropout(x.transpose(0, 1).contiguous(), self.dropout, self.training).transpose(0, 1)
         return x, tuple(torch.stack(of_layers) for of_layers in zip(*last))
 
     def weights(self, suffix: str) -> dict[str, Tensor | None]:
