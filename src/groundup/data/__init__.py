@@ -13,10 +13,23 @@ from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.multi30k import multi30k, read_pairs
+from groundup.data.numbers import number_name, number_pairs
 from groundup.data.photo import read_photo
 from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, padded
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
+from groundup.data.tokenizers import (
+    END,
+    PAD,
+    START,
+    UNKNOWN,
+    BytePairTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
+    WordTokenizer,
+)
 from groundup.data.transforms import (
     CenterCrop,
     Compose,
@@ -48,6 +61,22 @@ __all__ = [
     "tiny_shakespeare",
     "words",
     "Vocabulary",
+    "Tokenizer",
+    "CharacterTokenizer",
+    "WordTokenizer",
+    "BytePairTokenizer",
+    "PAD",
+    "START",
+    "END",
+    "UNKNOWN",
+    "number_name",
+    "number_pairs",
+    "multi30k",
+    "read_pairs",
+    "ParallelText",
+    "SentenceBatch",
+    "BucketLoader",
+    "padded",
     "WordContexts",
     "keep_probability",
     "subsample",
