@@ -55,9 +55,7 @@ def read_pairs(path: str | PathLike[str]) -> Pairs:
         parts = line.strip().split("\t")
         if not line.strip():
             continue
-        checks.require(
-            len(parts) == 2, f"{path}, line {number}: must be source, tab, target; it has {len(parts)} parts"
-        )
+        checks.require(len(parts) == 2, f"{path}, line {number} must be source, tab, target: {len(parts)} parts")
         pairs.append((parts[0].strip(), parts[1].strip()))
     checks.require(len(pairs) > 0, f"{path} is empty: there is no pair in it")
     return pairs

@@ -19,9 +19,7 @@ from groundup.data.loader import Loader, _generator
 from groundup.data.tokenizers import END, PAD, START, Tokenizer
 
 
-def padded(
-    sequences: Sequence[Int64[Tensor, " T"]], value: int = PAD
-) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, " B"]]:
+def padded(sequences: Sequence[Tensor], value: int = PAD) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, " B"]]:
     """(the sequences with `value` after each, up to the length of the longest; their own lengths)."""
     checks.require(len(sequences) > 0, "sequences must hold at least one")
     lengths = torch.tensor([len(sequence) for sequence in sequences])
