@@ -7,6 +7,7 @@ from groundup.training.evaluation import classification, predict
 from groundup.training.objective import Objective, supervised
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
+from groundup.training.text import exact_match, next_token, perplexity, translate, translation
 from groundup.training.trainer import NonFiniteLoss, Result, Trainer
 
 __all__ = [
@@ -17,6 +18,11 @@ __all__ = [
     "supervised",
     "classification",
     "predict",
+    "next_token",
+    "translation",
+    "perplexity",
+    "translate",
+    "exact_match",
     "RunOptions",
     "command_line",
     "run",
