@@ -46,8 +46,6 @@ class CausalLanguageModel(Pretrained, Presets, nn.Module):
 
     blocks: nn.ModuleList
     norm: nn.Module
-    #: Turns queries and keys, in models whose positions are rotations.
-    rotary: RotaryEncoding | None = None
     #: Whether rows of a batch may begin with padding.
     takes_padding: bool = True
     gradient_checkpointing: bool = False
@@ -58,6 +56,8 @@ class CausalLanguageModel(Pretrained, Presets, nn.Module):
         self.context = checks.integer("context", context)
         self.embed_dim = checks.integer("embed_dim", embed_dim)
         self.token_embedding = Embedding(vocab_size, embed_dim, **factory)
+        #: Turns queries and keys, in models whose positions are rotations.
+        self.rotary: RotaryEncoding | None = None
         self.head = None if tie_embeddings else Linear(embed_dim, vocab_size, bias=False, **factory)
 
     def reset_parameters(self) -> None:
@@ -121,9 +121,7 @@ class CausalLanguageModel(Pretrained, Presets, nn.Module):
         padding    how many places of padding each row begins with, whose tokens are any: nothing looks there
         """
         if padding is not None and not self.takes_padding:
-            raise ValueError(
-                f"padding: {type(self).__name__} counts places from the first; decode equal lengths together"
-            )
+            raise ValueError(f"padding: {type(self).__name__} takes none; decode rows of one length together")
         room = self.context if max_len is None else checks.integer("max_len", max_len)
         weight = self.token_embedding.weight
         caches = []

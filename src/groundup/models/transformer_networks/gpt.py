@@ -28,7 +28,7 @@ from groundup.models.transformer_networks.causal import CausalLanguageModel
 
 
 class GPT_TransformerBlock(TransformerBlock):
-    """x (B, T, E) -> (B, T, E): pre-norm, causal, GELU in its tanh form, 4 E features between: 12 E² + 13 E parameters."""
+    """x (B, T, E) -> (B, T, E): pre-norm, causal, GELU in its tanh form, 4 E features between. 12 E² + 13 E weights."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class GPT2(CausalLanguageModel):
     last matrices of attention and feed-forward, N(0, 0.02² / 2L): section 2.3, which scales them by 1/√(layers).
     dropout, of the embeddings, the attention's weights and what each part adds, is 2018's 0.1.
 
-    Parameters: 124,439,808 · 354,823,168 · 774,030,080 · 1,557,611,200 (the paper prints 117, 345, 762 and 1542 million).
+    Parameters: 124,439,808 · 354,823,168 · 774,030,080 · 1,557,611,200 (the paper: 117, 345, 762, 1542 million).
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {

@@ -112,7 +112,7 @@ _SECOND = {"eps": 1e-5, "context": 4096}
 
 
 class LLaMA1(LLaMA):
-    """Parameters: 6,738,415,616 · 13,015,864,320 · 32,528,943,616 · 65,285,660,672 (table 2: 6.7, 13.0, 32.5, 65.2 billion)."""
+    """Parameters: 6,738,415,616 · 13,015,864,320 · 32,528,943,616 · 65,285,660,672 (table 2: 6.7, 13, 32.5, 65.2 · 10⁹)."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"7b": _7B, "13b": _13B, "33b": _33B, "65b": _65B}
 
@@ -124,4 +124,4 @@ class LLaMA2(LLaMA):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"7b": _7B, "13b": _13B, "70b": _70B}
-    __init__ = partialmethod(LLaMA.__init__, **_SECOND)  # type: ignore[assignment]
+    __init__ = partialmethod(LLaMA.__init__, **_SECOND)
