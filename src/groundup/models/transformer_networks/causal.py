@@ -22,7 +22,7 @@ from groundup.functional import init
 from groundup.functional.linear import linear
 from groundup.layers import Embedding, KVCache, Linear, RotaryEncoding
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.pretrained.language import PretrainedLanguageModel
 
 
 class LanguageState(NamedTuple):
@@ -37,7 +37,7 @@ class LanguageState(NamedTuple):
         return self.caches[0].length
 
 
-class CausalLanguageModel(Pretrained, Presets, nn.Module):
+class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
     """tokens (B, T) -> logits (B, T, V). A subclass builds `blocks` and `norm`, and adds positions in `embed` if any.
 
     With gradient_checkpointing = True a training step holds the inputs of the blocks alone, and computes each block

@@ -66,6 +66,7 @@ class GPT2(CausalLanguageModel):
     Parameters: 124,439,808 · 354,823,168 · 774,030,080 · 1,557,611,200 (the paper: 117, 345, 762, 1542 million).
     """
 
+    format: ClassVar[str | None] = "gpt2"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "gpt2": {},
         "gpt2-medium": {"embed_dim": 1024, "num_layers": 24, "num_heads": 16},

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional.attention import Mask
 from groundup.layers import GroupedQueryAttention, KVCache, RMSNorm, RotaryEncoding
+from groundup.layers.activation import gated_width
 from groundup.layers.multi_head_attention import Rotary
 from groundup.models.transformer_networks.block import GatedFeedForward, TransformerBlock
 from groundup.models.transformer_networks.causal import CausalLanguageModel
@@ -58,12 +59,6 @@ class LLaMA_TransformerBlock(TransformerBlock):
         return super().forward(x, mask=mask, is_causal=True, rotary=rotary, cache=cache)
 
 
-def gated_width(embed_dim: int, multiple_of: int = 256, multiplier: float = 1.0) -> int:
-    """F: two thirds of 4 E (section 2.2), times `multiplier`, rounded up to a multiple; 4096 has 11008."""
-    features = int(multiplier * int(2 * 4 * checks.integer("embed_dim", embed_dim) / 3))
-    return -(-features // multiple_of) * multiple_of
-
-
 class LLaMA(CausalLanguageModel):
     """tokens (B, T) -> logits (B, T, V), T up to `context`, which costs no parameter.
 
@@ -71,11 +66,13 @@ class LLaMA(CausalLanguageModel):
     hidden_dim      F; `gated_width(embed_dim)` if None
     eps             within the root of RMSNorm, as in the authors' code
     base            of the rotations' angles
-    interleaved     the pairs of features that turn are neighbours, as in the paper and the authors' files; else D/2
-                    apart, as in Hugging Face's, which those are converted to when they are read
 
+    Pairs of features that turn are D/2 apart, as in Hugging Face's files. In the paper and in Meta's they are
+    neighbours: the same model, but for the order of rows of W_Q and W_K, which reading Meta's files sees to.
     The papers do not say how training begins: here matrices are N(0, 0.02²).
     """
+
+    format = "llama"
 
     def __init__(
         self,
@@ -88,17 +85,19 @@ class LLaMA(CausalLanguageModel):
         hidden_dim: int | None = None,
         eps: float = 1e-6,
         base: float = 10000.0,
-        interleaved: bool = False,
         tie_embeddings: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         super().__init__(vocab_size, context, embed_dim, tie_embeddings, **factory)
-        options = (embed_dim, num_heads, num_kv_heads, hidden_dim, eps)
+        kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        hidden = gated_width(embed_dim) if hidden_dim is None else hidden_dim
+        self.init_arguments |= {"num_kv_heads": kv_heads, "hidden_dim": hidden}  # config files state them
+        options = (embed_dim, num_heads, kv_heads, hidden, eps)
         depth = range(checks.integer("num_layers", num_layers))
         self.blocks = nn.ModuleList(LLaMA_TransformerBlock(*options, **factory) for _ in depth)
-        self.rotary = RotaryEncoding(embed_dim // num_heads, context, base, interleaved, device)
+        self.rotary = RotaryEncoding(embed_dim // num_heads, context, base, device=device)
         self.norm = RMSNorm(embed_dim, eps, **factory)
         self.reset_parameters()
 
@@ -112,7 +111,10 @@ _SECOND = {"eps": 1e-5, "context": 4096}
 
 
 class LLaMA1(LLaMA):
-    """Parameters: 6,738,415,616 · 13,015,864,320 · 32,528,943,616 · 65,285,660,672 (table 2: 6.7, 13, 32.5, 65.2 · 10⁹)."""
+    """Parameters: 6,738,415,616 · 13,015,864,320 · 32,528,943,616 · 65,285,660,672.
+
+    Table 2 says 6.7, 13.0, 32.5 and 65.2 · 10⁹.
+    """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"7b": _7B, "13b": _13B, "33b": _33B, "65b": _65B}
 

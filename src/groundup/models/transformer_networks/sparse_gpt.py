@@ -74,6 +74,7 @@ class GPT3(GPT2):
     12,952,938,780 · 174,604,259,328.
     """
 
+    format = None  # it was never published
     takes_padding = False  # a band that is counted in places would see padding
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
