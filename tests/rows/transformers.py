@@ -9,7 +9,7 @@ from groundup.pretrained import Row
 from groundup.pretrained.language_tables import gpt2_table, llama_table
 from parity import seeded_randn
 from residual_oracles import speaking
-from rows.kit import Case, grid, label
+from rows.kit import Case, label
 from transformer_oracles import Decoder as TorchDecoder
 from transformer_oracles import (
     DecoderLayer,
@@ -46,7 +46,7 @@ def tokens(*lengths, vocab=11, padded=()):
 
 #: A block's outputs and gradients have the rounding of all its parts, and a key's bias has no gradient but that.
 BLOCK = {"gain": 0.4, "tolerance": {torch.bfloat16: 0.1}}
-TORCH = grid(norm_first=(False, True), activation=("relu", "gelu"))
+TORCH = [{"norm_first": False, "activation": "relu"}, {"norm_first": True, "activation": "gelu"}]
 
 
 class Turning(M.LLaMA_TransformerBlock):
@@ -133,7 +133,7 @@ CASES = [
             transfer=to_torch,
             **BLOCK,
         )
-        for norm in (True, False)
+        for norm in (True,)
     ],
     *[
         Case(
@@ -161,7 +161,7 @@ CASES = [
             transfer=to_torch,
             **BLOCK,
         )
-        for norm in (True, False)
+        for norm in (True,)
     ],
     *[
         Case(
@@ -174,7 +174,7 @@ CASES = [
             **BLOCK,
             differentiable=False,
         )
-        for norm_first, target in ((False, None), (True, None), (False, 13))
+        for norm_first, target in ((False, None), (True, 13))
     ],
     Case(
         "GPT_TransformerBlock",
@@ -199,8 +199,6 @@ CASES = [
         )
         for kind, combine, part in (
             ("strided", "local", "local"),
-            ("fixed", "local", "local"),
-            ("strided", "merged", "union"),
             ("fixed", "merged", "union"),
         )
     ],
@@ -229,7 +227,7 @@ CASES = [
             ),
             **BLOCK,
         )
-        for groups in (4, 2, 1)
+        for groups in (4, 2)
     ],
     *[
         model(
@@ -242,7 +240,6 @@ CASES = [
         )
         for name, kind, eps, tied, groups in (
             ("LLaMA1", M.LLaMA1, 1e-6, False, 4),
-            ("LLaMA1", M.LLaMA1, 1e-6, True, 4),
             ("LLaMA2", M.LLaMA2, 1e-5, False, 2),
         )
     ],
