@@ -34,13 +34,13 @@ REPOSITORIES = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medi
 class Format:
     """How Hugging Face's config.json describes a kind of model.
 
-    keys     our argument → its key
+    keys     our argument → its key, or several that say the same, of which the first is read
     fixed    its keys that have to have this value where they are given: the model does nothing else
     """
 
     model_type: str
     architecture: str
-    keys: Mapping[str, str]
+    keys: Mapping[str, str | tuple[str, ...]]
     table: Callable[[bool], Table]
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
@@ -52,11 +52,17 @@ class Format:
         for name, value in self.fixed.items():
             if flat.get(name) not in (None, value):
                 raise ValueError(f"{where} has {name}={flat[name]!r}, and this model is written for {value!r} alone")
-        return {ours: flat[theirs] for ours, theirs in self.keys.items() if flat.get(theirs) is not None}
+        first = {ours: theirs if isinstance(theirs, str) else theirs[0] for ours, theirs in self.keys.items()}
+        return {ours: flat[theirs] for ours, theirs in first.items() if flat.get(theirs) is not None}
 
     def config(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The config.json of a model that was built with these arguments."""
-        named = {theirs: arguments[ours] for ours, theirs in self.keys.items() if arguments.get(ours) is not None}
+        named = {
+            key: arguments[ours]
+            for ours, theirs in self.keys.items()
+            for key in ((theirs,) if isinstance(theirs, str) else theirs)
+            if arguments.get(ours) is not None
+        }
         return {"model_type": self.model_type, "architectures": [self.architecture], **self.fixed, **named}
 
 
@@ -70,7 +76,7 @@ _GPT2 = Format(
         "num_layers": "n_layer",
         "num_heads": "n_head",
         "hidden_dim": "n_inner",
-        "dropout": "resid_pdrop",
+        "dropout": ("resid_pdrop", "embd_pdrop", "attn_pdrop"),
         "eps": "layer_norm_epsilon",
         "tie_embeddings": "tie_word_embeddings",
     },
