@@ -186,7 +186,10 @@ def test_the_last_logits_of_a_full_context():
 
 
 def test_banded_attention_is_gpt_neos():
-    """T50: GPT-Neo's has no 1/√d, which ours is given in W_Q, and no biases; its window counts the token itself."""
+    """T50: GPT-Neo's has no 1/√d, which ours is given in W_Q, and no biases; its window counts the token itself.
+
+    It scores in float32, whatever the type.
+    """
     from transformers.models.gpt_neo.modeling_gpt_neo import GPTNeoBlock
 
     config = hf.GPTNeoConfig(
@@ -221,7 +224,7 @@ def test_banded_attention_is_gpt_neos():
     with torch.no_grad():
         expected = theirs(x)
         expected = expected[0] if isinstance(expected, tuple) else expected
-        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-9)
+        torch.testing.assert_close(ours(x), expected, rtol=0, atol=1e-5)
 
 
 def test_every_block_of_gpt3_has_one_activation():
