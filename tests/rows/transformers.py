@@ -3,13 +3,14 @@
 import torch
 from torch import nn
 
+from groundup import functional as G
 from groundup import layers as L
 from groundup.models import transformer_networks as M
 from groundup.pretrained import Row
 from groundup.pretrained.language_tables import gpt2_table, llama_table
 from parity import seeded_randn
 from residual_oracles import speaking
-from rows.kit import Case, label
+from rows.kit import Case, label, randn, simple
 from transformer_oracles import Decoder as TorchDecoder
 from transformer_oracles import (
     DecoderLayer,
@@ -243,6 +244,18 @@ CASES = [
             ("LLaMA2", M.LLaMA2, 1e-5, False, 2),
         )
     ],
+]
+
+classes = torch.tensor([[3, 0, 6], [5, -100, 2]])
+
+
+def plain_loss(x, weight, target, **options):
+    return nn.functional.cross_entropy((x @ weight.T).flatten(0, -2), target.flatten(), **options)
+
+
+FUNCTION_CASES = [
+    simple(G.linear_cross_entropy, plain_loss, randn(2, 3, 4), randn(7, 4, seed=3), classes, constants=(2,), **options)
+    for options in ({}, {"reduction": "sum"}, {"label_smoothing": 0.1})
 ]
 
 REQUIRED = {

@@ -17,6 +17,7 @@ from groundup.data.photo import read_photo
 from groundup.data.ratings import Ratings, read_ratings
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
+from groundup.data.tokens import TokenWindows, load_tokenizer, open_tokens, train_byte_pairs, write_tokens
 from groundup.data.transforms import (
     CenterCrop,
     Compose,
@@ -47,6 +48,11 @@ __all__ = [
     "python_reference",
     "tiny_shakespeare",
     "words",
+    "TokenWindows",
+    "train_byte_pairs",
+    "write_tokens",
+    "open_tokens",
+    "load_tokenizer",
     "Vocabulary",
     "WordContexts",
     "keep_probability",
