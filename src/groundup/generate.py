@@ -53,8 +53,8 @@ def agree(model: Any, tokenizer: Any, where: Path) -> None:
     size = tokenizer.get_vocab_size()
     if size > model.vocab_size:
         raise ValueError(
-            f"the tokenizer in {where} has {size} tokens, and the model's vocab_size is {model.vocab_size}: they do not "
-            "belong together"
+            f"the tokenizer in {where} has {size} tokens, and the model's vocab_size is {model.vocab_size}: "
+            "they do not belong together"
         )
 
 
