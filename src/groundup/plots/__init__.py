@@ -1,5 +1,6 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
+from groundup.plots.attention import attention_page
 from groundup.plots.boundaries import boundaries
 from groundup.plots.comparison import compared_errors
 from groundup.plots.completion import agreement, completion_page, spectrum
@@ -13,6 +14,7 @@ from groundup.plots.weights import weight_images
 
 __all__ = [
     "agreement",
+    "attention_page",
     "boltzmann_page",
     "boundaries",
     "compared_errors",
