@@ -1,4 +1,4 @@
-"""How a Transformer copies: the heads that find what came before, drawn: `python examples/transformer/attention_maps.py`.
+"""How a Transformer copies, head by head: `python examples/transformer/attention_maps.py`.
 
 A small GPT reads random tokens that repeat themselves, at a distance that changes from text to text. To know what comes
 next it must find where the token stood before, and look one further: an induction head does, in its second layer.
@@ -72,9 +72,8 @@ def main() -> None:
     # To the token after the one like it, 15 places back; or to the token just before.
     induction = [m[:, :, queries, queries - 15].mean((0, 2)) for m in maps]
     layer, head = divmod(int(torch.cat(induction).argmax()), HEADS)
-    title = (
-        f"the induction head, layer {layer}, head {head}, gives {100 * induction[layer][head]:.0f} % to what came next"
-    )
+    share = 100 * induction[layer][head]
+    title = f"layer {layer}, head {head} gives {share:.0f} % of its attention to what came next"
     attention_page([m[0] for m in maps], run_dir / "attention.png", title=title, marked=[(layer, head)])
     print(f"""
 repeated tokens foreseen {100 * right:.1f} % · expected {"anything, after 5 steps" if config.smoke else "98 or more"}

@@ -70,7 +70,6 @@ def main() -> None:
         scheduler=scheduler,
         steps=5 if config.smoke else config.steps,
         evaluate_every=max(1, config.steps // 4),
-        log_every=20,
         clip_norm=1.0,
         monitor="loss",
         mode="min",

@@ -41,11 +41,9 @@ def attention_page(
                 axis.imshow(map, cmap="Blues", vmin=0, vmax=limit, interpolation="nearest", aspect="auto")
                 axis.grid(False)
                 axis.set(xticks=[], yticks=[])
-                frame = (i, h) in marked
+                edge, line = ("#D55E00", 2.0) if (i, h) in marked else ("#DDDDDD", 0.8)
                 for spine in axis.spines.values():
-                    spine.set(
-                        visible=True, edgecolor="#D55E00" if frame else "#DDDDDD", linewidth=2.0 if frame else 0.8
-                    )
+                    spine.set(visible=True, edgecolor=edge, linewidth=line)
                 if i == 0:
                     axis.set_title(f"head {h}", fontsize=9, color=GREY, pad=3)
                 if h == 0:
