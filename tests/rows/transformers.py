@@ -46,7 +46,8 @@ def tokens(*lengths, vocab=11, padded=()):
 
 
 #: A block's outputs and gradients have the rounding of all its parts, and a key's bias has no gradient but that.
-BLOCK = {"gain": 0.4, "tolerance": {torch.bfloat16: 0.1}}
+BLOCK = {"gain": 0.4, "tolerance": {torch.bfloat16: 0.1}, "deep": True}
+GELU = (8, 2, 12, 0.0, "gelu")
 TORCH = [{"norm_first": False, "activation": "relu"}, {"norm_first": True, "activation": "gelu"}]
 
 
@@ -120,21 +121,16 @@ CASES = [
     *[
         Case(
             "TransformerEncoder",
-            f"norm={norm}",
-            lambda norm=norm: M.TransformerEncoder(
-                M.TransformerEncoderLayer(8, 2, 12, 0.0, "gelu", norm_first=norm), 2, L.LayerNorm(8) if norm else None
-            ),
+            f"layers={depth}",
+            lambda d=depth: M.TransformerEncoder(M.TransformerEncoderLayer(*GELU, norm_first=True), d, L.LayerNorm(8)),
             several((5, 8)),
-            lambda norm=norm: nn.TransformerEncoder(
-                EncoderLayer(8, 2, 12, 0.0, "gelu", norm_first=norm),
-                2,
-                nn.LayerNorm(8) if norm else None,
-                enable_nested_tensor=False,
+            lambda d=depth: nn.TransformerEncoder(
+                EncoderLayer(*GELU, norm_first=True), d, nn.LayerNorm(8), enable_nested_tensor=False
             ),
             transfer=to_torch,
             **BLOCK,
         )
-        for norm in (True,)
+        for depth in (1, 2)
     ],
     *[
         Case(
@@ -151,18 +147,14 @@ CASES = [
     *[
         Case(
             "TransformerDecoder",
-            f"norm={norm}",
-            lambda norm=norm: M.TransformerDecoder(
-                M.TransformerDecoderLayer(8, 2, 12, 0.0, "gelu", norm_first=norm), 2, L.LayerNorm(8) if norm else None
-            ),
+            f"layers={depth}",
+            lambda d=depth: M.TransformerDecoder(M.TransformerDecoderLayer(*GELU, norm_first=True), d, L.LayerNorm(8)),
             several((5, 8), (3, 8)),
-            lambda norm=norm: TorchDecoder(
-                DecoderLayer(8, 2, 12, 0.0, "gelu", norm_first=norm), 2, nn.LayerNorm(8) if norm else None
-            ),
+            lambda d=depth: TorchDecoder(DecoderLayer(*GELU, norm_first=True), d, nn.LayerNorm(8)),
             transfer=to_torch,
             **BLOCK,
         )
-        for norm in (True,)
+        for depth in (1, 2)
     ],
     *[
         Case(
@@ -206,13 +198,13 @@ CASES = [
     *[
         model(
             "GPT2",
-            label(tied=tied, inner=inner),
-            lambda t=tied, i=inner: M.GPT2(**TINY_GPT, tie_embeddings=t, hidden_dim=i),
-            lambda t=tied, i=inner: gpt2(tie_word_embeddings=t, n_inner=i),
+            label(tied=tied, layers=depth),
+            lambda t=tied, i=inner, d=depth: M.GPT2(**TINY_GPT | {"num_layers": d}, tie_embeddings=t, hidden_dim=i),
+            lambda t=tied, i=inner, d=depth: gpt2(tie_word_embeddings=t, n_inner=i, n_layer=d),
             gpt2_table(tied),
             tokens(7),
         )
-        for tied, inner in ((True, None), (False, 12))
+        for tied, inner, depth in ((True, None, 1), (False, 12, 2))
     ],
     model("GPT3", "", lambda: M.GPT3(**TINY_GPT, window=3), lambda: SparseGPT2(3), _SPARSE, tokens(7)),
     *[
@@ -233,15 +225,20 @@ CASES = [
     *[
         model(
             name,
-            label(tied=tied, groups=groups),
-            lambda k=kind, t=tied, g=groups: k(**TINY_LLAMA, tie_embeddings=t, num_kv_heads=g),
-            lambda e=eps, t=tied, g=groups: llama(tie_word_embeddings=t, num_key_value_heads=g, rms_norm_eps=e),
+            label(tied=tied, groups=groups, layers=depth),
+            lambda k=kind, t=tied, g=groups, d=depth: k(
+                **TINY_LLAMA | {"num_layers": d}, tie_embeddings=t, num_kv_heads=g
+            ),
+            lambda e=eps, t=tied, g=groups, d=depth: llama(
+                tie_word_embeddings=t, num_key_value_heads=g, rms_norm_eps=e, num_hidden_layers=d
+            ),
             llama_table(tied),
             tokens(7),
         )
-        for name, kind, eps, tied, groups in (
-            ("LLaMA1", M.LLaMA1, 1e-6, False, 4),
-            ("LLaMA2", M.LLaMA2, 1e-5, False, 2),
+        for name, kind, eps, tied, groups, depth in (
+            ("LLaMA1", M.LLaMA1, 1e-6, False, 4, 1),
+            ("LLaMA1", M.LLaMA1, 1e-6, True, 2, 2),
+            ("LLaMA2", M.LLaMA2, 1e-5, False, 2, 1),
         )
     ],
 ]

@@ -143,5 +143,5 @@ def _tokenizers() -> Any:
     try:
         import tokenizers
     except ImportError as missing:
-        raise ImportError("byte pairs need tokenizers: pip install 'groundup[text]'") from missing
+        raise ImportError("byte pairs need tokenizers: pip install 'groundup[data]'") from missing
     return tokenizers
