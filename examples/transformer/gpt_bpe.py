@@ -6,9 +6,8 @@ the Python language reference. The run's folder holds the model as `groundup gen
 
 from dataclasses import dataclass
 from math import log
-from pathlib import Path
 
-from groundup.data import Loader, TokenWindows, load_text, load_tokenizer, open_tokens, train_byte_pairs, write_tokens
+from groundup.data import Loader, TokenWindows, load_tokenizer, open_tokens, prepare_tokens
 from groundup.generate import write
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
@@ -33,11 +32,7 @@ def main() -> None:
     config, run_dir = command_line(Config, "gpt_bpe", __doc__)
 
     # Data: read once; afterwards the tokens stay on the disk.
-    folder = run_dir.parent / f"{run_dir.name}-tokens"
-    files = sorted(Path(config.data).expanduser().glob("**/*.txt")) if Path(config.data).is_dir() else [config.data]
-    if not (folder / "tokens.json").is_file():
-        tokenizer = train_byte_pairs((load_text(file) for file in files), config.vocab_size)
-        write_tokens(folder, (load_text(file) for file in files), tokenizer)
+    folder = prepare_tokens(config.data, config.vocab_size, run_dir.parent / f"{run_dir.name}-tokens")
     tokenizer, train, valid = load_tokenizer(folder), open_tokens(folder, "train"), open_tokens(folder, "valid")
     size = tokenizer.get_vocab_size()
     bytes_a_token = len(tokenizer.decode(valid.tolist()).encode()) / len(valid)

@@ -13,11 +13,31 @@ from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.multi30k import multi30k, read_pairs
+from groundup.data.numbers import number_name, number_pairs
 from groundup.data.photo import read_photo
 from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, padded
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
-from groundup.data.tokens import TokenWindows, load_tokenizer, open_tokens, train_byte_pairs, write_tokens
+from groundup.data.tokenizers import (
+    END,
+    PAD,
+    START,
+    UNKNOWN,
+    BytePairTokenizer,
+    CharacterTokenizer,
+    Tokenizer,
+    WordTokenizer,
+)
+from groundup.data.tokens import (
+    TokenWindows,
+    load_tokenizer,
+    open_tokens,
+    prepare_tokens,
+    train_byte_pairs,
+    write_tokens,
+)
 from groundup.data.transforms import (
     CenterCrop,
     Compose,
@@ -52,8 +72,25 @@ __all__ = [
     "train_byte_pairs",
     "write_tokens",
     "open_tokens",
+    "prepare_tokens",
     "load_tokenizer",
     "Vocabulary",
+    "Tokenizer",
+    "CharacterTokenizer",
+    "WordTokenizer",
+    "BytePairTokenizer",
+    "PAD",
+    "START",
+    "END",
+    "UNKNOWN",
+    "number_name",
+    "number_pairs",
+    "multi30k",
+    "read_pairs",
+    "ParallelText",
+    "SentenceBatch",
+    "BucketLoader",
+    "padded",
     "WordContexts",
     "keep_probability",
     "subsample",

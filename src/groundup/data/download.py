@@ -78,6 +78,14 @@ _PLANETOID = {
 _TINY_SHAKESPEARE = {
     "input.txt": (1_115_394, "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"),
 }
+_MULTI30K = {
+    "train.de.gz": (637_044, "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6"),
+    "train.en.gz": (568_929, "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f"),
+    "val.de.gz": (24_681, "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a"),
+    "val.en.gz": (21_650, "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28"),
+    "test_2016_flickr.de.gz": (22_890, "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8"),
+    "test_2016_flickr.en.gz": (21_077, "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9"),
+}
 _GITHUB = "https://raw.githubusercontent.com/"
 _GOOGLE = "https://storage.googleapis.com/"
 
@@ -103,6 +111,7 @@ FILES: dict[str, RemoteFile] = {
     **_published("cifar10", _CIFAR10_JPEG),
     **_published("planetoid", _PLANETOID, f"{_GITHUB}kimiyoung/planetoid/master/data/"),
     **_published("tinyshakespeare", _TINY_SHAKESPEARE, f"{_GITHUB}karpathy/char-rnn/master/data/tinyshakespeare/"),
+    **_published("multi30k", _MULTI30K, f"{_GITHUB}multi30k/dataset/master/data/task1/raw/"),
 }
 
 

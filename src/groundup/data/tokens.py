@@ -1,6 +1,6 @@
 """Texts as tokens: windows of a long row of them for training, and rows that stay on the disk.
 
-folder = write_tokens("my/tokens", texts, tokenizer)       once: train.bin, valid.bin and what they are
+folder = prepare_tokens("my/texts", 8000, "my/tokens")     once: byte pairs, train.bin, valid.bin
 tokens = open_tokens("my/tokens", "train")                 mapped into memory, however large
 loader = Loader(TokenWindows(tokens, 1024), 8, shuffle=True)
 """
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
+from groundup.data.text import load_text
 
 SPLITS = ("train", "valid")
 
@@ -109,6 +110,22 @@ def write_tokens(
     tokenizer.save(str(folder / "tokenizer.json"))
     about = {"dtype": np.dtype(kind).name, "vocab_size": size, "train": count - held_out, "valid": held_out}
     (folder / "tokens.json").write_text(json.dumps(about), encoding="utf-8")
+    return folder
+
+
+def prepare_tokens(data: str | PathLike[str], vocab_size: int, folder: str | PathLike[str], valid: float = 0.1) -> Path:
+    """The folder of tokens that `data` is, or `folder`, written of its texts if it is not there yet.
+
+    data    what `write_tokens` wrote; or a text as `load_text` knows it, or a folder of .txt files
+    """
+    folder, given = Path(folder), Path(data).expanduser()
+    if (given / "tokens.json").is_file():
+        return given
+    files = sorted(given.glob("**/*.txt")) if given.is_dir() else [data]
+    checks.require(len(files) > 0, f"{given} holds no .txt file")
+    if not (folder / "tokens.json").is_file():
+        tokenizer = train_byte_pairs((load_text(file) for file in files), vocab_size)
+        write_tokens(folder, (load_text(file) for file in files), tokenizer, valid)
     return folder
 
 

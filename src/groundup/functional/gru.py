@@ -27,6 +27,7 @@ def _check_step(
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
     reset_after: bool = True,
+    complement: bool = False,
 ) -> None:
     check_operands(x, "(N, I)", {"h": h}, weight_ih, weight_hh, bias_ih, bias_hh)
 
@@ -39,6 +40,7 @@ def _check_sequence(
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
     reset_after: bool = True,
+    complement: bool = False,
     lengths: Tensor | None = None,
     reverse: bool = False,
 ) -> None:
@@ -46,7 +48,9 @@ def _check_sequence(
     check_lengths(x, lengths)
 
 
-def _update(wx: Tensor, h: Tensor, weight_hh: Tensor, bias_hh: Tensor | None, reset_after: bool) -> Tensor:
+def _update(
+    wx: Tensor, h: Tensor, weight_hh: Tensor, bias_hh: Tensor | None, reset_after: bool, complement: bool
+) -> Tensor:
     """Equations 5 to 8, of which `wx` holds W_r x_t, W_z x_t and W x_t, each with its bias."""
     a_r, a_z, a = wx.chunk(3, -1)
     if reset_after:
@@ -59,7 +63,7 @@ def _update(wx: Tensor, h: Tensor, weight_hh: Tensor, bias_hh: Tensor | None, re
         u_r, u_z = linear(h, weight_hh[:gates], b_gates).chunk(2, -1)
         r, z = sigmoid(a_r + u_r), sigmoid(a_z + u_z)
         candidate = tanh(a + linear(r * h, weight_hh[gates:], b))
-    return z * h + (1 - z) * candidate
+    return (1 - z) * h + z * candidate if complement else z * h + (1 - z) * candidate
 
 
 @fused_by(kernels.gru_step, check=_check_step)
@@ -71,6 +75,7 @@ def gru_step(
     bias_ih: Float[Tensor, " 3*H"] | None = None,
     bias_hh: Float[Tensor, " 3*H"] | None = None,
     reset_after: bool = True,
+    complement: bool = False,
 ) -> Float[Tensor, "N H"]:
     """h_t of one step:
 
@@ -79,11 +84,12 @@ def gru_step(
         h̃ = tanh(W x_t + U (r ⊙ h_{t-1}))        reset_after=False, the paper's equation 8
         h̃ = tanh(W x_t + r ⊙ (U h_{t-1}))        reset_after=True, PyTorch's and cuDNN's, one product for all of U
         h_t = z h_{t-1} + (1 - z) h̃
+        h_t = (1 - z) h_{t-1} + z h̃              complement=True, Bahdanau et al. 2015, arXiv:1409.0473, A.1.1
 
     A bias goes with each product, inside ⊙ in the last but one. The two forms agree where U is diagonal and has no
     bias, and not in general.
     """
-    return _update(linear(x, weight_ih, bias_ih), h, weight_hh, bias_hh, reset_after)
+    return _update(linear(x, weight_ih, bias_ih), h, weight_hh, bias_hh, reset_after, complement)
 
 
 @fused_by(kernels.gru, check=_check_sequence)
@@ -95,12 +101,13 @@ def gru(
     bias_ih: Float[Tensor, " 3*H"] | None = None,
     bias_hh: Float[Tensor, " 3*H"] | None = None,
     reset_after: bool = True,
+    complement: bool = False,
     lengths: Int[Tensor, " B"] | None = None,
     reverse: bool = False,
 ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
     """(h_1 ... h_T, the last state): `gru_step` along the time axis, W x_t as one product for all t."""
     output, (h,) = scan(
-        lambda wx_t, states: (_update(wx_t, states[0], weight_hh, bias_hh, reset_after),),
+        lambda wx_t, states: (_update(wx_t, states[0], weight_hh, bias_hh, reset_after, complement),),
         linear(blank_padding(x, lengths), weight_ih, bias_ih),
         (h,),
         lengths,

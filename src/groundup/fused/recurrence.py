@@ -196,6 +196,12 @@ def lstm(
     return _sequence(torch.lstm, x, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, reverse)
 
 
+def _form_refusal(reset_after: bool, complement: bool) -> str | None:
+    if not reset_after:
+        return "reset_after=False"
+    return "complement=True" if complement else None
+
+
 def _gru_step_refusal(
     x: Tensor,
     h: Tensor,
@@ -204,8 +210,9 @@ def _gru_step_refusal(
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
     reset_after: bool = True,
+    complement: bool = False,
 ) -> str | None:
-    return None if reset_after else "reset_after=False"
+    return _form_refusal(reset_after, complement)
 
 
 @refuses(_gru_step_refusal)
@@ -217,6 +224,7 @@ def gru_step(
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
     reset_after: bool = True,
+    complement: bool = False,
 ) -> Tensor:
     return torch.gru_cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
 
@@ -229,10 +237,11 @@ def _gru_refusal(
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
     reset_after: bool = True,
+    complement: bool = False,
     lengths: Tensor | None = None,
     reverse: bool = False,
 ) -> str | None:
-    return _sequence_refusal(x, lengths) if reset_after else "reset_after=False"
+    return _form_refusal(reset_after, complement) or _sequence_refusal(x, lengths)
 
 
 @refuses(_gru_refusal)
@@ -244,6 +253,7 @@ def gru(
     bias_ih: Tensor | None = None,
     bias_hh: Tensor | None = None,
     reset_after: bool = True,
+    complement: bool = False,
     lengths: Tensor | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, ...]:

@@ -220,7 +220,7 @@ class GRU_cell(RecurrentCell):
     weight_ih (3H, I) and weight_hh (3H, H) stack the reset gate, the update gate and the candidate.
     reset_after=True applies the reset gate after the candidate's product, as PyTorch and cuDNN do, a drop-in for
     `torch.nn.GRUCell`; reset_after=False before it, as in Cho et al. 2014. All begin uniform in ±1/√H.
-    Differs from Bahdanau et al. 2015, whose update gate is 1 - z.
+    complement=True: the update gate says how much of the state is new, not old (Bahdanau et al. 2015, appendix A.1.1).
     """
 
     blocks = 3
@@ -234,19 +234,25 @@ class GRU_cell(RecurrentCell):
         dtype: torch.dtype | None = None,
         *,
         reset_after: bool = True,
+        complement: bool = False,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, device, dtype)
-        self.reset_after = reset_after
+        self.reset_after, self.complement = reset_after, complement
         self.reset_parameters()
 
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
-        return (gru_step(x, states[0], **self.weights(), reset_after=self.reset_after),)
+        return (gru_step(x, states[0], **self.weights(), **self.form),)
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        output, h = gru(x, states[0], **self.weights(), reset_after=self.reset_after, lengths=lengths, reverse=reverse)
+        output, h = gru(x, states[0], **self.weights(), **self.form, lengths=lengths, reverse=reverse)
         return output, (h,)
 
+    @property
+    def form(self) -> dict[str, Any]:
+        return {"reset_after": self.reset_after, "complement": self.complement}
+
     def extra_repr(self) -> str:
-        return super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
+        text = super().extra_repr() + ("" if self.reset_after else ", reset_after=False")
+        return text + (", complement=True" if self.complement else "")

@@ -8,6 +8,7 @@ from groundup.training.language import next_token, token_loss
 from groundup.training.objective import Objective, supervised
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
+from groundup.training.text import exact_match, next_token, perplexity, translate, translation
 from groundup.training.trainer import NonFiniteLoss, Result, Trainer
 
 __all__ = [
@@ -20,6 +21,10 @@ __all__ = [
     "token_loss",
     "classification",
     "predict",
+    "translation",
+    "perplexity",
+    "translate",
+    "exact_match",
     "RunOptions",
     "command_line",
     "run",

@@ -1,0 +1,23 @@
+"""The catalogue's attention networks: translation."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_BAHDANAU = (
+    "Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate",
+    "https://arxiv.org/abs/1409.0473",
+)
+
+
+def _row(number: int, name: str, summary: str, oracle: str) -> Component:
+    return Component(number, name, "attention", "groundup.models.attention_networks", summary, *_BAHDANAU, oracle)
+
+
+ROWS = (
+    _row(98, "AttentionEncoder", "each word, as all others see it", "a loop over appendix A.2.1"),
+    _row(
+        99, "AttentionDecoder", "looks back at the source before every word", "a loop over appendices A.1.2 and A.2.2"
+    ),
+    _row(100, "BahdanauAttention", "translation that learns to align", "a loop over the appendix"),
+)

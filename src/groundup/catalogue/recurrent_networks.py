@@ -1,0 +1,53 @@
+"""The catalogue's recurrent networks."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_GRAVES = (
+    "Graves et al. 2013, Speech Recognition with Deep Recurrent Neural Networks",
+    "https://arxiv.org/abs/1303.5778",
+)
+_ELMAN = ("Elman 1990, Finding Structure in Time", "https://doi.org/10.1207/s15516709cog1402_1")
+_HOCHREITER = (
+    "Hochreiter and Schmidhuber 1997, Long Short-Term Memory",
+    "https://doi.org/10.1162/neco.1997.9.8.1735",
+)
+_CHO = (
+    "Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder",
+    "https://arxiv.org/abs/1406.1078",
+)
+_MIKOLOV = (
+    "Mikolov et al. 2010, Recurrent Neural Network Based Language Model",
+    "https://doi.org/10.21437/Interspeech.2010-343",
+)
+_SUTSKEVER = (
+    "Sutskever et al. 2014, Sequence to Sequence Learning with Neural Networks",
+    "https://arxiv.org/abs/1409.3215",
+)
+
+
+def _row(
+    number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, *figures: tuple[str, str]
+) -> Component:
+    module = "groundup.models.recurrent_networks"
+    return Component(number, name, "recurrent", module, summary, *paper, oracle, figures=figures)
+
+
+ROWS = (
+    _row(68, "RNN_factory", "recurrent layers one above the other, either way or both", _GRAVES, "torch.nn.RNNBase"),
+    _row(69, "SimpleRNN", "layers of the plain unit", _ELMAN, "torch.nn.RNN, packed"),
+    _row(70, "LSTM", "layers of long short-term memory", _HOCHREITER, "torch.nn.LSTM, packed"),
+    _row(71, "GRU", "layers of gated recurrent units", _CHO, "torch.nn.GRU, packed; a loop"),
+    _row(72, "LangModel", "the next token, from all before it", _MIKOLOV, "torch.nn.LSTM between Embedding and Linear"),
+    _row(74, "Encoder", "a sequence, read backwards into a state", _SUTSKEVER, "torch.nn.LSTM on reversed sources"),
+    _row(75, "Decoder", "a sequence, written from a state", _SUTSKEVER, "torch.nn.LSTM"),
+    _row(
+        76,
+        "Seq2Seq",
+        "one network reads, another writes",
+        _SUTSKEVER,
+        "torch.nn's layers, composed",
+        ("parameters", "384,000,000, biases not counted (section 3.4)"),
+    ),
+)

@@ -1,0 +1,7 @@
+"""Recurrent networks: stacks of layers, language models, sequence to sequence."""
+
+from groundup.models.recurrent_networks.language_model import LangModel
+from groundup.models.recurrent_networks.seq2seq import Decoder, Encoder, Seq2Seq
+from groundup.models.recurrent_networks.stacked import GRU, LSTM, RNN_factory, SimpleRNN
+
+__all__ = ["RNN_factory", "SimpleRNN", "LSTM", "GRU", "LangModel", "Encoder", "Decoder", "Seq2Seq"]

@@ -1,0 +1,141 @@
+"""LangModel: what comes next, from all that came before. Its loss, its text, one token at a time.
+
+Mikolov et al. 2010, Recurrent Neural Network Based Language Model, Interspeech; Graves 2013, Generating Sequences With
+Recurrent Neural Networks, arXiv:1308.0850; dropout: Zaremba et al. 2014, arXiv:1409.2329; tied weights: Press and Wolf
+2017, Using the Output Embedding to Improve Language Models, arXiv:1608.05859.
+
+    token ─ its vector ─ dropout ─ recurrent layers ─ dropout ─ linear ─ scores of the next token
+
+Legend: B batch, T time, P tokens of a prompt, V vocab_size, E the core's input_size, H its output_size.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int, Int64
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional.dropout import dropout
+from groundup.functional.recurrence import States
+from groundup.layers.embedding import Embedding
+from groundup.layers.linear import Linear
+from groundup.layers.recurrent_cells import State
+from groundup.models.recurrent_networks.stacked import RNN_factory
+
+
+class OneHot(nn.Module):
+    """The indices (...) as vectors (..., V): 1 at the index, else 0."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.vocab_size = vocab_size
+
+    def forward(self, indices: Int[Tensor, "*shape"], like: Tensor) -> Float[Tensor, "*shape V"]:
+        checks.indices("tokens", indices, self.vocab_size, "vocab_size")
+        return (indices[..., None] == torch.arange(self.vocab_size, device=indices.device)).to(like.dtype)
+
+
+class LangModel(nn.Module):
+    """tokens (B, T) → (logits (B, T, V) of the token after each, the core's state after the last).
+
+    core      any recurrent layers: LSTM(E, H, num_layers=2, batch_first=True). Their input_size is E
+    one_hot   the tokens as one-hot vectors instead of an embedding; E must be V
+    tied      the scores are products with the embedding's own vectors: head.weight is embedding.weight, and E must be H
+    dropout   the probability of dropping a feature, below and above the core
+
+    state, lengths: as the core takes them. `step` and `read` are for `groundup.decoding`:
+
+        start, state = model.read(prompt)
+        text = sample(model.step, start, state, max_len=200)
+
+    A core that runs both ways, or backwards, has seen what comes next: it may fill in what is missing, but not decode.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        core: RNN_factory,
+        one_hot: bool = False,
+        tied: bool = False,
+        dropout: float = 0.0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.vocab_size = checks.integer("vocab_size", vocab_size)
+        if not isinstance(core, RNN_factory):
+            raise TypeError(f"core must be recurrent layers, as LSTM(128, 256) is, got {type(core).__name__}")
+        E, H = core.input_size, core.output_size
+        checks.require(not one_hot or vocab_size == E, f"one_hot needs a core of input_size {vocab_size}, got {E}")
+        checks.require(not (one_hot and tied), "tied shares the embedding, which one_hot leaves out; choose one")
+        checks.require(not tied or E == H, f"tied needs a core whose input_size {E} is its output_size {H}")
+        self.dropout = checks.probability("dropout", dropout)
+        self.embedding = OneHot(vocab_size) if one_hot else Embedding(vocab_size, E, device=device, dtype=dtype)
+        self.core = core
+        self.head = Linear(H, vocab_size, device=device, dtype=dtype)
+        self.tied = tied
+        if tied:
+            self.head.weight = cast(Embedding, self.embedding).weight
+            self.head.reset_parameters()  # as a linear layer's, so that scores begin small
+
+    def forward(
+        self, tokens: Int[Tensor, "B T"], state: State | None = None, lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Float[Tensor, "B T V"], State]:
+        checks.rank("tokens", checks.tensor("tokens", tokens), 2, layout="(B, T)")
+        embedding, core = self.embedding, self.core
+        x = embedding(tokens, self.head.weight) if isinstance(embedding, OneHot) else embedding(tokens)
+        x = dropout(x, self.dropout, self.training)
+        if core.batch_first:
+            output, state = core(x, state, lengths)
+        else:
+            output, state = core(x.transpose(0, 1), state, lengths)
+            output = output.transpose(0, 1)
+        return self.head(dropout(output, self.dropout, self.training)), state
+
+    def step(self, tokens: Int[Tensor, " B"], state: States | None) -> tuple[Float[Tensor, "B V"], States]:
+        """The scores after one more token of each row; states have the batch first, (B, L, H), as decoding wants."""
+        self._can_decode()
+        logits, after = self(tokens[:, None], None if state is None else _swapped(state))
+        return logits[:, 0], as_rows(after)
+
+    @torch.no_grad()
+    def read(
+        self, prompt: Int[Tensor, "B P"], lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Int64[Tensor, " B"], States]:
+        """(the last token of each prompt, the state after those before it): where decoding goes on.
+
+        lengths (B,): how many tokens of each prompt are real, at least one.
+        """
+        self._can_decode()
+        checks.rank("prompt", checks.tensor("prompt", prompt), 2, layout="(B, P)")
+        if lengths is None:
+            lengths = torch.full_like(prompt[:, 0], prompt.size(1))
+        checks.require(
+            bool((lengths > 0).all()), "every prompt needs a token; begin with a line break if there is none"
+        )
+        last = prompt.gather(1, lengths.long()[:, None] - 1)[:, 0]
+        _, state = self(prompt, lengths=lengths - 1)
+        return last.long(), as_rows(state)
+
+    def _can_decode(self) -> None:
+        direction = "both ways" if self.core.bidirectional else "backwards"
+        checks.require(
+            not self.core.bidirectional and not self.core.reverse,
+            f"core runs {direction}: what it says of a token depends on the tokens after it, so it cannot decode",
+        )
+
+    def extra_repr(self) -> str:
+        return f"{self.vocab_size}, dropout={self.dropout}" + (", tied=True" if self.tied else "")
+
+
+def as_rows(state: State) -> States:
+    """The states of all layers as decoding wants them: a tuple of (B, L, H)."""
+    return _swapped(state if isinstance(state, tuple) else (state,))
+
+
+def _swapped(states: States) -> States:
+    """(L, B, H) ↔ (B, L, H), of each state."""
+    return tuple(s.transpose(0, 1) for s in states)

@@ -1,0 +1,85 @@
+"""What texts are trained for, and what is asked of them afterwards: the next token, and translations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import exp
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundup.data.sequences import ParallelText
+from groundup.data.tokenizers import END, PAD, START
+from groundup.decoding import beam_search
+from groundup.functional import cross_entropy
+from groundup.training.batches import Batches, to_device
+
+
+def next_token(model: nn.Module, batch: Any) -> tuple[Tensor, int | Tensor]:
+    """The objective of language models: -Σ log p(x_t | x_1 … x_{t-1}) over tokens (B, T + 1).
+
+    `model(tokens)` gives the logits, or (logits, state) as LangModel does.
+    """
+    scores = model(batch[:, :-1])
+    logits = scores[0] if isinstance(scores, tuple) else scores
+    return _cross_entropy(logits, batch[:, 1:])
+
+
+def translation(model: nn.Module, batch: Any) -> tuple[Tensor, int | Tensor]:
+    """The objective of translation: -Σ log p(y_t | y_1 … y_{t-1}, x) over a `SentenceBatch`, but for padding."""
+    source, lengths, target = batch
+    return _cross_entropy(model(source, target[:, :-1], lengths), target[:, 1:])
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, int | Tensor]:
+    total = cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=PAD, reduction="sum")
+    return total, (target != PAD).sum()
+
+
+next_token.unit = "tokens"  # type: ignore[attr-defined]  # what the progress bar counts
+translation.unit = "tokens"  # type: ignore[attr-defined]
+
+
+def perplexity(batches: Batches, objective: Any) -> Callable[[nn.Module], dict[str, float]]:
+    """`evaluate` for the Trainer: "loss", in nats a token, and "perplexity", its exponential."""
+
+    def evaluate(model: nn.Module) -> dict[str, float]:
+        device = next(model.parameters()).device
+        batches.seek(0)
+        pairs = [objective(model, to_device(batch, device)) for batch in batches]
+        loss = float(sum(float(total) for total, _ in pairs)) / float(sum(int(count) for _, count in pairs))
+        return {"loss": loss, "perplexity": exp(loss)}
+
+    return evaluate
+
+
+@torch.no_grad()
+def translate(
+    model: Any,
+    text: ParallelText,
+    width: int = 1,
+    max_len: int = 60,
+    length_penalty: float = 1.0,
+    batch_size: int = 100,
+) -> list[str]:
+    """The model's translation of every source of `text`, by beam search, in order; the model's mode is kept."""
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    found: list[str] = []
+    try:
+        for indices in torch.arange(len(text)).split(batch_size):
+            source, lengths, _ = to_device(text.batch(indices), device)
+            start = torch.full_like(lengths, START)
+            search: dict[str, Any] = {"width": width, "max_len": max_len, "length_penalty": length_penalty}
+            tokens = beam_search(model.step, start, model.begin(source, lengths), stop=END, **search).tokens
+            found += [text.target_tokenizer.decode(row) for row in tokens[:, 0].cpu()]
+    finally:
+        model.train(training)
+    return found
+
+
+def exact_match(found: Sequence[str], wanted: Sequence[str]) -> float:
+    """Which part of the translations is right to the letter, in 0 … 1."""
+    return sum(f == w for f, w in zip(found, wanted, strict=True)) / len(wanted)
