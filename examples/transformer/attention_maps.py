@@ -15,7 +15,7 @@ from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots import attention_page
-from groundup.training import RunOptions, Trainer, command_line, next_token, run
+from groundup.training import RunOptions, Trainer, command_line, language_model, run
 
 TOKENS, LENGTH, LAYERS, HEADS = 32, 48, 2, 4
 
@@ -60,7 +60,7 @@ def main() -> None:
     scheduler = LR_CosineDecayScheduler(optimizer, 100, config.steps)
     steps = 5 if config.smoke else config.steps
     options = {"scheduler": scheduler, "clip_norm": 1.0, "config": config.settings(), "seed": config.seed}
-    Trainer(model, optimizer, next_token(-100), batches, run_dir=run_dir, steps=steps, **options).fit(config.resume)
+    Trainer(model, optimizer, language_model(), batches, run_dir=run_dir, steps=steps, **options).fit(config.resume)
 
     # Look: texts that training never saw, all of period 16.
     fresh = torch.randint(0, TOKENS, (200, 16), generator=torch.Generator().manual_seed(10**6))

@@ -12,7 +12,7 @@ from groundup.data import Loader, TokenWindows, load_text
 from groundup.decoding import generate
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
-from groundup.training import RunOptions, Trainer, command_line, next_token, run, token_loss
+from groundup.training import RunOptions, Trainer, command_line, language_model, perplexity, run
 
 # Validation loss in nats a character to expect: (data, recipe).
 EXPECTED = {
@@ -63,10 +63,10 @@ def main() -> None:
     trainer = Trainer(
         model,
         optimizer,
-        next_token(),
+        language_model(),
         batches,
         run_dir=run_dir,
-        evaluate=token_loss(held_out),
+        evaluate=perplexity(held_out, language_model()),
         scheduler=scheduler,
         steps=5 if config.smoke else config.steps,
         evaluate_every=max(1, config.steps // 4),

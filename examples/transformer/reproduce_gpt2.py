@@ -14,7 +14,7 @@ from groundup.data import Loader, TokenWindows, load_tokenizer, open_tokens, pre
 from groundup.generate import write
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
-from groundup.training import RunOptions, Trainer, command_line, next_token, run, token_loss
+from groundup.training import RunOptions, Trainer, command_line, language_model, perplexity, run
 
 #: What each size is trained with: model, tokens a step, micro-batch, steps, peak rate, byte pairs.
 SIZES = {
@@ -58,10 +58,10 @@ def main() -> None:
     trainer = Trainer(
         model,
         optimizer,
-        next_token(),
+        language_model(),
         batches,
         run_dir=run_dir,
-        evaluate=token_loss(held_out),
+        evaluate=perplexity(held_out, language_model()),
         scheduler=LR_CosineDecayScheduler(optimizer, ramp, steps - ramp, min_lr=lr / 10),
         steps=steps,
         accumulate=1 if config.smoke else tokens_a_step // (micro_batch * model.context),

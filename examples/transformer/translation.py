@@ -7,17 +7,24 @@ captions of photos, German to English; --data FILE your own pairs, one a line, s
 from dataclasses import dataclass
 
 import torch
-from groundup.data.sequences import padded
-from groundup.data.tokenizers import END, PAD, START
 
-from groundup.data import BucketLoader, ParallelText, WordTokenizer, multi30k, number_pairs, read_pairs
-from groundup.decoding import beam_search
+from groundup.data import (
+    PAD,
+    START,
+    BucketLoader,
+    ParallelText,
+    WordTokenizer,
+    multi30k,
+    number_pairs,
+    read_pairs,
+)
+from groundup.data.tokenizers import PAD, START
 from groundup.functional import linear_cross_entropy
 from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_NoamScheduler
 from groundup.plots import attention_page
-from groundup.training import RunOptions, Trainer, command_line, run
+from groundup.training import RunOptions, Trainer, command_line, run, translate
 
 
 @dataclass
@@ -36,18 +43,10 @@ class Config(RunOptions):
 
 
 def objective(model, batch):
-    hidden = model(batch.source, batch.target[:, :-1], pre_logits=True)
+    hidden = model(batch.source, batch.target[:, :-1], batch.lengths, pre_logits=True)
     words = batch.target[:, 1:]
     loss = linear_cross_entropy(hidden, model.target_table.weight, words, PAD, "sum", label_smoothing=0.1)
     return loss, (words != PAD).sum()
-
-
-def translate(model, texts, tokenizers, width):
-    source, _ = padded([tokenizers[0].encode(text) for text in texts])
-    with torch.no_grad():
-        state, start = model.begin(source, 60), torch.full((len(texts),), START)
-        best = beam_search(model.step, start, state, width=width, max_len=60, stop=END, length_penalty=0.6)
-    return [tokenizers[1].decode(row) for row in best.tokens[:, 0]]
 
 
 def main() -> None:
@@ -64,7 +63,7 @@ def main() -> None:
     print(text)
     batches = BucketLoader(text, config.batch_size, seed=config.seed)
     sizes = (config.d_model, config.nhead, config.num_layers, config.num_layers, config.dim_feedforward)
-    model = Transformer(*map(len, tokenizers), *sizes, dropout=config.dropout)
+    model = Transformer(*map(len, tokenizers), *sizes, dropout=config.dropout, max_len=64)
     optimizer = Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), eps=1e-9)
     scheduler = LR_NoamScheduler(optimizer, config.warmup_steps)
     length = {"steps": 5} if config.smoke else {"epochs": config.epochs}

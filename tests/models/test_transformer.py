@@ -58,6 +58,14 @@ def test_padding_changes_nothing(norm_first):
             torch.testing.assert_close(together[b : b + 1, :t], alone, rtol=0, atol=1e-10)
 
 
+def test_lengths_say_what_padding_says():
+    model, lengths = small(), torch.tensor([5, 3, 2])
+    with torch.no_grad():
+        torch.testing.assert_close(model(source, target, lengths), model(source, target), rtol=0, atol=1e-13)
+        one, two = model.begin(source, lengths), model.begin(source)
+        torch.testing.assert_close(model.step(target[:, 0], one)[0], model.step(target[:, 0], two)[0])
+
+
 def test_a_source_of_padding_alone_gives_numbers():
     model = small().train()
     logits = model(torch.zeros_like(source), target)
@@ -81,7 +89,7 @@ def test_steps_are_the_forward(norm_first):
     """Positions included, which a decoder's step is seen to forget in the wild; and the memory is projected once."""
     model = small(norm_first=norm_first)
     with torch.no_grad():
-        whole, state = model(source, target), model.begin(source, 4)
+        whole, state = model(source, target), model.begin(source, max_len=4)
         for t in range(4):
             logits, state = model.step(target[:, t], state)
             torch.testing.assert_close(logits, whole[:, t], rtol=0, atol=1e-10)
@@ -95,7 +103,7 @@ def test_hypotheses_share_nothing_they_change():
 
     model = small()
     with torch.no_grad():
-        _, state = model.step(target[:, 0], model.begin(source, 4))
+        _, state = model.step(target[:, 0], model.begin(source, max_len=4))
         index = torch.tensor([0, 0, 1, 2])
         state = reorder(state, index)
         logits, state = model.step(torch.tensor([5, 6, 7, 8]), state)

@@ -4,7 +4,7 @@ from groundup.training.batches import Batches, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import RunOptions, command_line, run
 from groundup.training.evaluation import classification, predict
-from groundup.training.language import next_token, token_loss
+from groundup.training.language import language_model
 from groundup.training.objective import Objective, supervised
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
@@ -18,7 +18,7 @@ __all__ = [
     "Objective",
     "supervised",
     "next_token",
-    "token_loss",
+    "language_model",
     "classification",
     "predict",
     "translation",

@@ -1,21 +1,17 @@
-"""Objectives and evaluation of language models: the loss of the next token, without ever holding all logits."""
+"""The objective of language models with large vocabularies, which never holds all logits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import exp
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from groundup.functional import linear_cross_entropy
-from groundup.training.batches import Batches, to_device
 from groundup.training.objective import Objective
 
 
-def next_token(ignore_index: int = -100) -> Objective:
-    """The objective of batches (x, y) of tokens, y one ahead of x: the sum of -log p(y), counted in tokens.
+def language_model(ignore_index: int = -100) -> Objective:
+    """The objective of batches (x, y) of tokens (B, T), y one ahead of x: the sum of -log p(y), counted in tokens.
 
     The model gives `model(x, pre_logits=True)` and `head_weight`; tokens `ignore_index` in y count for nothing.
     """
@@ -29,21 +25,3 @@ def next_token(ignore_index: int = -100) -> Objective:
 
     objective.unit = "tokens"  # type: ignore[attr-defined]
     return objective
-
-
-def token_loss(batches: Batches, ignore_index: int = -100) -> Callable[[nn.Module], dict[str, float]]:
-    """`evaluate` for the Trainer: the mean loss of a token over `batches`, in nats, and its perplexity."""
-    objective = next_token(ignore_index)
-
-    @torch.no_grad()
-    def evaluate(model: nn.Module) -> dict[str, float]:
-        device = next(model.parameters()).device
-        batches.seek(0)
-        total, count = 0.0, 0
-        for batch in batches:
-            loss, tokens = objective(model, to_device(batch, device))
-            total, count = total + float(loss), count + int(tokens)
-        loss_a_token = total / count
-        return {"loss": loss_a_token, "perplexity": exp(min(loss_a_token, 700.0))}
-
-    return evaluate

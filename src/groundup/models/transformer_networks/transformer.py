@@ -276,16 +276,26 @@ class Transformer(Pretrained, Presets, nn.Module):
         return self.embedding if self.target_embedding is None else self.target_embedding
 
     def forward(
-        self, source: Int[Tensor, "B S"], target: Int[Tensor, "B T"], pre_logits: bool = False
+        self,
+        source: Int[Tensor, "B S"],
+        target: Int[Tensor, "B T"],
+        lengths: Int[Tensor, " B"] | None = None,
+        pre_logits: bool = False,
     ) -> Float[Tensor, "B T _"]:
         """The scores; with `pre_logits`, what the head sees: for `linear_cross_entropy` with `target_table.weight`."""
-        memory, memory_mask = self.encode(source)
+        memory, memory_mask = self.encode(source, lengths)
         x = self.decode(target, memory, memory_mask)
         return x if pre_logits else self.head(x)
 
-    def encode(self, source: Int[Tensor, "B S"]) -> tuple[Float[Tensor, "B S E"], Bool[Tensor, "B 1 1 S"] | None]:
-        """The memory of a source, and which of its places are words."""
-        mask = None if self.pad_id is None else (source != self.pad_id)[:, None, None]
+    def encode(
+        self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None
+    ) -> tuple[Float[Tensor, "B S E"], Bool[Tensor, "B 1 1 S"] | None]:
+        """The memory of a source, and which of its places are words: the first `lengths`, or all but the padding."""
+        mask = None
+        if lengths is not None:
+            mask = (torch.arange(source.size(1), device=source.device) < lengths[:, None])[:, None, None]
+        elif self.pad_id is not None:
+            mask = (source != self.pad_id)[:, None, None]
         return self.encoder(self.embed("source", source, self.embedding), mask), mask
 
     def decode(
@@ -308,10 +318,12 @@ class Transformer(Pretrained, Presets, nn.Module):
         """The scores: the embedding of the target, transposed."""
         return linear(x, self.target_table.weight)
 
-    def begin(self, source: Int[Tensor, "B S"], max_len: int) -> DecoderState:
-        """The state in which decoding a translation of `source` starts, of `max_len` tokens at most."""
-        memory, memory_mask = self.encode(source)
-        return self.decoder.begin(memory, max_len, memory_mask)
+    def begin(
+        self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None, max_len: int | None = None
+    ) -> DecoderState:
+        """The state in which decoding a translation of `source` starts, of at most `max_len` tokens (the model's)."""
+        memory, memory_mask = self.encode(source, lengths)
+        return self.decoder.begin(memory, self.positions.max_len if max_len is None else max_len, memory_mask)
 
     def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
         """One token more: its scores and the state that has seen it, for `groundup.decoding`."""
