@@ -46,16 +46,19 @@ def main() -> None:
     number = {c: i for i, c in enumerate(alphabet)}
     tokens = torch.tensor([number[c] for c in text])
     cut = int(0.9 * len(tokens))
-    train = TokenWindows(tokens[:cut], config.context, stride=1)
-    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, drop_last=True)
+    batches = Loader(
+        TokenWindows(tokens[:cut], config.context, stride=1),
+        config.batch_size,
+        shuffle=True,
+        seed=config.seed,
+        drop_last=True,
+    )
     held_out = Loader(TokenWindows(tokens[cut:], config.context), 100)
     print(f"{len(text):,} characters, {len(alphabet)} different")
 
-    # Model.
+    # Model, and training.
     sizes = (config.context, config.embed_dim, config.num_layers, config.num_heads)
     model = GPT2(len(alphabet), *sizes, dropout=config.dropout)
-
-    # Train.
     lr, decay, beta2, warmup = RECIPES[config.recipe]
     optimizer = AdamW(decay_groups(model, decay), lr=lr, betas=(0.9, beta2))
     ramp = int(warmup * config.steps)
@@ -79,9 +82,9 @@ def main() -> None:
     result = trainer.fit(resume=config.resume)
 
     # Look.
-    start = [number.get("\n", 0)]
-    options = {"temperature": 0.8, "past_context": "slide", "generator": torch.Generator().manual_seed(config.seed)}
-    written = generate(model.eval(), [start], max_new_tokens=40 if config.smoke else 500, **options)
+    generator, count = torch.Generator().manual_seed(config.seed), 40 if config.smoke else 500
+    options = {"temperature": 0.8, "past_context": "slide", "generator": generator}
+    written = generate(model.eval(), [[0]], max_new_tokens=count, **options)
     print("".join(alphabet[i] for i in written.tokens[0]))
     expected = EXPECTED.get((config.data, config.recipe), "what the text allows")
     print(f"""

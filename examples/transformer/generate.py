@@ -22,7 +22,6 @@ from groundup.training import RunOptions, Trainer, command_line, language_model,
 WAYS = {
     "greedy": {"temperature": 0.0},
     "temperature 1": {"temperature": 1.0},
-    "temperature 0.7": {"temperature": 0.7},
     "top 5": {"top_k": 5},
     "top 90 %": {"top_p": 0.9},
     "greedy, penalty 1.3": {"temperature": 0.0, "repetition_penalty": 1.3},
@@ -62,7 +61,6 @@ def main() -> None:
         generator = torch.Generator().manual_seed(config.seed)
         found = generate(model, [prompt], max_new_tokens=count, stop=stop, generator=generator, **way)
         print(f"\n{name}, {found.log_p[0] / found.lengths[0]:.2f} nats a token:\n  {decode(found.tokens[0].tolist())}")
-
     # The same tokens without a cache: all of the text is read again for each.
     seen, stamps = list(prompt), [time.perf_counter()]
     options = {"temperature": 0.0, "on_token": lambda _: stamps.append(time.perf_counter())}

@@ -8,17 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from groundup.data import (
-    PAD,
-    START,
-    BucketLoader,
-    ParallelText,
-    WordTokenizer,
-    multi30k,
-    number_pairs,
-    read_pairs,
-)
-from groundup.data.tokenizers import PAD, START
+from groundup.data import PAD, START, BucketLoader, ParallelText, WordTokenizer, multi30k, number_pairs, read_pairs
 from groundup.functional import linear_cross_entropy
 from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
