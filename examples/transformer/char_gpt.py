@@ -46,15 +46,9 @@ def main() -> None:
     number = {c: i for i, c in enumerate(alphabet)}
     tokens = torch.tensor([number[c] for c in text])
     cut = int(0.9 * len(tokens))
-    batches = Loader(
-        TokenWindows(tokens[:cut], config.context, stride=1),
-        config.batch_size,
-        shuffle=True,
-        seed=config.seed,
-        drop_last=True,
-    )
+    train = TokenWindows(tokens[:cut], config.context, stride=1)
+    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, drop_last=True)
     held_out = Loader(TokenWindows(tokens[cut:], config.context), 100)
-    print(f"{len(text):,} characters, {len(alphabet)} different")
 
     # Model, and training.
     sizes = (config.context, config.embed_dim, config.num_layers, config.num_heads)
