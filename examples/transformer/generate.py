@@ -60,7 +60,7 @@ def main() -> None:
     for name, way in WAYS.items():
         generator = torch.Generator().manual_seed(config.seed)
         found = generate(model, [prompt], max_new_tokens=count, stop=stop, generator=generator, **way)
-        print(f"\n{name}, {found.log_p[0] / found.lengths[0]:.2f} nats a token:\n  {decode(found.tokens[0].tolist())}")
+        print(f"\n{name}, {-found.log_p[0] / found.lengths[0]:.2f} nats a token:\n  {decode(found.tokens[0].tolist())}")
     # The same tokens without a cache: all of the text is read again for each.
     seen, stamps = list(prompt), [time.perf_counter()]
     options = {"temperature": 0.0, "on_token": lambda _: stamps.append(time.perf_counter())}

@@ -14,7 +14,7 @@ from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_NoamScheduler
 from groundup.plots import attention_page
-from groundup.training import RunOptions, Trainer, command_line, run, translate
+from groundup.training import RunOptions, Trainer, command_line, exact_match, run, translate
 
 
 @dataclass
@@ -63,12 +63,8 @@ def main() -> None:
     # Look.
     model.eval()
     shown = test[:20] if config.smoke else test
-    found = [
-        t
-        for i in range(0, len(shown), 50)
-        for t in translate(model, [s for s, _ in shown[i : i + 50]], tokenizers, config.beam)
-    ]
-    right = 100 * sum(t == target for t, (_, target) in zip(found, shown)) / len(shown)
+    found = translate(model, ParallelText(shown, *tokenizers), config.beam)
+    right = 100 * exact_match(found, [target for _, target in shown])
     for (source, target), t in zip(shown[:5], found):
         print(f"{source}  →  {t}" + ("" if t == target else f"    (should be {target})"))
     source, words = tokenizers[0].encode(shown[0][0]), [START, *tokenizers[1].encode(found[0]).tolist()]
