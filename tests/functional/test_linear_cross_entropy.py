@@ -60,7 +60,8 @@ def test_memory_is_not_that_of_all_scores(monkeypatch):
     monkeypatch.setattr(kernels, "_SCORES", 300_000)
     target = torch.randint(0, 3000, (2000,))
     plain = peak(lambda x, w: F.cross_entropy(x @ w.T, target), (2000, 8), (3000, 8))
-    ours = peak(lambda x, w: linear_cross_entropy(x, w, target), (2000, 8), (3000, 8))
+    with backend("fused"):
+        ours = peak(lambda x, w: linear_cross_entropy(x, w, target), (2000, 8), (3000, 8))
     assert ours < plain / 8
 
 
