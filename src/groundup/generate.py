@@ -75,20 +75,20 @@ def write(model: Any, tokenizer: Any, prompt: str, tell: Callable[[str], object]
         checks.require(len(stops) > 0, "prompt is empty, and the tokenizer has no token that a text begins with")
         start = stops[:1]
     tokens: list[int] = []
-    told = ""
+    told = before = tokenizer.decode(start)
 
     def on_token(token: torch.Tensor) -> None:
         nonlocal told
         if int(token) in stops:
             return
         tokens.append(int(token))
-        text = tokenizer.decode(tokens)
+        text = tokenizer.decode([*start, *tokens])
         if not text.endswith("\ufffd"):  # the first bytes of a character that is not whole yet
             tell(text[len(told) :])
             told = text
 
     with torch.no_grad():
         generate(model.eval(), [start], stop=stops, on_token=on_token, **options)
-    text: str = tokenizer.decode(tokens)
+    text: str = tokenizer.decode([*start, *tokens])
     tell(text[len(told) :])
-    return text
+    return text[len(before) :]

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
+from groundup.data.sentencepiece import SentencePieces
 from groundup.data.text import load_text
 
 SPLITS = ("train", "valid")
@@ -147,13 +148,13 @@ def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
 
 
 def load_tokenizer(path: str | PathLike[str]) -> Any:
-    """The `tokenizers.Tokenizer` of a tokenizer.json, or of a folder that holds one."""
+    """The tokenizer of a tokenizer.json or a tokenizer.model, or of a folder that holds one of them."""
     path = Path(path).expanduser()
-    file = path / "tokenizer.json" if path.is_dir() else path
-    if not file.is_file():
-        other = " (but tokenizer.model, of sentencepiece)" if (file.parent / "tokenizer.model").is_file() else ""
-        raise ValueError(f"there is no {file}{other}; a tokenizer lies beside the weights that it belongs to")
-    return _tokenizers().Tokenizer.from_file(str(file))
+    found = [path / name for name in ("tokenizer.json", "tokenizer.model")] if path.is_dir() else [path]
+    file = next((file for file in found if file.is_file()), None)
+    if file is None:
+        raise ValueError(f"there is no {found[0]}; a tokenizer lies beside the weights that it belongs to")
+    return SentencePieces(file) if file.suffix == ".model" else _tokenizers().Tokenizer.from_file(str(file))
 
 
 def _tokenizers() -> Any:

@@ -24,6 +24,7 @@ from groundup.data.download import DamagedFileError, DownloadError, RemoteFile, 
 _SAFETENSORS = [
     "config.json",
     "tokenizer.json",
+    "tokenizer.model",
     "model.safetensors",
     "model.safetensors.index.json",
     "model-*-of-*.safetensors",
