@@ -1,4 +1,4 @@
-"""The command line: `groundup list`, `groundup show NAME`, `groundup classify PHOTO`."""
+"""The command line: `groundup list`, `groundup show NAME`, `groundup classify PHOTO`, `groundup generate TEXT`."""
 
 from __future__ import annotations
 
@@ -101,6 +101,53 @@ def classify(
 
     for line in report(photo, model, weights, top, saliency, num_classes):
         print(line, flush=True)
+
+
+@app.command(name="generate")
+def generate_text(
+    prompt: tyro.conf.Positional[str],
+    model: str = "gpt2",
+    max_new_tokens: int = 100,
+    temperature: float = 0.8,
+    top_k: int | None = None,
+    top_p: float | None = 0.95,
+    repetition_penalty: float = 1.0,
+    past_context: str = "refuse",
+    seed: int = 0,
+) -> None:
+    """Go on with a text, as a language model does: token by token, printed as they come.
+
+    Args:
+        prompt: how the text begins.
+        model: gpt2, gpt2-medium, gpt2-large, gpt2-xl, a repository of the hub, or a folder of weights and tokenizer.
+        max_new_tokens: how many tokens to write.
+        temperature: 0 takes the likeliest; below 1 is careful, above it bold.
+        top_k: draw among so many of the likeliest.
+        top_p: draw among the likeliest that have this probability together.
+        repetition_penalty: above 1, what was written is written less.
+        past_context: what happens at the end of what the model can see: refuse, or slide.
+        seed: of what is drawn.
+    """
+    import torch
+
+    from groundup.generate import load, write  # not at the top: it imports all models
+
+    language_model, tokenizer = load(model)
+    print(prompt, end="", flush=True)
+    write(
+        language_model,
+        tokenizer,
+        prompt,
+        lambda text: print(text, end="", flush=True),
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        past_context=past_context,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    print()
 
 
 @app.command

@@ -37,6 +37,14 @@ from groundup.data.tokenizers import (
     Tokenizer,
     WordTokenizer,
 )
+from groundup.data.tokens import (
+    TokenWindows,
+    load_tokenizer,
+    open_tokens,
+    prepare_tokens,
+    train_byte_pairs,
+    write_tokens,
+)
 from groundup.data.transforms import (
     CenterCrop,
     Compose,
@@ -67,6 +75,12 @@ __all__ = [
     "python_reference",
     "tiny_shakespeare",
     "words",
+    "TokenWindows",
+    "train_byte_pairs",
+    "write_tokens",
+    "open_tokens",
+    "prepare_tokens",
+    "load_tokenizer",
     "Vocabulary",
     "Tokenizer",
     "CharacterTokenizer",

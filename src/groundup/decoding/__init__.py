@@ -8,12 +8,15 @@ Any model with a step can be asked, recurrent or with a cache of keys and values
     names = beam_search(model.step, start, state, max_len=40, stop=END, width=5)
     text = sample(model.step, start, state, max_len=200, temperature=0.8, on_token=lambda t: print(decode(t), end=""))
 
+    story = generate(model, [prompt, another], max_new_tokens=100, top_p=0.9)        # language models, from prompts
+
 `start` is the first token of a decoder, or the last one of a prompt whose others the state has seen already.
 """
 
 from groundup.decoding.beam import beam_search
 from groundup.decoding.generation import greedy, sample
 from groundup.decoding.logits import penalize_repetition, top_k_filter, top_p_filter
+from groundup.decoding.prompts import generate
 from groundup.decoding.state import Sequences, Step, reorder
 
 __all__ = [
@@ -23,6 +26,7 @@ __all__ = [
     "greedy",
     "sample",
     "beam_search",
+    "generate",
     "top_k_filter",
     "top_p_filter",
     "penalize_repetition",

@@ -21,6 +21,7 @@ from groundup.functional.graph_losses import walk_loss
 from groundup.functional.graph_pooling import diff_pool, segment_sum
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.linear import linear
+from groundup.functional.linear_cross_entropy import linear_cross_entropy
 from groundup.functional.losses import (
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -98,6 +99,7 @@ __all__ = [
     "diff_pool",
     "nll_loss",
     "cross_entropy",
+    "linear_cross_entropy",
     "map_loss",
     "auxiliary_cross_entropy",
     "binary_cross_entropy_with_logits",

@@ -14,6 +14,7 @@ from groundup.optimizers.regularisation import (
 )
 from groundup.optimizers.schedulers import (
     LR_CosineDecayScheduler,
+    LR_NoamScheduler,
     LR_PlateauScheduler,
     LR_Scheduler,
     LR_StepScheduler,
@@ -33,6 +34,7 @@ __all__ = [
     "LR_StepScheduler",
     "LR_PlateauScheduler",
     "LR_CosineDecayScheduler",
+    "LR_NoamScheduler",
     "decay_groups",
     "clip_by_global_norm_",
     "clip_by_value_",

@@ -117,6 +117,20 @@ class LR_CosineDecayScheduler(LR_Scheduler):
         return floor + 0.5 * (base - floor) * (1 + math.cos(math.pi * progress))
 
 
+class LR_NoamScheduler(LR_Scheduler):
+    """η₀ min(t / w, √(w / t)), counted from t = 1: a linear ramp up to η₀ in `warmup_steps` w, then down as 1/√t.
+
+    Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, equation 3: d^-½ min(t^-½, t w^-³ᐟ²) is η₀ = 1/√(d w).
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, warmup_steps: int, *, last_epoch: int = -1) -> None:
+        self.warmup_steps = integer("warmup_steps", warmup_steps)
+        super().__init__(optimizer, last_epoch=last_epoch)
+
+    def rate(self, base: float, t: int) -> float:
+        return base * min((t + 1) / self.warmup_steps, math.sqrt(self.warmup_steps / (t + 1)))
+
+
 class LR_PlateauScheduler(LR_Scheduler):
     """η ← max(γη, min_lr) when the metric has been no better for more than `patience` steps; then the count restarts.
 

@@ -1,6 +1,7 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
 from groundup.plots.alignment import alignments
+from groundup.plots.attention import attention_page
 from groundup.plots.boundaries import boundaries
 from groundup.plots.comparison import compared_errors
 from groundup.plots.completion import agreement, completion_page, spectrum
@@ -16,6 +17,7 @@ from groundup.plots.weights import weight_images
 __all__ = [
     "agreement",
     "alignments",
+    "attention_page",
     "boltzmann_page",
     "boundaries",
     "compared_errors",

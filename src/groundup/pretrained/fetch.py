@@ -21,7 +21,14 @@ import torch
 from groundup.data.download import DamagedFileError, DownloadError, RemoteFile, by_hand, cache_folder, retrieve, sha256
 
 # A repository may hold the same weights in other forms and precisions, gigabytes of them.
-_SAFETENSORS = ["config.json", "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"]
+_SAFETENSORS = [
+    "config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*-of-*.safetensors",
+]
 _PICKLED = ["config.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"]
 
 

@@ -4,6 +4,7 @@ from groundup.training.batches import Batches, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import RunOptions, command_line, run
 from groundup.training.evaluation import classification, predict
+from groundup.training.language import language_model
 from groundup.training.objective import Objective, supervised
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
@@ -16,9 +17,10 @@ __all__ = [
     "NonFiniteLoss",
     "Objective",
     "supervised",
+    "next_token",
+    "language_model",
     "classification",
     "predict",
-    "next_token",
     "translation",
     "perplexity",
     "translate",

@@ -1,0 +1,175 @@
+"""Language models against transformers': a training step of GPT-2, and decoding with a small LLaMA."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.harness import Row
+from benchmarks.peers import ready_torchvision
+from benchmarks.units import Unit, fill
+from groundup.decoding import generate
+from groundup.functional import linear_cross_entropy
+from groundup.models.transformer_networks import GPT2, LLaMA2
+from groundup.optimizers import AdamW
+from groundup.pretrained import Table, to_ours, to_theirs
+from groundup.pretrained.language_tables import gpt2_table, llama_table
+
+STEP, DECODE = (2, 512), (64, 64)  # batch and tokens; tokens of the prompt and new ones
+SMALL_LLAMA = {"embed_dim": 512, "num_layers": 8, "num_heads": 8, "context": 2048}  # 60 million parameters
+
+
+class Training(Unit):
+    """One step on random tokens: forward, the next token's loss, backward, AdamW."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[[Any, Tensor], Tensor],
+        optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+        gradients: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    ) -> None:
+        self.model, self.loss, self.gradients = model.train(), loss, gradients
+        self.optimizer = optimizer(list(model.parameters()))
+        self.tokens = torch.randint(0, 50257, (STEP[0], STEP[1] + 1), generator=torch.Generator().manual_seed(0))
+
+    def run(self) -> Sequence[Tensor]:
+        self.optimizer.zero_grad()
+        loss = self.loss(self.model, self.tokens)
+        loss.backward()
+        self.optimizer.step()
+        return (loss,)
+
+    def outcome(self) -> list[Tensor]:
+        """The loss and all gradients, in our names' order."""
+        loss = self.run()
+        grads = self.gradients({n: p.grad for n, p in self.model.named_parameters() if p.grad is not None})
+        return [*loss, *(grads[name] for name in sorted(grads))]
+
+    def compile(self) -> None:
+        raise NotImplementedError
+
+
+def _filled(model: Any) -> Any:
+    fill(model)
+    for part in model.modules():
+        if hasattr(part, "derive"):  # tables of positions, which are no weights
+            part.derive(next(part.buffers()).device)
+    return model
+
+
+def _theirs(model: Any, table: Table, ours: nn.Module) -> Any:
+    model.load_state_dict(to_theirs(table, ours.state_dict()), strict=False)  # a tied head is no key of its own
+    return model
+
+
+def our_step() -> Unit:
+    def loss(model: Any, tokens: Tensor) -> Tensor:
+        hidden = model(tokens[:, :-1], pre_logits=True)
+        return linear_cross_entropy(hidden, model.head_weight, tokens[:, 1:])
+
+    return Training(_filled(GPT2(dropout=0.0)), loss, lambda p: AdamW(p, lr=1e-4), dict)
+
+
+def their_step() -> Unit:
+    ready_torchvision()
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    def loss(model: Any, tokens: Tensor) -> Tensor:
+        result: Tensor = model(tokens[:, :-1], labels=tokens[:, :-1], shift_labels=tokens[:, 1:], use_cache=False).loss
+        return result
+
+    ours, table = _filled(GPT2(dropout=0.0)), gpt2_table(True)
+    config = GPT2Config(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+    model = _theirs(GPT2LMHeadModel(config), table, ours)
+    shapes = {name: p.detach().to("meta") for name, p in ours.named_parameters()}
+    optimizer = lambda p: torch.optim.AdamW(p, lr=1e-4)  # noqa: E731
+    return Training(model, loss, optimizer, lambda grads: to_ours(table, grads, shapes))
+
+
+class Decoding(Unit):
+    """Greedy new tokens after prompts of one length."""
+
+    def __init__(self, write: Callable[[Tensor], Tensor], batch: int) -> None:
+        self.write = write
+        self.prompts = torch.randint(3, 32000, (batch, DECODE[0]), generator=torch.Generator().manual_seed(0))
+
+    def run(self) -> Sequence[Tensor]:
+        return (self.write(self.prompts),)
+
+    def outcome(self) -> list[Tensor]:
+        return list(self.run())
+
+    def compile(self) -> None:
+        raise NotImplementedError
+
+
+def our_decoding(batch: int) -> Callable[[], Unit]:
+    def build() -> Unit:
+        model = _filled(LLaMA2(**SMALL_LLAMA)).eval()
+        return Decoding(
+            lambda prompts: generate(model, prompts, max_new_tokens=DECODE[1], temperature=0.0).tokens, batch
+        )
+
+    return build
+
+
+def their_decoding(batch: int) -> Callable[[], Unit]:
+    def build() -> Unit:
+        ready_torchvision()
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        ours = _filled(LLaMA2(**SMALL_LLAMA))
+        config = LlamaConfig(
+            hidden_size=512,
+            intermediate_size=ours.init_arguments["hidden_dim"],
+            num_hidden_layers=8,
+            num_attention_heads=8,
+            rms_norm_eps=1e-5,
+            eos_token_id=None,
+        )
+        model = _theirs(LlamaForCausalLM(config), llama_table(False), ours).eval()
+
+        def write(prompts: Tensor) -> Tensor:
+            given = {"attention_mask": torch.ones_like(prompts), "pad_token_id": 0}
+            with torch.no_grad():
+                new: Tensor = model.generate(prompts, max_new_tokens=DECODE[1], do_sample=False, **given)
+            return new[:, prompts.size(1) :]
+
+        return Decoding(write, batch)
+
+    return build
+
+
+_LONG = "minutes to compile"
+ROWS = [
+    Row(
+        "transformer",
+        "GPT-2, 124M",
+        " × ".join(map(str, STEP)),
+        "training step, AdamW",
+        "transformers + optim.AdamW",
+        our_step,
+        their_step,
+        0.95,
+        tolerance=1e-3,
+        not_compiled=_LONG,
+    ),
+    *(
+        Row(
+            "transformer",
+            "LLaMA, 60M",
+            f"{batch} × ({DECODE[0]} + {DECODE[1]})",
+            "greedy decoding",
+            "transformers' generate",
+            our_decoding(batch),
+            their_decoding(batch),
+            0.77,
+            not_compiled=_LONG,
+        )
+        for batch in (1, 8)
+    ),
+]

@@ -1,0 +1,143 @@
+"""Language models that go on from prompts: batches of unequal ones, with a cache, to the end of the context or past it.
+
+Legend: B prompts, P tokens of the longest, T new tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from groundup import checks
+from groundup.decoding.beam import beam_search
+from groundup.decoding.generation import sample
+from groundup.decoding.state import Sequences
+
+PAST_CONTEXT = ("refuse", "slide")
+
+
+@torch.no_grad()
+def generate(
+    model: Any,
+    prompts: Sequence[Sequence[int]] | Int[Tensor, "B P"],
+    *,
+    max_new_tokens: int,
+    mask: Bool[Tensor, "B P"] | None = None,
+    stop: int | Sequence[int] = (),
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    repetition_penalty: float = 1.0,
+    width: int = 1,
+    length_penalty: float = 1.0,
+    generator: torch.Generator | None = None,
+    on_token: Callable[[Tensor], object] | None = None,
+    past_context: str = "refuse",
+    chunk: int = 512,
+) -> Sequences:
+    """`Sequences` of up to `max_new_tokens` that follow each prompt: those that it would have alone.
+
+    model        one with `begin`, `step`, `context` and `vocab_size`: GPT2, GPT3, LLaMA1, LLaMA2
+    prompts      lists of tokens, of any lengths; or a tensor, with a `mask` of what is a word where rows are padded,
+                 on either side
+    temperature, top_k, top_p, repetition_penalty, generator, on_token    as `sample` has them; temperature 0 is greedy
+    width        more than 1: a beam search of that width, by `length_penalty`; it draws nothing and tells no tokens
+    past_context what happens when prompt and tokens are more than the model's context: "refuse" raises; "slide" goes
+                 on with the newest half of what the model sees, read anew, each time that it is full
+    chunk        how many tokens of the prompts are read at a time: it bounds the memory, and changes nothing else
+
+    The model's mode is the caller's; call `model.eval()` where it has dropout.
+    """
+    rows = _rows(prompts, mask, model.vocab_size)
+    checks.integer("max_new_tokens", max_new_tokens)
+    checks.integer("chunk", chunk)
+    checks.choice("past_context", past_context, PAST_CONTEXT)
+    if top_k is not None and checks.integer("top_k", top_k) > model.vocab_size:
+        raise ValueError(f"top_k must be at most vocab_size={model.vocab_size}, got {top_k}")
+    longest, context = max(map(len, rows)), model.context
+    slides = longest + max_new_tokens - 1 > context
+    if slides and past_context == "refuse":
+        raise ValueError(
+            f"the longest prompt has {longest} tokens, and {max_new_tokens} more do not fit into context={context}: "
+            "shorten the prompt, ask for fewer, or pass past_context='slide'"
+        )
+    if longest > context:
+        rows, longest = [row[-context:] for row in rows], context
+    # Padded on the left, with what the row has anyway: nothing looks there, but for the penalty of repetition.
+    tokens = torch.stack([torch.cat([row[:1].expand(longest - len(row)), row]) for row in rows])
+    padding = torch.tensor([longest - len(row) for row in rows], device=tokens.device)
+    state = model.begin(len(rows), min(context, longest + max_new_tokens), padding if padding.any() else None)
+    _read(model, tokens[:, :-1], state, chunk)
+    step = model.step
+    if slides:
+        step, state = _sliding(model, chunk), (state, tokens[:, :-1], padding)
+    start = tokens[:, -1]
+    if width > 1:
+        found = beam_search(
+            step, start, state, width=width, max_len=max_new_tokens, stop=stop, length_penalty=length_penalty
+        )
+        return Sequences(*(part[:, 0] for part in found))
+    return sample(
+        step,
+        start,
+        state,
+        max_len=max_new_tokens,
+        stop=stop,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        repetition_penalty=repetition_penalty,
+        seen=tokens if repetition_penalty > 1 else None,
+        generator=generator,
+        on_token=on_token,
+    )
+
+
+def _rows(prompts: Any, mask: Tensor | None, vocab_size: int) -> list[Tensor]:
+    """The tokens of each prompt, without padding."""
+    if isinstance(prompts, Tensor):
+        checks.rank("prompts", prompts, 2, layout="(B, P)")
+        if mask is not None and (mask.dtype != torch.bool or mask.shape != prompts.shape):
+            raise ValueError(f"mask must be boolean and of prompts' shape {tuple(prompts.shape)}, got {mask.shape}")
+        rows = [row if mask is None else row[real] for row, real in zip(prompts, prompts if mask is None else mask)]
+    else:
+        checks.require(mask is None, "mask belongs to prompts in one tensor: lists have their own lengths")
+        rows = [torch.as_tensor(row, dtype=torch.int64) for row in prompts]
+    checks.require(len(rows) > 0, "prompts must hold at least one prompt, got none")
+    for i, row in enumerate(rows):
+        checks.require(len(row) > 0, f"prompts: number {i} is empty; begin with the tokenizer's first token, if any")
+        checks.indices("prompts", row, vocab_size, "vocab_size")
+    return rows
+
+
+def _read(model: Any, tokens: Tensor, state: Any, chunk: int) -> None:
+    """Let `state` see the tokens (B, P), which may be none."""
+    for first in range(0, tokens.size(1), chunk):
+        model(tokens[:, first : first + chunk], state, pre_logits=True)
+
+
+def _sliding(model: Any, chunk: int) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
+    """`model.step`, which reads the newest half of the context anew when there is no place for one token more.
+
+    Its state is the model's, the tokens that it has seen, and with how many places of padding its rows begin.
+    """
+
+    def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        inner, seen, padding = state
+        seen = torch.cat([seen, tokens[:, None]], 1)
+        if seen.size(1) <= model.context:
+            logits, inner = model.step(tokens, inner)
+            return logits, (inner, seen, padding)
+        kept = (model.context + 1) // 2
+        padding = (padding - (seen.size(1) - kept)).clamp(min=0)
+        seen = seen[:, -kept:]
+        inner = model.begin(len(seen), model.context, padding if padding.any() else None)
+        _read(model, seen[:, :-1], inner, chunk)
+        logits, inner = model.step(tokens, inner)
+        return logits, (inner, seen, padding)
+
+    return step

@@ -1,0 +1,54 @@
+"""The loss of a model whose last layer is a matrix with a row for each of many classes: a vocabulary.
+
+Legend: E features, V classes.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from groundup import checks
+from groundup.backend import fused_by
+from groundup.functional.linear import linear
+from groundup.functional.losses import REDUCTIONS, Reduction, cross_entropy
+from groundup.fused import linear_cross_entropy as kernels
+
+
+def _check(
+    x: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> None:
+    checks.rank("weight", checks.floating("weight", weight), 2, layout="(V, E)")
+    checks.size("x", checks.floating("x", x), -1, weight.size(1), "features, as weight (V, E) has")
+    checks.choice("reduction", reduction, REDUCTIONS)
+    checks.probability("label_smoothing", label_smoothing)
+    if target.dtype.is_floating_point or target.shape != x.shape[:-1] or x.dim() < 2:
+        raise ValueError(
+            f"target must hold a class index for each row of x: int64 of shape {tuple(x.shape[:-1])}, got "
+            f"{target.dtype} of shape {tuple(target.shape)}"
+        )
+    checks.labels("target", target, weight.size(0), ignore_index)
+
+
+@fused_by(kernels.linear_cross_entropy, check=_check)
+def linear_cross_entropy(
+    x: Float[Tensor, "*rows E"],
+    weight: Float[Tensor, "V E"],
+    target: Int[Tensor, "*rows"],
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, "..."]:
+    """`cross_entropy` of the logits z = x Wᵀ, which the kernel makes, uses and forgets a few rows at a time.
+
+    A batch of 8 × 1024 tokens and GPT-2's vocabulary has 1.6 GB of them. The gradient is the same, to rounding.
+    Differs from `cross_entropy`: it cannot be differentiated twice.
+    """
+    z = linear(x.flatten(0, -2), weight)
+    loss = cross_entropy(z, target.flatten(), None, ignore_index, reduction, label_smoothing)
+    return loss.view(target.shape) if reduction == "none" else loss

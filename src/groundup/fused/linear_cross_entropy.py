@@ -1,0 +1,87 @@
+"""The loss of a large vocabulary, a few rows at a time: no more than 64 MB of scores are ever held.
+
+The gradient of a row's scores is softmax(z) minus the target, known as soon as the scores are: it is taken to x and to
+the weight at once, and the scores are forgotten. Nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from groundup.fused.support import refuses
+
+_SCORES = 2**24  # held at a time
+
+
+def _refusal(
+    x: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> str | None:
+    return 'reduction="none"' if reduction == "none" else None
+
+
+@refuses(_refusal)
+def linear_cross_entropy(
+    x: Tensor,
+    weight: Tensor,
+    target: Tensor,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    rows, labels = x.flatten(0, -2), target.flatten()
+    total: Tensor = _Summed.apply(rows, weight, labels, ignore_index, label_smoothing)
+    return total if reduction == "sum" else total / (labels != ignore_index).sum()
+
+
+class _Summed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float) -> Tensor:
+        vocabulary = weight.size(0)
+        wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+        learns = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        grad_x = torch.empty_like(x) if learns else None
+        grad_weight = torch.zeros_like(weight, dtype=wide) if learns else None
+        total = x.new_zeros((), dtype=wide)
+        step = max(1, _SCORES // vocabulary)
+        for first in range(0, x.size(0), step):
+            rows = slice(first, first + step)
+            z = F.linear(x[rows], weight).to(wide)
+            used = (target[rows] != ignore_index)[:, None]
+            label = torch.where(used, target[rows][:, None], 0)
+            log_norm = torch.logsumexp(z, 1, keepdim=True)
+            loss = log_norm - (1 - smoothing) * z.gather(1, label)
+            if smoothing:
+                loss = loss - smoothing * z.mean(1, keepdim=True)
+            total += torch.where(used, loss, 0).sum()
+            if grad_x is None or grad_weight is None:
+                continue
+            # From here on z is the gradient of the scores.
+            z.sub_(log_norm).exp_()
+            if smoothing:
+                z.sub_(smoothing / vocabulary)
+            z.scatter_add_(1, label, torch.full_like(loss, smoothing - 1))
+            z.masked_fill_(~used, 0)
+            narrow = z.to(x.dtype)
+            grad_x[rows] = narrow @ weight.to(x.dtype)
+            if wide == weight.dtype:
+                grad_weight.addmm_(z.mT, x[rows].to(wide))
+            else:
+                grad_weight += narrow.mT @ x[rows]
+        ctx.gradients = (grad_x, None if grad_weight is None else grad_weight.to(weight.dtype))
+        return total.to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = (None if g is None else g * grad.to(g.dtype) for g in ctx.gradients)
+        return x, weight, None, None, None

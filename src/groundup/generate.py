@@ -1,0 +1,94 @@
+"""What a language model writes: published or one's own weights, the tokenizer beside them, text as it comes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from groundup import checks
+from groundup.data import load_tokenizer
+from groundup.decoding import generate
+from groundup.models.transformer_networks import GPT2, LLaMA1, LLaMA2
+from groundup.pretrained.config import CONFIG
+from groundup.pretrained.consolidated import FIRST
+from groundup.pretrained.language import REPOSITORIES
+from groundup.pretrained.loading import locate
+
+#: What config.json calls a model, and the class that it is.
+MODELS = {"gpt2": GPT2, "llama": LLaMA2, **{cls.__name__: cls for cls in (GPT2, LLaMA1, LLaMA2)}}
+
+
+def load(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
+    """(model, tokenizer) of a name, as "gpt2", a repository of the hub, or a folder.
+
+    Raises `ValueError` where the folder does not say what it holds, or its tokenizer has tokens that the model has not.
+    """
+    folder = locate(REPOSITORIES.get(name, name))
+    folder = folder if folder.is_dir() else folder.parent
+    model = model_class(folder).from_pretrained(folder, dtype=dtype)
+    tokenizer = load_tokenizer(folder)
+    agree(model, tokenizer, folder)
+    return model, tokenizer
+
+
+def model_class(folder: Path) -> Any:
+    """The class of the model that lies there."""
+    if (folder / FIRST).is_file():
+        return LLaMA2
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as failure:
+        raise ValueError(f"{folder} does not say what model it holds: {failure}") from failure
+    kind = config.get("class") or config.get("model_type")
+    checks.require(kind in MODELS, f"{folder} holds a {kind!r}; there are {', '.join(map(repr, MODELS))}")
+    return MODELS[kind]
+
+
+def agree(model: Any, tokenizer: Any, where: Path) -> None:
+    """A vocabulary may have places to spare, as padded ones do; a token without a place is another model's."""
+    size = tokenizer.get_vocab_size()
+    if size > model.vocab_size:
+        raise ValueError(
+            f"the tokenizer in {where} has {size} tokens, and the model's vocab_size is {model.vocab_size}: "
+            "they do not belong together"
+        )
+
+
+def end_of_text(tokenizer: Any) -> list[int]:
+    """The tokens that end a text, of those that are usual."""
+    found = (tokenizer.token_to_id(name) for name in ("<|endoftext|>", "</s>", "<|end_of_text|>"))
+    return [token for token in found if token is not None]
+
+
+def write(model: Any, tokenizer: Any, prompt: str, tell: Callable[[str], object], **options: Any) -> str:
+    """Go on with `prompt`, telling the text as soon as it is known; returns all that was written.
+
+    options    of `groundup.decoding.generate`
+    """
+    start = tokenizer.encode(prompt).ids
+    stops = end_of_text(tokenizer)
+    if not start:
+        checks.require(len(stops) > 0, "prompt is empty, and the tokenizer has no token that a text begins with")
+        start = stops[:1]
+    tokens: list[int] = []
+    told = before = tokenizer.decode(start)
+
+    def on_token(token: torch.Tensor) -> None:
+        nonlocal told
+        if int(token) in stops:
+            return
+        tokens.append(int(token))
+        text = tokenizer.decode([*start, *tokens])
+        if not text.endswith("\ufffd"):  # the first bytes of a character that is not whole yet
+            tell(text[len(told) :])
+            told = text
+
+    with torch.no_grad():
+        generate(model.eval(), [start], stop=stops, on_token=on_token, **options)
+    text: str = tokenizer.decode([*start, *tokens])
+    tell(text[len(told) :])
+    return text[len(before) :]

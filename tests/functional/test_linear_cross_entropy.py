@@ -1,0 +1,77 @@
+"""The loss of a large vocabulary: the same in chunks, and without the memory of all scores."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from groundup import backend
+from groundup.functional import linear_cross_entropy
+from groundup.fused import linear_cross_entropy as kernels
+from parity import seeded_randn
+from peak import peak
+
+
+def arguments(dtype=torch.float64):
+    x, weight = seeded_randn(3, 5, 4, dtype=dtype), seeded_randn(7, 4, dtype=dtype, seed=3)
+    target = torch.randint(0, 7, (3, 5), generator=torch.Generator().manual_seed(1))
+    target[0, 1] = target[2, 4] = -100
+    return x.requires_grad_(), weight.requires_grad_(), target
+
+
+@pytest.mark.parametrize("scores", [1, 14, 50, 2**24])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_any_chunk_is_the_whole(monkeypatch, scores, smoothing, reduction):
+    monkeypatch.setattr(kernels, "_SCORES", scores)
+    x, weight, target = arguments()
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+    expected = F.cross_entropy((x @ weight.T).flatten(0, 1), target.flatten(), **options)
+    with backend("fused"):
+        loss = linear_cross_entropy(x, weight, target, **options)
+    torch.testing.assert_close(loss, expected)
+    for ours, theirs in zip(torch.autograd.grad(3 * loss, (x, weight)), torch.autograd.grad(3 * expected, (x, weight))):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_sums_in_float32(dtype):
+    x, weight, target = arguments(dtype)
+    loss = linear_cross_entropy(x, weight, target)
+    exact = F.cross_entropy((x.double() @ weight.double().T).flatten(0, 1), target.flatten())
+    assert loss.dtype == dtype
+    torch.testing.assert_close(loss.double(), exact, rtol=0.02, atol=0.02)
+    for g, e in zip(torch.autograd.grad(loss, (x, weight)), torch.autograd.grad(exact, (x, weight))):
+        assert g.dtype == dtype
+        torch.testing.assert_close(g.double(), e.double(), rtol=0.05, atol=0.02)
+
+
+def test_one_side_may_be_frozen():
+    x, weight, target = arguments()
+    linear_cross_entropy(x, weight.detach(), target).backward()
+    assert x.grad is not None
+    linear_cross_entropy(x.detach(), weight, target).backward()
+    assert weight.grad is not None
+    with torch.no_grad():
+        assert linear_cross_entropy(x, weight, target).isfinite()
+
+
+def test_memory_is_not_that_of_all_scores(monkeypatch):
+    """2,000 rows of 3,000 classes are 24 MB of float32, and a plain loss holds them three times over."""
+    monkeypatch.setattr(kernels, "_SCORES", 300_000)
+    target = torch.randint(0, 3000, (2000,))
+    plain = peak(lambda x, w: F.cross_entropy(x @ w.T, target), (2000, 8), (3000, 8))
+    with backend("fused"):
+        ours = peak(lambda x, w: linear_cross_entropy(x, w, target), (2000, 8), (3000, 8))
+    assert ours < plain / 8
+
+
+@pytest.mark.usefixtures("untyped")
+def test_what_does_not_fit_is_said():
+    x, weight, target = arguments()
+    for words, changed in (
+        (r"x must have 4 features, as weight \(V, E\) has", (x[..., :3], weight, target)),
+        (r"target must hold a class index for each row of x: int64 of shape \(3, 5\)", (x, weight, target[0])),
+        ("target holds the label 7, but there are 7 classes", (x, weight, target.clamp(min=7))),
+    ):
+        with pytest.raises(ValueError, match=words):
+            linear_cross_entropy(*changed)

@@ -1,0 +1,91 @@
+"""`groundup generate`: a folder of weights and its tokenizer write a text, token by token."""
+
+import json
+import sys
+
+import pytest
+import torch
+
+from groundup import cli
+from groundup.data import load_tokenizer, train_byte_pairs
+from groundup.generate import load, model_class, write
+from groundup.models.transformer_networks import GPT2, LLaMA2
+
+TEXT = "the cat sat on the mat — and it sat äöü 日本語 "
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = train_byte_pairs([TEXT * 20], 300)
+    torch.manual_seed(0)
+    GPT2(304, 32, 8, 1, 2, dropout=0.0).save_pretrained(folder, names="transformers")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def test_byte_pairs_go_there_and_back(folder):
+    tokenizer = load_tokenizer(folder)
+    assert tokenizer.decode(tokenizer.encode(TEXT).ids) == TEXT
+    assert tokenizer.decode(tokenizer.encode("never seen: Ω\n").ids) == "never seen: Ω\n"
+    assert len(tokenizer.encode(TEXT).ids) < len(TEXT.encode()) / 2
+
+
+def test_what_is_told_is_what_is_written(folder):
+    model, tokenizer = load(str(folder))
+    for seed in range(3):
+        told = []
+        generator = torch.Generator().manual_seed(seed)
+        text = write(model, tokenizer, "the cat", told.append, max_new_tokens=20, generator=generator)
+        assert "".join(told) == text
+        assert not any(piece.endswith("\ufffd") for piece in told[:-1])  # characters are told whole
+
+
+def test_on_the_command_line(folder, monkeypatch, capsys):
+    texts = []
+    for _ in range(2):
+        monkeypatch.setattr(
+            sys, "argv", ["groundup", "generate", "the cat", "--model", str(folder), "--max-new-tokens", "8"]
+        )
+        cli.main()
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]  # the seed is the same
+    assert texts[0].startswith("the cat")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--max-new-tokens", "40"), "do not fit into context=32"),
+        (("--top-k", "1000"), "top_k must be at most vocab_size=304, got 1000"),
+        (("--model", "no/such/folder"), "neither a file or folder on this machine"),
+    ],
+)
+def test_mistakes_are_one_line(folder, flags, words, monkeypatch, capsys):
+    given = ["groundup", "generate", "the cat", "--model", str(folder), *flags]
+    monkeypatch.setattr(sys, "argv", given)
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
+    GPT2(290, 32, 8, 1, 2).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"there is no .*tokenizer\.json; a tokenizer lies beside the weights"):
+        load(str(tmp_path))
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    with pytest.raises(ValueError, match=r"has \d+ tokens, and the model's vocab_size is 290: they do not belong"):
+        load(str(tmp_path))
+
+
+def test_which_model_lies_there(folder, tmp_path):
+    assert model_class(folder) is GPT2
+    (tmp_path / "consolidated.00.pth").touch()
+    assert model_class(tmp_path) is LLaMA2
+    (tmp_path / "consolidated.00.pth").unlink()
+    with pytest.raises(ValueError, match="does not say what model it holds"):
+        model_class(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(ValueError, match="holds a 'bert'; there are 'gpt2', 'llama'"):
+        model_class(tmp_path)
