@@ -46,8 +46,9 @@ class TransformerOracle(nn.Module):
         self.theta = nn.Linear(features, {"affine": 6, "attention": 3, "thin_plate": 2 * points**2}[mode])
 
     def forward(self, x):
-        theta = self.theta(self.localization(x).flatten(1))
-        theta = theta.to(torch.promote_types(x.dtype, torch.float32))
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        features = self.localization(x).flatten(1)
+        theta = F.linear(features.to(dtype), self.theta.weight.to(dtype), self.theta.bias.to(dtype))
         size = self.output_size or tuple(x.shape[2:])
         if self.mode == "attention":
             s, t_x, t_y = theta.unbind(1)

@@ -44,6 +44,8 @@ CASES = [
             image(2, 8, 8),
             lambda m=mode: NetOracle(3, 2, 8, m, 3, 4),
             gain=0.3,
+            # Convolutions rounded to bfloat16 move a place over a pixel's centre, where the sampler's slope jumps.
+            tolerance={torch.bfloat16: 1.0} if mode else {},
         )
         for mode in ("affine", "attention", None)
     ],

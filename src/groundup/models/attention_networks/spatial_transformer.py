@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
-from groundup.functional import affine_grid, grid_sample, init, relu, thin_plate_matrix
+from groundup.functional import affine_grid, grid_sample, init, linear, relu, thin_plate_matrix
 from groundup.functional.sampling import regular_grid
 from groundup.layers import Flatten, Linear, MaxPool2d, ReLU
 from groundup.models.blocks import ConvReLU
@@ -74,7 +74,9 @@ class SpatialTransformer(nn.Module):
         """The places of x that the output's pixels are taken from."""
         checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
         size: Any = self.output_size or tuple(x.shape[2:])
-        theta = self.theta(self.localization(x).flatten(1)).to(torch.promote_types(x.dtype, torch.float32))
+        wide = torch.promote_types(x.dtype, torch.float32)  # in bfloat16 a place would be rounded to 1/128 of the image
+        features, bias = self.localization(x).flatten(1), self.theta.bias
+        theta = linear(features.to(wide), self.theta.weight.to(wide), None if bias is None else bias.to(wide))
         if self.mode == "thin_plate":
             bend = thin_plate_matrix(self._control(theta.double()), size).to(theta.dtype)  # P Q, K
             return (bend @ theta.unflatten(1, (-1, 2))).unflatten(1, size)
