@@ -12,6 +12,7 @@ from groundup.data.image_folder import image_folder
 from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
+from groundup.data.mackey_glass import mackey_glass
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.photo import read_photo
 from groundup.data.ratings import Ratings, read_ratings
@@ -42,6 +43,7 @@ __all__ = [
     "cifar10",
     "image_folder",
     "letters",
+    "mackey_glass",
     "load_text",
     "TEXTS",
     "python_reference",

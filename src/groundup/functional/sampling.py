@@ -103,18 +103,22 @@ def thin_plate_matrix(
     checks.rank("control", checks.floating("control", control), 2, layout="(K, 2)")
     checks.require(len(control) >= 3, f"control must hold at least 3 points, got {len(control)}")
 
-    def bent(points: Tensor) -> Tensor:
-        squared = (points[:, None] - control).square().sum(-1)
-        return squared * torch.where(squared > 0, squared, 1).log()  # r² log r² is 0 at 0
-
-    def flat(points: Tensor) -> Tensor:
-        return torch.cat([torch.ones_like(points[:, :1]), points], 1)
-
     corner = control.new_zeros(3, 3)
-    system = torch.cat([torch.cat([bent(control), flat(control)], 1), torch.cat([flat(control).mT, corner], 1)])
+    system = torch.cat([_bent_and_flat(control, control), torch.cat([_flat(control).mT, corner], 1)])
     targets = regular_grid(size, control, align_corners).flatten(0, 1)  # PQ, 2
-    basis = torch.cat([bent(targets), flat(targets)], 1)  # PQ, K + 3
+    basis = _bent_and_flat(targets, control)  # PQ, K + 3
     return torch.linalg.solve(system, basis, left=False)[:, : len(control)]
+
+
+def _bent_and_flat(points: Tensor, control: Tensor) -> Tensor:
+    """φ of the distance to each control point, then 1, x, y."""
+    squared = (points[:, None] - control).square().sum(-1)
+    bent = squared * torch.where(squared > 0, squared, 1).log()  # r² log r² is 0 at 0
+    return torch.cat([bent, _flat(points)], 1)
+
+
+def _flat(points: Tensor) -> Tensor:
+    return torch.cat([torch.ones_like(points[:, :1]), points], 1)
 
 
 def _check_resize(x: Tensor, size: tuple[int, int]) -> None:

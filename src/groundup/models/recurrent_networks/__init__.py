@@ -1,0 +1,5 @@
+"""Recurrent networks: what was read so far is a state."""
+
+from groundup.models.recurrent_networks.echo_state import EchoStateNetwork
+
+__all__ = ["EchoStateNetwork"]
