@@ -9,6 +9,17 @@ _JADERBERG = ("Jaderberg et al. 2015, Spatial Transformer Networks", "https://ar
 
 ROWS = (
     Component(
+        95,
+        "RecurrentAttention",
+        "attention",
+        _MODULE,
+        "glimpses, and a policy of where to take them",
+        "Mnih et al. 2014, Recurrent Models of Visual Attention",
+        "https://arxiv.org/abs/1406.6247",
+        "a loop over pixels and steps, same draws; REINFORCE's mean",
+        input_size=(1, 28, 28),
+    ),
+    Component(
         96,
         "SpatialTransformer",
         "attention",

@@ -7,6 +7,7 @@ from groundup.plots.curves import curves
 from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
 from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
+from groundup.plots.forecast import forecast_page
 from groundup.plots.images import digit_page, image_grid
 from groundup.plots.saliency import saliency_page
 from groundup.plots.weights import weight_images
@@ -21,6 +22,7 @@ __all__ = [
     "descent_film",
     "descents",
     "digit_page",
+    "forecast_page",
     "image_grid",
     "Landscape",
     "recall_against_load",
