@@ -103,6 +103,19 @@ def test_reorder_gives_each_row_its_parents_history():
     assert values[:, 0, 0, 0].tolist() == [30.0, 10.0, 30.0]
 
 
+def test_reorder_makes_more_rows_and_fewer():
+    cache = L.KVCache(2, 1, 4, 1)
+    rows = torch.tensor([1.0, 2.0]).view(2, 1, 1, 1)
+    cache.update(rows, 10 * rows)
+    cache.reorder(torch.tensor([0, 0, 1]))
+    assert cache.batch_size == 3
+    keys, values = cache.update(torch.full((3, 1, 1, 1), 5.0), torch.full((3, 1, 1, 1), 6.0))
+    assert keys.squeeze().tolist() == [[1.0, 5.0], [1.0, 5.0], [2.0, 5.0]]
+    assert values.squeeze().tolist() == [[10.0, 6.0], [10.0, 6.0], [20.0, 6.0]]
+    cache.reorder(torch.tensor([2]))
+    assert cache.update(*[torch.full((1, 1, 1, 1), 7.0)] * 2)[0].flatten().tolist() == [2.0, 5.0, 7.0]
+
+
 def test_reordered_decoding_equals_that_of_reordered_prompts():
     layer = randomise(L.GroupedQueryAttention(16, 4, 2)).double().eval()
     x, order = seeded_randn(3, 6, 16), torch.tensor([1, 1, 0])

@@ -408,7 +408,7 @@ BAD_INPUTS = [
         ValueError,
         "the cache is full: it holds 5 tokens of max_len=6 and was given 2 more",
     ),
-    ("KVCache", lambda: cache.reorder(torch.zeros(3).long()), ValueError, "index must have shape (2,)"),
+    ("KVCache", lambda: cache.reorder(torch.zeros(2, 2).long()), ValueError, "index must have shape (N,)"),
     ("KVCache", lambda: cache.reorder(torch.zeros(2)), TypeError, "index must hold integers"),
     ("PositionalEncoding", lambda: L.PositionalEncoding(8, 0), ValueError, "max_len must be at least 1, got 0"),
     ("PositionalEncoding", lambda: L.PositionalEncoding(6, 4)(x), ValueError, "x must have 6 features (embed_dim)"),

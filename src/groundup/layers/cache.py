@@ -82,16 +82,20 @@ class KVCache:
         """Forget every token; the memory stays."""
         self._length = 0
 
-    def reorder(self, index: Int[Tensor, " B"]) -> None:
-        """Row b becomes what row index[b] was: in beam search, the history of the hypothesis that row b continues."""
-        if tuple(checks.tensor("index", index).shape) != (self.batch_size,):
-            raise ValueError(
-                f"index must have shape ({self.batch_size},), a row for each row, got {tuple(index.shape)}"
-            )
+    def reorder(self, index: Int[Tensor, " N"]) -> None:
+        """Row n becomes what row index[n] was: in beam search, the history of the hypothesis that row n continues.
+
+        The batch is then of N rows; where N is what it was, the memory stays.
+        """
+        checks.rank("index", checks.tensor("index", index), 1, layout="(N,), a row of old for each row to be")
         if index.dtype not in (torch.int32, torch.int64):
             raise TypeError(f"index must hold integers (int64 or int32), got {index.dtype}")
-        for held in (self._keys[:, :, : self._length], self._values[:, :, : self._length]):
-            held.copy_(held.index_select(0, index))
+        n = self._length
+        keys, values = (held[:, :, :n].index_select(0, index) for held in (self._keys, self._values))
+        if len(index) != self.batch_size:
+            self.batch_size = len(index)
+            self._keys, self._values = (x.new_zeros(len(index), *x.shape[1:]) for x in (self._keys, self._values))
+        self._keys[:, :, :n], self._values[:, :, :n] = keys, values
 
     def __repr__(self) -> str:
         b, g, l, d = self._keys.shape

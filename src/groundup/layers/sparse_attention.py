@@ -26,8 +26,8 @@ from groundup.functional.sparse_attention import (
 from groundup.layers.cache import KVCache
 from groundup.layers.multi_head_attention import HeadProjections, Rotary
 
-Combine = Literal["merged", "heads"]
-COMBINE = ("merged", "heads")
+Combine = Literal["merged", "heads", "local"]
+COMBINE = ("merged", "heads", "local")
 
 
 def _pattern(block_size: int, columns: int) -> tuple[int, int]:
@@ -99,6 +99,7 @@ class SparseMultiHeadAttention(HeadProjections):
     combine="merged": every head has one softmax over A⁽¹⁾ ∪ A⁽²⁾.
     combine="heads": the first half of the heads sees A⁽¹⁾, the second A⁽²⁾; with
     the fixed pattern A⁽²⁾ is empty for the first l - c tokens, whose heads then give zeros.
+    combine="local": every head sees A⁽¹⁾ alone; of the strided pattern, a band of l tokens and the token itself.
 
     x (B, n, E), any n. rotary and cache as for MultiHeadAttention: blocks are counted from position 0, whatever the
     chunks in which tokens come; T tokens that come after n others take T × (n + T) memory.
@@ -123,7 +124,7 @@ class SparseMultiHeadAttention(HeadProjections):
         checks.choice("pattern", pattern, PATTERNS)
         checks.choice("combine", combine, COMBINE)
         checks.require(
-            combine == "merged" or num_heads % 2 == 0,
+            combine != "heads" or num_heads % 2 == 0,
             f'num_heads must be even for combine="heads", half for each part of the pattern; got {num_heads}',
         )
         self.pattern: Pattern = pattern
@@ -145,6 +146,8 @@ class SparseMultiHeadAttention(HeadProjections):
         l, c = self.block_size, self.columns
         if self.combine == "merged":
             return self.join(merged_attention(q, k, v, l, c, self.pattern, p))
+        if self.combine == "local":
+            return self.join(local_attention(q, k, v, l, self.pattern, p))
         (q1, q2), (k1, k2), (v1, v2) = (heads.chunk(2, 1) for heads in (q, k, v))
         local = local_attention(q1, k1, v1, l, self.pattern, p)
         column = column_attention(q2, k2, v2, l, c, self.pattern, p)
@@ -154,9 +157,9 @@ class SparseMultiHeadAttention(HeadProjections):
         """Who sees whom, the queries being the last of the keys: one mask for all heads, or one for each."""
         j = torch.arange(keys, device=device)
         i = j[keys - queries :]
-        parts: tuple[Part, ...] = ("union",) if self.combine == "merged" else ("local", "column")
-        masks = [sparse_mask(i, j, self.block_size, self.columns, self.pattern, part) for part in parts]
-        heads = 1 if self.combine == "merged" else self.num_heads // 2
+        parts: dict[str, tuple[Part, ...]] = {"merged": ("union",), "heads": ("local", "column"), "local": ("local",)}
+        masks = [sparse_mask(i, j, self.block_size, self.columns, self.pattern, p) for p in parts[self.combine]]
+        heads = self.num_heads // 2 if self.combine == "heads" else 1
         return torch.stack(masks).repeat_interleave(heads, 0)[None]
 
     def extra_repr(self) -> str:

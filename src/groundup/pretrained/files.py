@@ -68,11 +68,15 @@ def open_weights(path: str | Path) -> Weights:
     Raises `WeightError`, naming the file, for what is damaged, cut off, not weights, or holds pickled code.
     """
     path = Path(path).expanduser()
+    if path.is_dir() and (parts := sorted(path.glob("consolidated.*.pth"))):
+        from groundup.pretrained.consolidated import open_consolidated
+
+        return open_consolidated(path, parts)
     if path.is_dir():
         path = _in_folder(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    weights = _sharded(path) if path.name.endswith(".index.json") else _single(path)
+    weights = _sharded(path) if path.name.endswith(".index.json") else read_file(path)
     for prefix in _PREFIXES:
         if weights.meta and all(name.startswith(prefix) for name in weights.meta):
             weights = _without(prefix, weights)
@@ -95,7 +99,7 @@ def _in_folder(folder: Path) -> Path:
     raise WeightError(f"{folder} must hold {SAFETENSORS}, its shards with {INDEX}, or one file of weights; {found}")
 
 
-def _single(path: Path) -> Weights:
+def read_file(path: Path) -> Weights:
     """By what the file begins with, whatever it is called."""
     with path.open("rb") as stream:
         start = stream.read(64)
@@ -165,7 +169,7 @@ def _sharded(index: Path) -> Weights:
         raise WeightError(f"{index} points outside of its folder, to {outside[0]!r}")
     if missing := [file for file in files if not (index.parent / file).is_file()]:
         raise WeightError(f"{index} names shards that are not beside it: {', '.join(missing)}")
-    shards = {file: _single(index.parent / file) for file in files}
+    shards = {file: read_file(index.parent / file) for file in files}
     for name, file in places.items():
         if name not in shards[file].meta:
             raise WeightError(f"{index} says that {name} is in {file}, which does not hold it")

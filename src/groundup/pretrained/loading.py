@@ -78,7 +78,9 @@ def _blank(
 ) -> Any:
     """A model whose numbers are all about to be copied: no time is spent on drawing them, nor any random number."""
     blank = model(**arguments, device="meta", dtype=dtype)
-    each_once = [name for name, _ in (*blank.named_parameters(), *blank.named_buffers())]
+    derived = {id(b) for part in blank.modules() if hasattr(part, "derive") for b in part.buffers(recurse=False)}
+    buffers = [(name, b) for name, b in blank.named_buffers() if id(b) not in derived]  # the others make themselves
+    each_once = [name for name, _ in (*blank.named_parameters(), *buffers)]
     if blank.state_dict().keys() != set(each_once):  # shared parameters, or buffers that are in no file
         return model(**arguments, device=device, dtype=dtype)
     return blank.to_empty(device=torch.get_default_device() if device is None else device)

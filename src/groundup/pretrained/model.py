@@ -36,6 +36,8 @@ class Pretrained:
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
 
+    #: Short names of what can be found elsewhere.
+    aliases: ClassVar[Mapping[str, str]] = {}
     #: What the constructor was given, by name.
     init_arguments: dict[str, Any]
     #: What the weights were trained to see, and the names of the scores; None where nobody has said so.
@@ -75,9 +77,9 @@ class Pretrained:
             choices = [reading_of(row, cls, preset)]  # may refuse, and does so before the download
             path = fetch(row.address, row.sha256)
         else:
-            path = locate(name)
+            path = locate(cls.aliases.get(name, name))
             config = read_config(path)
-            choices = readings(cls, path, config, preset, table)
+            choices = cls._readings(path, config, preset, table)
         weights = open_weights(path)
         reading, fitting = understood(choices, weights, changes)
         model, fresh = build(reading, weights, fitting, changes, device, dtype)
@@ -101,6 +103,11 @@ class Pretrained:
             tensors, written = to_theirs(row.table, tensors), row.name
         config = Config(type(self).__name__, self.init_arguments, written, self.preprocessing, self.class_names)
         return save_weights(tensors, folder, max_shard_size, config.as_json())
+
+    @classmethod
+    def _readings(cls, path: Path, config: Config | None, preset: str, table: str | Table | None) -> list[Reading]:
+        """The ways to read what lies at a path."""
+        return readings(cls, path, config, preset, table)
 
     def _state(self) -> dict[str, Tensor]:
         assert isinstance(self, torch.nn.Module)

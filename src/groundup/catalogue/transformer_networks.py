@@ -1,0 +1,114 @@
+"""The catalogue's Transformer networks."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_VASWANI = ("Vaswani et al. 2017, Attention Is All You Need", "https://arxiv.org/abs/1706.03762")
+_RADFORD = (
+    "Radford et al. 2019, Language Models are Unsupervised Multitask Learners",
+    "https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf",
+)
+_BROWN = ("Brown et al. 2020, Language Models are Few-Shot Learners", "https://arxiv.org/abs/2005.14165")
+_CHILD = (
+    "Child et al. 2019, Generating Long Sequences with Sparse Transformers",
+    "https://arxiv.org/abs/1904.10509",
+)
+_LLAMA1 = (
+    "Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models",
+    "https://arxiv.org/abs/2302.13971",
+)
+_LLAMA2 = (
+    "Touvron et al. 2023, Llama 2: Open Foundation and Fine-Tuned Chat Models",
+    "https://arxiv.org/abs/2307.09288",
+)
+
+
+def _row(
+    number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, *figures: tuple[str, str]
+) -> Component:
+    return Component(
+        number, name, "transformer", "groundup.models.transformer_networks", summary, *paper, oracle, figures=figures
+    )
+
+
+ROWS = (
+    _row(
+        101,
+        "TransformerEncoderLayer",
+        "self-attention and feed-forward, each added",
+        _VASWANI,
+        "torch.nn.TransformerEncoderLayer",
+    ),
+    _row(102, "TransformerEncoder", "a stack of them", _VASWANI, "torch.nn.TransformerEncoder"),
+    _row(
+        103,
+        "TransformerDecoderLayer",
+        "causal, with attention to a memory between",
+        _VASWANI,
+        "torch.nn.TransformerDecoderLayer",
+    ),
+    _row(104, "TransformerDecoder", "a stack of them", _VASWANI, "torch.nn.TransformerDecoder"),
+    _row(
+        105,
+        "Transformer",
+        "encoder and decoder around one tied embedding",
+        _VASWANI,
+        "torch.nn.Transformer between embeddings",
+        ("parameters", "65 × 10⁶ base, 213 × 10⁶ big (table 3)"),
+        ("BLEU, English to German", "27.3 base, 28.4 big (table 2)"),
+    ),
+    _row(
+        106,
+        "GPT_TransformerBlock",
+        "pre-norm, causal, GELU",
+        _RADFORD,
+        "transformers' GPT2Block",
+    ),
+    _row(
+        107,
+        "GPT_SparseTransformerBlock",
+        "the same, seeing a band or a pattern of the past",
+        _CHILD,
+        "transformers' GPT2Block under an explicit mask; GPT-Neo's banded attention",
+    ),
+    _row(
+        108,
+        "GPT2",
+        "a stack of causal blocks, 124 million to 1.6 billion parameters",
+        _RADFORD,
+        "transformers' GPT2LMHeadModel",
+        ("parameters", "117, 345, 762 and 1542 × 10⁶ (table 2, misprinted)"),
+    ),
+    _row(
+        109,
+        "GPT3",
+        "dense and banded layers by turns, to 175 billion parameters",
+        _BROWN,
+        "GPT-2's blocks of transformers, every other under a banded mask",
+        ("parameters", "125 × 10⁶ to 175 × 10⁹ (table 2.1)"),
+    ),
+    _row(
+        110,
+        "LLaMA_TransformerBlock",
+        "RMSNorm, rotary grouped-query attention, SwiGLU",
+        _LLAMA1,
+        "transformers' LlamaDecoderLayer",
+    ),
+    _row(
+        111,
+        "LLaMA1",
+        "a stack of them, 7 to 65 billion parameters",
+        _LLAMA1,
+        "transformers' LlamaForCausalLM",
+        ("parameters", "6.7, 13.0, 32.5 and 65.2 × 10⁹ (table 2)"),
+    ),
+    _row(
+        112,
+        "LLaMA2",
+        "twice the context; the largest shares keys and values",
+        _LLAMA2,
+        "transformers' LlamaForCausalLM",
+        ("parameters", "7, 13 and 70 × 10⁹ (table 1)"),
+    ),
+)

@@ -1,0 +1,46 @@
+"""Which tokens may be drawn: scores changed before they become probabilities. What is taken away is -inf.
+
+Legend: B batch, V vocabulary, T tokens before.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from groundup import checks
+from groundup.functional.softmax import softmax
+
+
+def top_k_filter(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
+    """The k highest scores, and those equal to the last of them; all where k ≥ V.
+
+    Fan et al. 2018, Hierarchical Neural Story Generation, arXiv:1805.04833, section 5.4.
+    """
+    kth = logits.topk(min(checks.integer("k", k), logits.size(-1)), -1).values[..., -1:]
+    return torch.where(logits < kth, -torch.inf, logits)
+
+
+def top_p_filter(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
+    """The smallest set of likeliest tokens whose probabilities sum to at least p: the nucleus; never empty.
+
+    Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv:1904.09751, section 3.1.
+    """
+    checks.require(checks.probability("p", p) > 0, f"p must lie in (0, 1], got {p}")
+    sorted_logits, order = logits.sort(-1, descending=True)
+    probability = softmax(sorted_logits, -1)
+    before = probability.cumsum(-1) - probability  # the mass of all that are likelier
+    outside = (before >= p).scatter(-1, order, before >= p)
+    return torch.where(outside, -torch.inf, logits)
+
+
+def penalize_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B T"], penalty: float) -> Float[Tensor, "B V"]:
+    """Scores of the tokens in `seen`, divided by the penalty θ ≥ 1 where positive and multiplied where negative.
+
+    Keskar et al. 2019, CTRL, arXiv:1909.05858, section 4.1.
+    Differs from the paper, which divides negative ones too and so would favour them.
+    """
+    checks.real("penalty", penalty, 1.0)
+    score = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, torch.where(score > 0, score / penalty, score * penalty))

@@ -1,0 +1,193 @@
+"""GPT-2 and LLaMA: saved by transformers, or as Meta does, loaded here; and saved here, loaded there."""
+
+import json
+
+import pytest
+import torch
+import transformers as hf
+
+from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
+from groundup.pretrained import WeightError
+from groundup.pretrained.language import arguments_of, params_of
+from transformer_oracles import gpt2_config, llama_config
+
+TOKENS = torch.tensor([[1, 5, 2, 9, 10, 3], [4, 4, 8, 0, 7, 6]])
+
+
+def theirs(config):
+    kind = hf.GPT2LMHeadModel if config.model_type == "gpt2" else hf.LlamaForCausalLM
+    model = kind(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # small embeddings: a misplaced eps of a norm would show
+            parameter.normal_(std=0.3 if parameter.dim() > 1 and parameter.size(0) != 11 else 0.02)
+    return model
+
+
+MODELS = [
+    pytest.param(cls, config, changes, id=f"{cls.__name__},{','.join(f'{k}={v}' for k, v in changes.items())}")
+    for cls, config, changes in (
+        (GPT2, gpt2_config, {}),
+        (GPT2, gpt2_config, {"tie_word_embeddings": False, "n_inner": 12, "n_layer": 3}),
+        (LLaMA1, llama_config, {}),
+        (LLaMA2, llama_config, {"num_key_value_heads": 2, "rms_norm_eps": 1e-5, "rope_theta": 500.0}),
+        (LLaMA2, llama_config, {"num_key_value_heads": 1, "tie_word_embeddings": True}),
+    )
+]
+
+
+@pytest.mark.parametrize("shard", ["5GB", "2KB"])
+@pytest.mark.parametrize(("cls", "config", "changes"), MODELS)
+def test_there_and_back(cls, config, changes, shard, tmp_path):
+    other = theirs(config(**changes))
+    other.save_pretrained(tmp_path / "theirs", max_shard_size=shard)
+    ours = cls.from_pretrained(tmp_path / "theirs")
+    with torch.no_grad():
+        expected = other(TOKENS).logits
+        torch.testing.assert_close(ours(TOKENS), expected, rtol=0, atol=2e-6)
+        for names, reader in (("transformers", type(other)), ("groundup", cls)):
+            ours.save_pretrained(tmp_path / names, names=names, max_shard_size=shard)
+            again = reader.from_pretrained(tmp_path / names).eval()(TOKENS)
+            torch.testing.assert_close(getattr(again, "logits", again), expected, rtol=0, atol=2e-6)
+    shards = list((tmp_path / "transformers").glob("model-*.safetensors"))
+    assert (len(shards) > 1) == (shard == "2KB")
+
+
+def meta_forward(state, params, tokens):
+    """LLaMA from Meta's file: neighbours as complex numbers, turned; groups of heads; RMSNorm; by the paper."""
+    d, h, g = params["dim"], params["n_heads"], params["n_kv_heads"]
+    n, features = tokens.size(1), d // h
+    turn = torch.arange(n)[:, None] * 10000.0 ** -(torch.arange(0, features, 2).double() / features)
+    turn = torch.polar(torch.ones_like(turn), turn)
+
+    def norm(x, weight):
+        return weight * x / (x.square().mean(-1, keepdim=True) + params["norm_eps"]).sqrt()
+
+    def heads(x, count):
+        return x.unflatten(-1, (count, features)).transpose(1, 2)
+
+    def turned(x):
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous()) * turn).flatten(-2)
+
+    x = state["tok_embeddings.weight"][tokens]
+    hidden = torch.ones(n, n, dtype=torch.bool).triu(1)
+    for i in range(params["n_layers"]):
+        w = {k.removeprefix(f"layers.{i}."): v for k, v in state.items() if k.startswith(f"layers.{i}.")}
+        y = norm(x, w["attention_norm.weight"])
+        q = turned(heads(y @ w["attention.wq.weight"].T, h))
+        k = turned(heads(y @ w["attention.wk.weight"].T, g)).repeat_interleave(h // g, 1)
+        v = heads(y @ w["attention.wv.weight"].T, g).repeat_interleave(h // g, 1)
+        scores = (q @ k.mT / features**0.5).masked_fill(hidden, -torch.inf)
+        x = x + (scores.softmax(-1) @ v).transpose(1, 2).flatten(2) @ w["attention.wo.weight"].T
+        y = norm(x, w["ffn_norm.weight"])
+        gate = torch.nn.functional.silu(y @ w["feed_forward.w1.weight"].T)
+        x = x + (gate * (y @ w["feed_forward.w3.weight"].T)) @ w["feed_forward.w2.weight"].T
+    return norm(x, state["norm.weight"]) @ state["output.weight"].T
+
+
+PARAMS = {"dim": 16, "n_layers": 2, "n_heads": 4, "n_kv_heads": 2, "norm_eps": 1e-5, "multiple_of": 8, "vocab_size": 12}
+
+
+def meta_state(params):
+    generator = torch.Generator().manual_seed(0)
+    d, kv = params["dim"], params["n_kv_heads"] * params["dim"] // params["n_heads"]
+    f, v = arguments_of(params)["hidden_dim"], params["vocab_size"]
+    shapes = {"tok_embeddings": (v, d), "norm": (d,), "output": (v, d)}
+    for i in range(params["n_layers"]):
+        shapes |= {
+            f"layers.{i}.attention.{n}": s for n, s in zip(("wq", "wk", "wv", "wo"), ((d, d), (kv, d), (kv, d), (d, d)))
+        }
+        shapes |= {f"layers.{i}.feed_forward.{n}": s for n, s in zip(("w1", "w2", "w3"), ((f, d), (d, f), (f, d)))}
+        shapes |= {f"layers.{i}.{n}_norm": (d,) for n in ("attention", "ffn")}
+    state = {f"{n}.weight": 0.5 * torch.randn(s, generator=generator, dtype=torch.float64) for n, s in shapes.items()}
+    return state | {"rope.freqs": torch.ones(2)}
+
+
+def write_meta(folder, state, params, parts):
+    """As model parallelism leaves them: rows of what makes features, columns of what sums them up."""
+    folder.mkdir(exist_ok=True)
+    axis = dict.fromkeys(("wq", "wk", "wv", "w1", "w3", "output"), 0) | dict.fromkeys(("wo", "w2", "tok_embeddings"), 1)
+    for i in range(parts):
+        part = {
+            n: t.chunk(parts, axis[n.split(".")[-2]])[i].clone() if n.split(".")[-2] in axis else t
+            for n, t in state.items()
+        }
+        torch.save(part, folder / f"consolidated.{i:02d}.pth")
+    (folder / "params.json").write_text(json.dumps(params))
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_metas_files(parts, tmp_path):
+    state = meta_state(PARAMS)
+    write_meta(tmp_path / "meta", state, PARAMS, parts)
+    ours = LLaMA2.from_pretrained(tmp_path / "meta", dtype=torch.float64, context=16)
+    tokens = TOKENS.clamp(max=11)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(tokens), meta_forward(state, PARAMS, tokens), rtol=0, atol=1e-10)
+    ours.save_pretrained(tmp_path / "back", names="meta")
+    back = torch.load(tmp_path / "back" / "consolidated.00.pth", weights_only=True)
+    assert back.keys() == state.keys() - {"rope.freqs"}
+    assert all(torch.equal(back[name], state[name]) for name in back)
+    assert arguments_of(json.loads((tmp_path / "back" / "params.json").read_text())) == arguments_of(PARAMS)
+
+
+def test_the_widths_of_metas_models():
+    """T23: two thirds of 4 E, rounded up to 256; the 70B's, times 1.3, to 4096."""
+    for dim, multiple, multiplier, width in (
+        (4096, 256, None, 11008),
+        (5120, 256, None, 13824),
+        (6656, 256, None, 17920),
+        (8192, 256, None, 22016),
+        (8192, 4096, 1.3, 28672),
+    ):
+        params = {"dim": dim, "n_layers": 1, "n_heads": 8, "norm_eps": 1e-5, "multiple_of": multiple, "vocab_size": -1}
+        arguments = arguments_of(params | {"ffn_dim_multiplier": multiplier})
+        assert arguments["hidden_dim"] == width
+        assert "vocab_size" not in arguments  # it is the tokenizer's
+        assert arguments_of(params_of(arguments | {"vocab_size": 5}))["hidden_dim"] == width
+
+
+def test_names_without_a_prefix_and_masks_are_read(tmp_path):
+    """As OpenAI's files on the hub have them, in pytorch_model.bin with the tied head."""
+    other = theirs(gpt2_config())
+    state = {k.removeprefix("transformer."): v for k, v in other.state_dict().items()}
+    state["h.0.attn.bias"] = torch.ones(1, 1, 16, 16, dtype=torch.uint8)
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(other.config.to_dict()))
+    torch.testing.assert_close(GPT2.from_pretrained(tmp_path)(TOKENS), other(TOKENS).logits, rtol=0, atol=2e-6)
+
+
+def test_a_model_is_not_taken_for_another(tmp_path):
+    config = llama_config().to_dict()
+    for cls, changes, words in (
+        (GPT2, {}, "describes a 'llama', and not a 'gpt2'"),
+        (LLaMA1, {"attention_bias": True}, "attention_bias=True, and this model is written for False alone"),
+        (LLaMA2, {"rope_parameters": {"rope_type": "llama3"}}, "rope_type='llama3'"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config | changes))
+        with pytest.raises(ValueError, match=words):
+            cls.from_pretrained(tmp_path)
+
+
+def test_missing_shards_and_parts_are_named(tmp_path):
+    theirs(gpt2_config()).save_pretrained(tmp_path / "a", max_shard_size="2KB")
+    next((tmp_path / "a").glob("model-00002-of-*")).unlink()
+    with pytest.raises(WeightError, match="names shards that are not beside it: model-00002-of"):
+        GPT2.from_pretrained(tmp_path / "a")
+    write_meta(tmp_path / "m", meta_state(PARAMS), PARAMS, 2)
+    (tmp_path / "m" / "consolidated.00.pth").unlink()
+    with pytest.raises(WeightError, match=r"lacks the part consolidated\.00\.pth"):
+        LLaMA1.from_pretrained(tmp_path / "m")
+    write_meta(tmp_path / "m", meta_state(PARAMS), PARAMS, 2)
+    part = torch.load(tmp_path / "m" / "consolidated.01.pth", weights_only=True)
+    del part["norm.weight"]
+    torch.save(part, tmp_path / "m" / "consolidated.01.pth")
+    with pytest.raises(WeightError, match=r"are no parts of one model: one of them lacks norm\.weight"):
+        LLaMA1.from_pretrained(tmp_path / "m")
+
+
+def test_what_cannot_be_exported_is_refused(tmp_path):
+    model = GPT3(11, 16, 8, 2, 2)
+    with pytest.raises(ValueError, match="names must be one of 'groundup', got 'transformers'"):
+        model.save_pretrained(tmp_path / "x", names="transformers")
+    with pytest.raises(ValueError, match="names must be one of 'groundup', 'transformers', got 'meta'"):
+        GPT2(11, 16, 8, 2, 2).save_pretrained(tmp_path / "x", names="meta")
