@@ -1,5 +1,6 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
+from groundup.plots.attention import attention_page, glimpse_page, transformed_page, window_page
 from groundup.plots.boundaries import boundaries
 from groundup.plots.comparison import compared_errors
 from groundup.plots.completion import agreement, completion_page, spectrum
@@ -14,6 +15,7 @@ from groundup.plots.weights import weight_images
 
 __all__ = [
     "agreement",
+    "attention_page",
     "boltzmann_page",
     "boundaries",
     "compared_errors",
@@ -23,12 +25,15 @@ __all__ = [
     "descents",
     "digit_page",
     "forecast_page",
+    "glimpse_page",
     "image_grid",
     "Landscape",
     "recall_against_load",
     "recall_film",
     "saliency_page",
     "spectrum",
+    "transformed_page",
     "weight_images",
+    "window_page",
     "word_map",
 ]
