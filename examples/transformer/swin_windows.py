@@ -19,7 +19,7 @@ class Config(RunOptions):
     size: int = 8  # of the map, in tokens
     window: int = 4
     shift: int = 2
-    blocks: int = 4
+    blocks: int = 5
 
 
 def reached(blocks: list[SwinTransformerBlock], size: int, steps: int) -> torch.Tensor:
@@ -56,7 +56,7 @@ def main() -> None:
     alone, pairs = int(masks.float().sum()), masks.numel()
     print(f"""
 tokens heard from, after 1 to {config.blocks} blocks   never shifted {heard["windows"]}, taking turns {heard["shifted"]}
-expected (8 x 8 tokens, windows of 4)    never shifted [16, 16, 16, 16], taking turns [16, 16, 64, 64]
+expected (8 x 8 tokens, windows of 4)    never shifted [16] * 5, taking turns [16, 16, 64, 64, 64]
 of {pairs} pairs in the rolled windows, {pairs - alone} were never neighbours, and are masked
 pictures       {run_dir}/windows.png, {run_dir}/reached.png
 the model      src/groundup/models/visual_transformers/swin.py · Liu et al. 2021, section 3.2, figure 4

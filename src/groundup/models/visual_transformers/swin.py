@@ -217,7 +217,7 @@ class SwinTransformer(ImageClassifier):
             for value in values:
                 checks.integer(name, value)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        rates = torch.linspace(0, checks.probability("stochastic_depth", stochastic_depth), sum(depths)).tolist()
+        most, last = checks.probability("stochastic_depth", stochastic_depth), max(sum(depths) - 1, 1)
 
         def stage(index: int) -> nn.Sequential:
             wide, before = embed_dim * 2**index, sum(depths[:index])
@@ -226,7 +226,7 @@ class SwinTransformer(ImageClassifier):
             for i in range(depths[index]):
                 shift = window_size // 2 if i % 2 else 0
                 size = (wide, num_heads[index], window_size, shift, mlp_ratio)
-                blocks.append(SwinTransformerBlock(*size, rates[before + i], **factory))
+                blocks.append(SwinTransformerBlock(*size, most * (before + i) / last, **factory))
             return nn.Sequential(OrderedDict(**parts, blocks=blocks))
 
         # In the column, swin_t at 224 × 224.
