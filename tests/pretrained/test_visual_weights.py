@@ -111,7 +111,8 @@ def test_hugging_faces_files_there_and_back(name, tmp_path):
     ours = build().eval()
     ours.load_state_dict(to_ours(table, load_file(tmp_path / "theirs" / "model.safetensors"), ours.state_dict()))
     ours, oracle = ours.double(), oracle.double()
-    for size in ((8, 8), (12, 16)) if name == "ViT" else ((32, 32), (40, 40)):
+    # Largest first: a map that one window covers turns the shift off in transformers' layers, for good.
+    for size in ((8, 8), (12, 16)) if name == "ViT" else ((40, 40), (32, 32)):
         x = torch.rand(2, 3, *size, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
         extra = {"interpolate_pos_encoding": True} if name == "ViT" else {}
         a, b = ours(x), oracle(x, **extra).logits
@@ -131,9 +132,8 @@ def test_a_swin_of_timm_and_its_old_buffers():
         32, 2, 3, 3, embed_dim=4, depths=(2, 1, 1, 1), num_heads=(1, 1, 2, 2), window_size=2
     )
     ours = SwinTransformer(3, **SWIN | {"depths": (2, 1, 1, 1)})
-    randomise(oracle)
-    for parameter in oracle.parameters():  # theirs are kept apart by 100 less, not by ∞: scores must stay below that
-        parameter.data.mul_(0.4)
+    for parameter in oracle.parameters():  # not the buffers: its mask is one, and of floats
+        torch.nn.init.normal_(parameter, std=0.4)
     state = oracle.state_dict()
     old = state | {
         "layers.0.blocks.1.attn_mask": torch.zeros(64, 4, 4),
