@@ -22,7 +22,7 @@ class Config(RunOptions):
     mode: str = "affine"  # of the transformer: affine, attention or thin_plate
     size: int = 20  # of the images; a digit before it is distorted takes 12 / 20 of that
     degrees: float = 90.0
-    epochs: int = 40
+    epochs: int = 30
     batch_size: int = 64
     lr: float = 2e-3
 

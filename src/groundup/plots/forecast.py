@@ -42,6 +42,7 @@ def forecast_page(
         if published is not None:
             distance, value, whose = published
             below.plot([distance], [value], "o", color=ORANGE)
-            below.annotate(f"  {whose}", (distance, value), ha="left", va="bottom", color=ORANGE, fontsize=10)
+            above_it = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+            below.annotate(whose, (distance, value), color=ORANGE, fontsize=10, **above_it)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
