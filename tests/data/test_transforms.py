@@ -11,6 +11,7 @@ from groundup.data import (
     Compose,
     Normalize,
     Pad,
+    RandomAffine,
     RandomCrop,
     RandomHorizontalFlip,
     RandomShift,
@@ -232,3 +233,51 @@ def test_a_random_transform_needs_a_generator(untyped, transform):
 def test_wrong_arguments(untyped, call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_random_affine_of_nothing_is_nothing_and_of_whole_pixels_exact():
+    x = torch.rand(3, 2, 7, 9, dtype=torch.float64)
+    torch.testing.assert_close(RandomAffine()(x, torch.Generator().manual_seed(0)), x)
+    turned = RandomAffine(degrees=90.0)(x, torch.Generator().manual_seed(0))
+    assert turned.shape == x.shape
+    again = RandomAffine(degrees=90.0)(x, torch.Generator().manual_seed(0))
+    assert torch.equal(turned, again)
+    assert not torch.equal(turned, RandomAffine(degrees=90.0)(x, torch.Generator().manual_seed(1)))
+
+
+def test_random_affine_keeps_shapes_of_oblong_images():
+    """A disc stays round when the image is not square: angles are measured in pixels; and it grows as asked."""
+    y, x = torch.meshgrid(torch.arange(41.0) - 20, torch.arange(81.0) - 40, indexing="ij")
+    disc = ((x / 8) ** 2 + (y / 8) ** 2 < 1).float()[None, None].expand(20, 1, 41, 81)
+    turned = RandomAffine(degrees=180.0)(disc, torch.Generator().manual_seed(0))
+    assert (turned - disc).abs().mean() < 0.01
+    grown = RandomAffine(scale=(2.0, 2.0))(disc, torch.Generator().manual_seed(0))
+    assert grown.sum().item() / disc.sum().item() == pytest.approx(4, rel=0.02)
+    bar = ((x.abs() < 10) & (y.abs() < 2)).float()[None, None].expand(200, 1, 41, 81)
+    lengths = RandomAffine(degrees=90.0)(bar, torch.Generator().manual_seed(0)).amax(3).sum((1, 2))
+    assert lengths.max() > 18  # some stand upright, as long as they lay
+
+
+def test_random_affine_moves_by_pixels():
+    dot = torch.zeros(500, 1, 21, 31)
+    dot[:, :, 10, 15] = 1
+    moved = RandomAffine(shift=4.0)(dot, torch.Generator().manual_seed(0))
+    rows = (moved.sum(3) * torch.arange(21.0)).sum((1, 2)) - 10
+    columns = (moved.sum(2) * torch.arange(31.0)).sum((1, 2)) - 15
+    for axis in (rows, columns):
+        assert 3.8 < axis.abs().max() <= 4.0 + 1e-4
+        assert axis.mean().abs() < 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"degrees": -1.0}, "degrees must be a finite number in"),
+        ({"scale": (0.0, 1.0)}, "scale must be"),
+        ({"scale": (2.0, 1.0)}, "scale must be"),
+        ({"shift": -1.0}, "shift must be a finite number in"),
+    ],
+)
+def test_random_affine_mistakes(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        RandomAffine(**arguments)

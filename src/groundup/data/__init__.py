@@ -16,6 +16,7 @@ from groundup.data.known_graphs import karate_club, motif_graphs, planted_graph
 from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
+from groundup.data.mackey_glass import mackey_glass
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.multi30k import multi30k
 from groundup.data.numbers import number_name, number_pairs
@@ -50,6 +51,7 @@ from groundup.data.transforms import (
     Compose,
     Normalize,
     Pad,
+    RandomAffine,
     RandomCrop,
     RandomHorizontalFlip,
     RandomShift,
@@ -70,6 +72,7 @@ __all__ = [
     "cifar10",
     "image_folder",
     "letters",
+    "mackey_glass",
     "load_text",
     "TEXTS",
     "python_reference",
@@ -141,6 +144,7 @@ __all__ = [
     "Resize",
     "ResizeShortest",
     "CenterCrop",
+    "RandomAffine",
     "RandomCrop",
     "RandomShift",
     "RandomHorizontalFlip",

@@ -1,7 +1,7 @@
 """Transforms of image batches: `transform(x, generator)` on (N, C, H, W), the whole batch at once.
 
     deterministic   ToFloat  Normalize  Rescale  Pad  Resize  ResizeShortest  CenterCrop    ignore the generator
-    random          RandomCrop  RandomShift  RandomHorizontalFlip    draw from it alone, for every image anew
+    random          RandomCrop  RandomShift  RandomHorizontalFlip  RandomAffine    draw from it, for every image anew
     Compose         one after another
 
 What a random transform does is a function of its input and of the generator's state: seeded alike, it repeats.
@@ -9,6 +9,7 @@ What a random transform does is a function of its input and of the generator's s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groundup import checks
+from groundup.functional import affine_grid, grid_sample
 
 # A leading underscore leaves a size free: what goes in and what comes out may differ in it.
 Images = Shaped[Tensor, "batch channels _height _width"]
@@ -224,6 +226,37 @@ class RandomHorizontalFlip:
         source = _source(generator)
         flipped = torch.rand(len(_images(x)), generator=source, device=source.device) < self.p
         return torch.where(flipped.to(x.device).view(-1, 1, 1, 1), x.flip(-1), x)
+
+
+@dataclass(frozen=True)
+class RandomAffine:
+    """Each image turned by up to `degrees` either way, made `scale` times as large, moved by up to `shift` pixels.
+
+    scale: (least, most), the logarithm uniform between; all about the middle, bilinear, with zeros around the image.
+    """
+
+    degrees: float = 0.0
+    scale: tuple[float, float] = (1.0, 1.0)
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.real("degrees", self.degrees, 0.0)
+        checks.real("shift", self.shift, 0.0)
+        least, most = (checks.real("scale", value, 0.0) for value in self.scale)
+        checks.require(0 < least <= most, f"scale must be (least, most), 0 < least <= most, got {self.scale}")
+
+    def __call__(self, x: FloatImages, generator: torch.Generator) -> FloatImages:
+        source, (height, width) = _source(generator), _floating_images(x).shape[2:]
+        drawn = torch.rand(4, len(x), generator=source, device=source.device, dtype=torch.float64).to(x.device)
+        angle = math.radians(self.degrees) * (2 * drawn[0] - 1)
+        least, most = map(math.log, self.scale)
+        size = torch.exp(least + (most - least) * drawn[1])
+        # Where each pixel comes from: the inverse of turning, scaling and moving, in halves of the image's sides.
+        cos, sin, aspect = angle.cos() / size, angle.sin() / size, width / height
+        back = torch.stack([cos, sin / aspect, -sin * aspect, cos], 1).view(-1, 2, 2)
+        moved = (2 * drawn[2:].mT - 1) * self.shift * 2 / drawn.new_tensor([width, height])  # N, 2
+        theta = torch.cat([back, -back @ moved[:, :, None]], 2).to(x.dtype)
+        return grid_sample(x, affine_grid(theta, (height, width), align_corners=False), align_corners=False)
 
 
 def _random_window(x: Tensor, size: Any, generator: torch.Generator) -> Tensor:

@@ -44,6 +44,7 @@ from groundup.functional.pooling import adaptive_avg_pool2d, avg_pool2d, max_poo
 from groundup.functional.position import relative_index, rotary, sinusoids
 from groundup.functional.recurrence import rnn, rnn_step
 from groundup.functional.response_norm import local_response_norm
+from groundup.functional.sampling import affine_grid, grid_sample, resize_bicubic, thin_plate_matrix
 from groundup.functional.softmax import log_softmax, logsumexp, softmax
 from groundup.functional.sparse_attention import column_attention, local_attention, merged_attention, sparse_mask
 from groundup.functional.windows import pad2d
@@ -114,4 +115,8 @@ __all__ = [
     "top_k_accuracy",
     "confusion_matrix",
     "per_class_accuracy",
+    "affine_grid",
+    "grid_sample",
+    "thin_plate_matrix",
+    "resize_bicubic",
 ]

@@ -4,7 +4,7 @@ from groundup.layers.activation import GELU, GLU, ReLU, ScaledTanh, SwiGLU
 from groundup.layers.attention import AdditiveAttention, DotProductAttention
 from groundup.layers.cache import KVCache
 from groundup.layers.convolution import Conv2d, Conv2dGroups
-from groundup.layers.dropout import Dropout
+from groundup.layers.dropout import Dropout, StochasticDepth
 from groundup.layers.embedding import Embedding
 from groundup.layers.gate import SEGate
 from groundup.layers.graph import GCN_cell, Graph_cell, GraphSAGE_cell
@@ -37,6 +37,7 @@ __all__ = [
     "GLU",
     "SwiGLU",
     "Dropout",
+    "StochasticDepth",
     "BatchNorm",
     "BatchNorm1d",
     "BatchNorm2d",

@@ -1,4 +1,6 @@
-"""Dropout: Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15."""
+"""Dropout of units: Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15.
+Of whole branches: Huang et al. 2016, Deep Networks with Stochastic Depth, arXiv:1603.09382.
+"""
 
 from __future__ import annotations
 
@@ -26,3 +28,23 @@ class Dropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
+
+
+class StochasticDepth(nn.Module):
+    """y = x r / (1 - p), one r ~ Bernoulli(1 - p) for all of a sample in training mode; the identity in eval mode.
+
+    x (N, ...): what a residual branch adds; p: the probability of leaving the branch out. Huang et al. 2016, section 3.
+    Differs from the paper, which scales by 1 - p in eval mode instead; E[y] = x in both.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = checks.probability("p", p)
+
+    def forward(self, x: Float[Tensor, "N *rest"]) -> Float[Tensor, "N *rest"]:
+        if not self.training or self.p == 0:
+            return x
+        return x * dropout(x.new_ones(x.size(0), *[1] * (x.dim() - 1)), self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

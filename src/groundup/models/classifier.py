@@ -53,8 +53,8 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
             x = x.contiguous(memory_format=torch.channels_last)
         return x
 
-    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N features P Q"]:
-        """The last stage's feature map."""
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N *features"]:
+        """The last stage's feature map, or tokens."""
         x = self.checked(x)
         for name in self.stages:
             x = getattr(self, name)(x)

@@ -1,7 +1,7 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
 from groundup.plots.alignment import alignments
-from groundup.plots.attention import attention_page
+from groundup.plots.attention import attention_page, glimpse_page, transformed_page, window_page
 from groundup.plots.boundaries import boundaries
 from groundup.plots.comparison import compared_errors
 from groundup.plots.completion import agreement, completion_page, spectrum
@@ -9,6 +9,7 @@ from groundup.plots.curves import curves
 from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
 from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
+from groundup.plots.forecast import forecast_page
 from groundup.plots.graphs import fold_curves, graph_film, node_map
 from groundup.plots.images import digit_page, image_grid
 from groundup.plots.saliency import saliency_page
@@ -28,6 +29,8 @@ __all__ = [
     "digit_page",
     "fold_curves",
     "graph_film",
+    "forecast_page",
+    "glimpse_page",
     "image_grid",
     "Landscape",
     "node_map",
@@ -35,6 +38,8 @@ __all__ = [
     "recall_film",
     "saliency_page",
     "spectrum",
+    "transformed_page",
     "weight_images",
+    "window_page",
     "word_map",
 ]

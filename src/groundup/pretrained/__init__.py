@@ -7,7 +7,7 @@ from groundup.pretrained.model import Pretrained
 from groundup.pretrained.published import Preprocessing, Published
 from groundup.pretrained.registry import published_weights
 from groundup.pretrained.saving import save_weights
-from groundup.pretrained.table import Absent, Drop, Row, Table, WeightError, to_ours, to_theirs
+from groundup.pretrained.table import Absent, Derived, Drop, Row, Table, WeightError, to_ours, to_theirs
 
 __all__ = [
     "Pretrained",
@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "Drop",
     "Absent",
+    "Derived",
     "Table",
     "WeightError",
     "to_ours",

@@ -73,7 +73,17 @@ class Absent:
     exported: bool = True
 
 
-Table = Sequence[Row | Drop | Absent]
+@dataclass(frozen=True)
+class Derived:
+    """Something in the file that follows from a tensor of the model, and why: when exporting, it is made of it."""
+
+    theirs: str
+    ours: str
+    make: Callable[[Tensor], Tensor]
+    reason: str
+
+
+Table = Sequence[Row | Drop | Absent | Derived]
 
 #: The file has the model's own names.
 SAME_NAMES: Table = (Row("{name}", "{name}"),)
@@ -99,7 +109,7 @@ def plan(table: Table, names: Iterable[str]) -> Iterator[Plan]:
         for row in rows:
             if (match := _match(row.theirs, name)) is None:
                 continue
-            if isinstance(row, Drop):
+            if isinstance(row, (Drop, Derived)):
                 yield Plan(name, (), None)
             else:
                 yield Plan(name, tuple(_filled(target, match) for target in row.targets), row)
@@ -159,6 +169,10 @@ def to_theirs(table: Table, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
     left_out = [row.ours for row in table if isinstance(row, Absent) and not row.exported]
     result: dict[str, Tensor] = {}
     used: set[str] = set()
+    for derived in (row for row in table if isinstance(row, Derived)):
+        for name, tensor in model.items():
+            if (match := _match(derived.ours, name)) is not None:
+                result[_filled(derived.theirs, match)] = derived.make(tensor)
     for name in model:
         if name in used or any(_match(pattern, name) is not None for pattern in left_out):
             continue

@@ -1,0 +1,41 @@
+"""The catalogue's attention networks for images."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_MODULE = "groundup.models.attention_networks"
+_JADERBERG = ("Jaderberg et al. 2015, Spatial Transformer Networks", "https://arxiv.org/abs/1506.02025")
+
+ROWS = (
+    Component(
+        95,
+        "RecurrentAttention",
+        "attention",
+        _MODULE,
+        "glimpses, and a policy of where to take them",
+        "Mnih et al. 2014, Recurrent Models of Visual Attention",
+        "https://arxiv.org/abs/1406.6247",
+        "a loop over pixels and steps, same draws; REINFORCE's mean",
+        input_size=(1, 28, 28),
+    ),
+    Component(
+        96,
+        "SpatialTransformer",
+        "attention",
+        _MODULE,
+        "an image turned, moved and scaled as the network likes it",
+        *_JADERBERG,
+        "torch's affine_grid and grid_sample; a loop over control points",
+    ),
+    Component(
+        97,
+        "SpatialTransformerNet",
+        "attention",
+        _MODULE,
+        "a convolutional network behind a spatial transformer",
+        *_JADERBERG,
+        "the same network in torch.nn",
+        input_size=(1, 28, 28),
+    ),
+)

@@ -1,0 +1,57 @@
+"""The catalogue's visual transformers."""
+
+from __future__ import annotations
+
+from groundup.catalogue.component import Component
+
+_MODULE = "groundup.models.visual_transformers"
+_DOSOVITSKIY = ("Dosovitskiy et al. 2021, An Image is Worth 16x16 Words", "https://arxiv.org/abs/2010.11929")
+_XIAO = ("Xiao et al. 2021, Early Convolutions Help Transformers See Better", "https://arxiv.org/abs/2106.14881")
+_LIU = ("Liu et al. 2021, Swin Transformer", "https://arxiv.org/abs/2103.14030")
+
+ROWS = (
+    Component(
+        113,
+        "VisionTransformer",
+        "vision",
+        _MODULE,
+        "an image as a sentence of patches",
+        *_DOSOVITSKIY,
+        "torchvision's vit_b_16, timm's and transformers' ViT",
+        input_size=(3, 224, 224),
+        figures=(("parameters", "86 × 10⁶ (table 1, ViT-Base)"),),
+    ),
+    Component(
+        114,
+        "VisionTransformerConvStem",
+        "vision",
+        _MODULE,
+        "a few convolutions make the tokens",
+        *_XIAO,
+        "torchvision's VisionTransformer with conv_stem_configs",
+        input_size=(3, 224, 224),
+    ),
+    Component(
+        115,
+        "SwinTransformerBlock",
+        "vision",
+        _MODULE,
+        "attention in windows, or in shifted ones",
+        *_LIU,
+        "torchvision's SwinTransformerBlock; dense attention, masked",
+    ),
+    Component(
+        116,
+        "SwinTransformer",
+        "vision",
+        _MODULE,
+        "windows over an image that shrinks",
+        *_LIU,
+        "torchvision's swin_t, timm's and transformers' Swin",
+        input_size=(3, 224, 224),
+        figures=(
+            ("parameters", "29 × 10⁶ (table 1, Swin-T)"),
+            ("multiply-adds", "4.5 × 10⁹ (table 1, Swin-T)"),
+        ),
+    ),
+)

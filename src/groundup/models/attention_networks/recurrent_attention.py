@@ -1,0 +1,144 @@
+"""The recurrent attention model: it sees a small part of the image at a time, and learns where to look next.
+
+Mnih, Heess, Graves and Kavukcuoglu 2014, Recurrent Models of Visual Attention, arXiv:1406.6247.
+
+    l_{t-1} ─┬─ sensor ρ(x, l_{t-1}) ─┬─ g_t ─ core h_t ─┬─ l_t ~ N(tanh(W h_t), σ²)     where to look
+             └────────────────────────┘                  ├─ b_t = w·h_t                  what reward to expect
+                                                         └─ a = scores(h_T)              at the end, the class
+
+Legend: N batch, C channels, T num_glimpses, S num_scales, G glimpse_size; places are (x, y) in [-1, 1]².
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, relu, tanh
+from groundup.layers import Linear, RNN_cell
+from groundup.models.presets import Presets
+
+
+class Episode(NamedTuple):
+    """What happened while T glimpses were taken: the first at `locations[:, 0]`, which no policy chose."""
+
+    scores: Float[Tensor, "N classes"]
+    locations: Float[Tensor, "N T 2"]
+    log_probs: Float[Tensor, "N moves"]  # log π of the T - 1 places that were chosen
+    baselines: Float[Tensor, "N moves"]  # the reward expected before each of these
+
+
+class RecurrentAttention(Presets, nn.Module):
+    """x (N, in_channels, H, W), any size → scores (N, num_classes).
+
+    glimpse_size, num_scales    ρ sees S squares around the place, of G, 2 G, 4 G ... pixels, each shrunk to G × G
+    num_glimpses                T
+    std                         σ of the places; in eval mode the model looks at their means
+    glimpse_features            of ρ, and of the place, before they meet; hidden_size: of g_t and h_t
+
+    The location network and the baseline see h_t, and teach it nothing: what they learn is theirs alone. So the core
+    learns from the scores, the location network from the reward (section 3.1, "hybrid").
+    Differs from the paper: the first look is at the middle of the image, and a square falls between pixels where its
+    place does.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mnist": {},
+        "translated": {"glimpse_size": 12, "num_scales": 3, "num_glimpses": 6},
+    }
+    input_sizes: ClassVar[Mapping[str, tuple[int, ...]]] = {"translated": (1, 60, 60)}
+
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 1,
+        glimpse_size: int = 8,
+        num_scales: int = 1,
+        num_glimpses: int = 6,
+        std: float = 0.15,
+        glimpse_features: int = 128,
+        hidden_size: int = 256,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.num_classes = checks.integer("num_classes", num_classes)
+        self.in_channels = checks.integer("in_channels", in_channels)
+        self.glimpse_size = checks.integer("glimpse_size", glimpse_size)
+        self.num_scales = checks.integer("num_scales", num_scales)
+        self.num_glimpses = checks.integer("num_glimpses", num_glimpses)
+        self.std = checks.real("std", std, 0.0)
+        checks.require(std > 0, f"std must be positive, got {std}: places that are not drawn teach nothing")
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        pixels = num_scales * in_channels * glimpse_size**2
+        self.what = Linear(pixels, glimpse_features, **factory)
+        self.where = Linear(2, glimpse_features, **factory)
+        self.what_out = Linear(glimpse_features, hidden_size, **factory)
+        self.where_out = Linear(glimpse_features, hidden_size, **factory)
+        self.core = RNN_cell(hidden_size, hidden_size, nonlinearity="relu", **factory)
+        self.location = Linear(hidden_size, 2, **factory)
+        self.baseline = Linear(hidden_size, 1, **factory)
+        self.head = Linear(hidden_size, num_classes, **factory)
+
+    def sensor(self, x: Float[Tensor, "N C H W"], place: Float[Tensor, "N 2"]) -> Float[Tensor, "N S C G G"]:
+        """ρ(x, l): around l, squares of G, 2 G, 4 G ... pixels, the means of 1, 2 × 2, 4 × 4 ... of these. Section 3.
+
+        Pixels outside the image are 0. -1 and 1 are the image's edges.
+        """
+        seen = []
+        for scale in range(self.num_scales):
+            step = 2**scale
+            side = step * self.glimpse_size
+            share = place.new_tensor([[side / x.size(3), 0], [0, side / x.size(2)]]).expand(len(place), 2, 2)
+            grid = affine_grid(torch.cat([share, place[:, :, None]], 2), (side, side), align_corners=False)
+            seen.append(avg_pool2d(grid_sample(x, grid, align_corners=False), step))
+        return torch.stack(seen, 1)
+
+    def glimpse(self, x: Float[Tensor, "N C H W"], place: Float[Tensor, "N 2"]) -> Float[Tensor, "N hidden"]:
+        """g_t = relu(W_1 relu(W_2 ρ(x, l)) + W_3 relu(W_4 l)): what is seen, and where. Section 3, figure 1B."""
+        what = relu(self.what(self.sensor(x, place).flatten(1)))
+        return relu(self.what_out(what) + self.where_out(relu(self.where(place))))
+
+    def rollout(self, x: Float[Tensor, "N C H W"], generator: torch.Generator | None = None) -> Episode:
+        """Look T times: in training mode at places that are drawn, from `generator` if given; in eval mode at means."""
+        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
+        checks.size("x", x, 1, self.in_channels, "channels (in_channels)")
+        place, h = x.new_zeros(len(x), 2), x.new_zeros(len(x), self.core.hidden_size)
+        h = self.core.step(self.glimpse(x, place), (h,))[0]
+        places, log_probs, baselines = [place], [x.new_zeros(len(x), 0)], [x.new_zeros(len(x), 0)]
+        for _ in range(self.num_glimpses - 1):
+            apart = h.detach()
+            mean = tanh(self.location(apart))
+            noise = torch.empty_like(mean).normal_(generator=generator) if self.training else torch.zeros_like(mean)
+            chosen = (mean + self.std * noise).detach()  # what was drawn is what was done: it has no gradient
+            log_probs.append(-((chosen - mean) / self.std).square().sum(1, keepdim=True) / 2)  # but for a constant
+            baselines.append(self.baseline(apart))
+            place = chosen.clamp(-1, 1)
+            places.append(place)
+            h = self.core.step(self.glimpse(x, place), (h,))[0]
+        return Episode(self.head(h), torch.stack(places, 1), torch.cat(log_probs, 1), torch.cat(baselines, 1))
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.rollout(x).scores
+
+
+def hybrid_loss(
+    episode: Episode, target: Int[Tensor, " N"], reduction: str = "mean", weight: float = 1.0
+) -> Float[Tensor, ""]:
+    """-log p(target) + Σ_t (R - b_t)² - weight Σ_t (R - b_t) log π(l_t), with R = 1 for a right answer, else 0.
+
+    The last term's gradient is REINFORCE's: -Σ_t (R - b_t) ∇ log π(l_t), whose mean is -∇ E[R] for any b_t that does
+    not know l_t; there R - b_t is a constant. Section 3.1 and equation 2; Williams 1992, section 4.
+    reduction: "mean" over the batch, or "sum".
+    """
+    checks.choice("reduction", reduction, ("mean", "sum"))
+    reward = (episode.scores.detach().argmax(1) == target).to(episode.scores.dtype)[:, None]
+    advantage = reward - episode.baselines
+    policy = -weight * (advantage.detach() * episode.log_probs).sum()
+    total = cross_entropy(episode.scores, target, reduction="sum") + advantage.square().sum() + policy
+    return total if reduction == "sum" else total / len(target)

@@ -1,0 +1,6 @@
+"""Visual transformers: images as sequences of patches, seen whole or through windows."""
+
+from groundup.models.visual_transformers.swin import SwinTransformer, SwinTransformerBlock
+from groundup.models.visual_transformers.vit import VisionTransformer, VisionTransformerConvStem
+
+__all__ = ["VisionTransformer", "VisionTransformerConvStem", "SwinTransformer", "SwinTransformerBlock"]
