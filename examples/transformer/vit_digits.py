@@ -25,7 +25,7 @@ from groundup.functional import cross_entropy
 from groundup.inspect import capture_attention
 from groundup.models.visual_transformers import VisionTransformer
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
-from groundup.plots import attention_page
+from groundup.plots import attended_images
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
 
 # data: (preset, epochs, size, random changes of an image, what to expect of it in %)
@@ -93,7 +93,7 @@ def main() -> None:
     maps = {f"block {i}, class token": w.mean(1)[:, 0, 1:] for i, w in enumerate(layers, 1)}
     maps |= {"rollout": rollout(layers)[:, 0, 1:]}
     names = [train.class_names[int(g)] for g in guesses]
-    attention_page(x, {n: m.unflatten(1, grid) for n, m in maps.items()}, run_dir / "attention.png", names)
+    attended_images(x, {n: m.unflatten(1, grid) for n, m in maps.items()}, run_dir / "attention.png", names)
     accuracy = 100 * result.final["accuracy"]
     print(f"""
 test accuracy {accuracy:.2f} % · expected {"anything, after 5 steps" if config.smoke else expected}

@@ -1,7 +1,7 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
 from groundup.plots.alignment import alignments
-from groundup.plots.attention import attention_page, glimpse_page, transformed_page, window_page
+from groundup.plots.attention import attention_page
 from groundup.plots.boundaries import boundaries
 from groundup.plots.comparison import compared_errors
 from groundup.plots.completion import agreement, completion_page, spectrum
@@ -12,12 +12,14 @@ from groundup.plots.energy import boltzmann_page, recall_against_load, recall_fi
 from groundup.plots.forecast import forecast_page
 from groundup.plots.graphs import fold_curves, graph_film, node_map
 from groundup.plots.images import digit_page, image_grid
+from groundup.plots.looking import attended_images, glimpse_page, transformed_page, window_page
 from groundup.plots.saliency import saliency_page
 from groundup.plots.weights import weight_images
 
 __all__ = [
     "agreement",
     "alignments",
+    "attended_images",
     "attention_page",
     "boltzmann_page",
     "boundaries",

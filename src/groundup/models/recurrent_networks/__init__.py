@@ -1,12 +1,18 @@
-"""Recurrent networks: stacks of layers, language models, sequence to sequence."""
+"""Recurrent networks: what was read so far is a state."""
 
+from groundup.models.recurrent_networks.echo_state import EchoStateNetwork
 from groundup.models.recurrent_networks.language_model import LangModel
 from groundup.models.recurrent_networks.seq2seq import Decoder, Encoder, Seq2Seq
 from groundup.models.recurrent_networks.stacked import GRU, LSTM, RNN_factory, SimpleRNN
 
-__all__ = ["RNN_factory", "SimpleRNN", "LSTM", "GRU", "LangModel", "Encoder", "Decoder", "Seq2Seq"]
-"""Recurrent networks: what was read so far is a state."""
-
-from groundup.models.recurrent_networks.echo_state import EchoStateNetwork
-
-__all__ = ["EchoStateNetwork"]
+__all__ = [
+    "Decoder",
+    "EchoStateNetwork",
+    "Encoder",
+    "GRU",
+    "LangModel",
+    "LSTM",
+    "RNN_factory",
+    "Seq2Seq",
+    "SimpleRNN",
+]
