@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional import init, neighbour_sum, relu, segment_sum
-from groundup.functional.graph import blank, check_graph, on_real
+from groundup.functional.graph import Edges, blank, check_graph, edges, on_real
 from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
 
 
@@ -68,7 +68,7 @@ class GINLayer(nn.Module):
         init.constant_(self.eps, self.initial_eps)
 
     def forward(
-        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
+        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"] | Edges, mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
         x = blank(x, mask)
         return on_real(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
@@ -125,9 +125,10 @@ class GIN(nn.Module):
         checks.size("x", x, -1, self.in_features, "features")
         if batch_index is not None and x.dim() != 2:
             raise ValueError("batch_index is for x (N, I); the graphs of a batch (B, N, I) are apart already")
+        near = adj if adj.layout == torch.strided else edges(adj, ordered=True)
         scores = self.dropout(self.heads[0](self._pooled(blank(x, mask), batch_index, num_graphs, mask)))
         for layer, norm, head in zip(self.layers, self.norms, list(self.heads)[1:]):
-            x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, adj, mask), mask)  # type: ignore[misc]
+            x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, near, mask), mask)  # type: ignore[misc]
             scores = scores + self.dropout(head(self._pooled(x, batch_index, num_graphs, mask)))
         return scores
 
