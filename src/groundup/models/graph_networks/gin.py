@@ -136,13 +136,16 @@ class GIN(nn.Module):
         self, x: Tensor, batch_index: Tensor | None, num_graphs: int | None, mask: Tensor | None
     ) -> Float[Tensor, "G C"]:
         """The sum or mean over each graph's real nodes; zeros for a graph without any."""
-
-        def total(value: Tensor) -> Tensor:
-            if batch_index is not None:
-                return segment_sum(value, batch_index, num_graphs)
-            return value.sum(-2) if value.dim() == 3 else value.sum(-2, keepdim=True)
-
+        total = _sums(x, batch_index, num_graphs)
         if self.readout == "sum":
-            return total(x)
-        count = total(x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype))
-        return total(x) / torch.where(count > 0, count, 1)
+            return total
+        ones = x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype)
+        count = _sums(ones, batch_index, num_graphs)
+        return total / torch.where(count > 0, count, 1)
+
+
+def _sums(x: Float[Tensor, "*B N C"], batch_index: Tensor | None, num_graphs: int | None) -> Float[Tensor, "G C"]:
+    """Over the nodes of each graph."""
+    if batch_index is not None:
+        return segment_sum(x, batch_index, num_graphs)
+    return x.sum(-2) if x.dim() == 3 else x.sum(-2, keepdim=True)
