@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundup.checks import choice
 from groundup.data import DownloadError, Graph, planetoid, planted_graph
-from groundup.functional import accuracy, cross_entropy
+from groundup.functional import accuracy, cross_entropy, l2_normalize
 from groundup.models.graph_networks import GCN, GraphSAGE
 from groundup.optimizers import Adam
 from groundup.plots import node_map
@@ -77,14 +77,14 @@ def main() -> None:
         seed_everything(seed)
         results.append(trained(graph, config))
         print(f"seed {seed}: {results[-1][0]:.1f} %", flush=True)
-    right, scores = torch.tensor([result[0] for result in results]), results[0][1]
+    right, scores = torch.tensor([result[0] for result in results]), l2_normalize(results[0][1])
     plane = scores @ torch.linalg.svd(scores - scores.mean(0), full_matrices=False)[2][:2].T
     node_map(plane[None], graph.edges, graph.y, graph.masks["train"], run_dir / "nodes.png", [graph.name])
     known = graph.name == "cora" and not config.smoke
     print(f"""
 test accuracy {right.mean():.2f} ± {right.std(correction=0):.2f} %, {config.seeds} networks · \
 expected {EXPECTED[config.model] if known else "anything, after 5 steps; not measured on a planted graph"}
-picture       {run_dir}/nodes.png (the scores in a plane; ringed: labelled)
+picture       {run_dir}/nodes.png (the scores' directions in a plane; ringed: labelled)
 the model     src/groundup/models/graph_networks/ · Kipf and Welling 2017, section 5; Hamilton et al. 2017
 go on         python examples/graph/cora.py --model graphsage | --seeds 100
 whole graphs  python examples/graph/graph_classification.py""")

@@ -57,7 +57,7 @@ def gin(inputs, batches=(0, 1), **options):
     )
 
 
-def diffpool(clusters, num_layers=2):
+def diffpool(clusters, num_layers):
     return Case(
         "DiffPoolNet",
         label(clusters=clusters),
@@ -83,8 +83,8 @@ CASES = [
     gin(graphs(), readout="mean", mlp_layers=1),
     gin(of_two, batches=()),
     gin(of_two, batches=(), readout="mean"),
-    diffpool((3,)),
-    diffpool((3, 2)),
+    diffpool((3,), 1),
+    diffpool((3, 2), 2),
 ]
 
 REQUIRED = {"GCN": (3, 4, 2), "GraphSAGE": (3, 4, 2), "GIN": (3, 4, 2), "DiffPoolNet": (3, 4, 2)}

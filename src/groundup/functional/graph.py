@@ -26,12 +26,16 @@ from groundup.fused import graph as kernels
 
 
 class Edges(NamedTuple):
-    """A sparse adjacency of `size` rows: node row[e] gathers from node col[e] with weight[e]. No pair twice."""
+    """A sparse adjacency of `size` rows: node row[e] gathers from node col[e] with weight[e]. No pair twice.
+
+    `order` puts the edges in order of col: with it, the derivative of a sum along edges is as fast as the sum.
+    """
 
     row: Tensor
     col: Tensor
     weight: Tensor
     size: int
+    order: Tensor | None = None
 
 
 def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None, partial: bool = False) -> None:
@@ -62,8 +66,11 @@ def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None, partial: boo
         raise ValueError(f"mask must have shape {tuple(x.shape[:-1])}, one for each node, got {tuple(mask.shape)}")
 
 
-def edges(adj: Float[Tensor, "M N"]) -> Edges:
-    """The entries of a sparse adjacency; derivatives flow to its values."""
+def edges(adj: Float[Tensor, "M N"], ordered: bool = False) -> Edges:
+    """The entries of a sparse adjacency; derivatives flow to its values. `ordered` for several sums along them."""
+    if ordered:
+        plain = edges(adj)
+        return plain._replace(order=plain.col.argsort())
     if adj.layout == torch.sparse_csr:
         start, col = adj.crow_indices().long(), adj.col_indices().long()
         nodes = torch.arange(adj.size(0), device=col.device)
@@ -96,17 +103,17 @@ def on_real(
     return y.new_zeros(len(rows), y.size(1)).index_copy(0, real, y).view(*x.shape[:-1], y.size(1))
 
 
-def _real(x: Tensor, adj: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | Edges]:
+def _real(x: Tensor, adj: Tensor | Edges, mask: Tensor | None) -> tuple[Tensor, Tensor | Edges]:
     """x and A without padded nodes; a sparse A as its edges."""
     x = blank(x, mask)
-    if adj.layout == torch.strided:
+    if isinstance(adj, Tensor) and adj.layout == torch.strided:
         if mask is not None:
             adj = torch.where(mask[..., : adj.size(-2), None] & mask[..., None, :], adj, 0)
         return x, adj
-    row, col, weight, size = edges(adj)
+    graph = adj if isinstance(adj, Edges) else edges(adj)
     if mask is not None:
-        weight = torch.where(mask[row] & mask[col], weight, 0)
-    return x, Edges(row, col, weight, size)
+        graph = graph._replace(weight=torch.where(mask[graph.row] & mask[graph.col], graph.weight, 0))
+    return x, graph
 
 
 @fused_by(kernels.edge_sum)
@@ -116,10 +123,11 @@ def edge_sum(
     col: Int[Tensor, " E"],
     weight: Float[Tensor, " E"],
     size: int | None = None,
+    order: Int[Tensor, " E"] | None = None,
 ) -> Float[Tensor, "M C"]:
     """y_i = Σ_{e: row[e] = i} weight[e] x_{col[e]}: the product of a sparse matrix and x, edge by edge.
 
-    Edges as `edges` gives them: by row, no pair twice. y has `size` rows, as many as x if None.
+    Edges as `edges` gives them: by row, no pair twice. y has `size` rows, as many as x if None. `order`: see `Edges`.
     """
     wide = _as_wide(x)
     messages = weight.to(wide.dtype)[:, None] * wide.index_select(0, col)
@@ -128,7 +136,7 @@ def edge_sum(
 
 def sparse_linear(x: Float[Tensor, "N I"], weight: Float[Tensor, "O I"]) -> Float[Tensor, "N O"]:
     """x Wᵀ for a sparse x in COO layout: a bag of words costs what it holds, not what it might."""
-    row, col, value, size = edges(x)
+    row, col, value, size, _ = edges(x)
     return edge_sum(weight.mT, row, col, value, size)
 
 
@@ -157,10 +165,11 @@ def _missing_loops(graph: Tensor | Edges, x: Tensor) -> Tensor:
 
 
 def neighbour_sum(
-    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B M N"], mask: Bool[Tensor, "*B N"] | None = None
+    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B M N"] | Edges, mask: Bool[Tensor, "*B N"] | None = None
 ) -> Float[Tensor, "*B M C"]:
-    """y_i = Σ_j a_ij x_j."""
-    check_graph(x, adj, mask, partial=True)
+    """y_i = Σ_j a_ij x_j. `adj` may be its `edges`, which are then not looked for again; nor checked."""
+    if isinstance(adj, Tensor):
+        check_graph(x, adj, mask, partial=True)
     x, graph = _real(x, adj, mask)
     return _product(graph, x).to(x.dtype)
 
@@ -197,7 +206,7 @@ def neighbour_max(
     if x.size(-2) == 0:
         return x
     if isinstance(graph, Edges):
-        row, col, weight, size = graph
+        row, col, weight, size, _ = graph
         messages = torch.where((weight != 0)[:, None], x.index_select(0, col), -torch.inf)
         lowest = x.new_full((size, x.size(1)), -torch.inf)
         y = lowest.scatter_reduce(0, row[:, None].expand_as(messages), messages, "amax")
@@ -241,7 +250,7 @@ def neighbours(
         row, col = present.flatten(0, -2).nonzero().unbind(1)
         col = col + row // max(m, 1) * n
     else:
-        row, col, weight, _ = edges(adj)
+        row, col, weight, _, _ = edges(adj)
         present = weight != 0 if mask is None else (weight != 0) & mask[row] & mask[col]
         row, col = row[present], col[present]
     if shuffle:

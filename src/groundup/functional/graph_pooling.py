@@ -89,7 +89,7 @@ def _distance(adj: Tensor, s: Tensor, mask: Tensor | None) -> Tensor:
             adj = torch.where(mask[..., :, None] & mask[..., None, :], adj, 0)
         return torch.linalg.vector_norm(adj.to(s.dtype) - s @ s.mT, dim=(-2, -1))
     # Where A stores nothing only S Sᵀ is left, and ‖S Sᵀ‖_F = ‖Sᵀ S‖_F, a K × K matrix: N × N is never held.
-    row, col, weight, _ = edges(adj)
+    row, col, weight, _, _ = edges(adj)
     weight = weight if mask is None else torch.where(mask[row] & mask[col], weight, 0)
     product = (s.index_select(0, row) * s.index_select(0, col)).sum(-1)
     gram = s.mT @ s

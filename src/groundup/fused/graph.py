@@ -14,7 +14,9 @@ from groundup.fused.support import refuses
 NARROW = 128  # features: up to here, adding edge by edge costs less than putting the edges in order
 
 
-def _refusal(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None) -> str | None:
+def _refusal(
+    x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None, order: Tensor | None = None
+) -> str | None:
     if weight.requires_grad and torch.is_grad_enabled():
         return "weights that require a gradient: its backward pass would build the dense N × N matrix"
     if x.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled(x.device.type):
@@ -25,16 +27,26 @@ def _refusal(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | No
 
 
 @refuses(_refusal)
-def edge_sum(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None) -> Tensor:
+def edge_sum(
+    x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None, order: Tensor | None = None
+) -> Tensor:
     _announced()
-    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), x.size(0) if size is None else size, True)
+    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), x.size(0) if size is None else size, order, True)
 
 
 class _EdgeSum(torch.autograd.Function):
-    """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged, and no longer in order."""
+    """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged, and no longer in order.
+
+    Unless `order`, which sorts edges by column, was given. (With a setup_context apart, PyTorch inspects the signature
+    at every call, which takes as long as the sum of a small graph.)
+    """
 
     @staticmethod
-    def forward(x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int, by_row: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int, order: Tensor | None, by_row: bool
+    ) -> Tensor:
+        ctx.nodes, ctx.order = x.size(0), order
+        ctx.save_for_backward(row, col, weight)
         if not by_row:
             if x.size(1) <= NARROW:
                 return x.new_zeros(size, x.size(1)).index_add_(0, row, x.index_select(0, col).mul_(weight[:, None]))
@@ -44,15 +56,13 @@ class _EdgeSum(torch.autograd.Function):
         return torch.sparse_csr_tensor(start, col, weight, (size, x.size(0)), check_invariants=False) @ x
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        x, row, col, weight, _, _ = inputs
-        ctx.nodes = x.size(0)
-        ctx.save_for_backward(row, col, weight)
-
-    @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         row, col, weight = ctx.saved_tensors
-        return _EdgeSum.apply(grads[0], col, row, weight, ctx.nodes, False), None, None, None, None, None
+        if (o := ctx.order) is None:
+            x_grad = _EdgeSum.apply(grads[0], col, row, weight, ctx.nodes, None, False)
+        else:
+            x_grad = _EdgeSum.apply(grads[0], col[o], row[o], weight[o], ctx.nodes, None, True)
+        return x_grad, None, None, None, None, None, None
 
 
 @cache

@@ -69,7 +69,7 @@ def fold_curves(accuracy: Tensor, path: str | Path, title: str | None = None) ->
         axis.plot(epochs, values.T, color=GREY, linewidth=0.7, alpha=0.5)
         axis.plot(epochs, mean, color=BLUE)
         axis.plot(epochs[best], mean[best], "o", markersize=9, markerfacecolor="white", markeredgecolor=BLUE, mew=2)
-        spread = f" ± {values[:, best].std(ddof=1):.1f}" if len(values) > 1 else ""
+        spread = f" ± {values[:, best].std():.1f}" if len(values) > 1 else ""
         axis.annotate(
             f"best mean {mean[best]:.1f}{spread} % at epoch {epochs[best]}",
             (epochs[best], mean[best]),

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional import init, neighbour_sum, relu, segment_sum
-from groundup.functional.graph import blank, check_graph, on_real
+from groundup.functional.graph import Edges, blank, check_graph, edges, on_real
 from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
 
 
@@ -68,7 +68,7 @@ class GINLayer(nn.Module):
         init.constant_(self.eps, self.initial_eps)
 
     def forward(
-        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
+        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"] | Edges, mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
         x = blank(x, mask)
         return on_real(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
@@ -125,9 +125,10 @@ class GIN(nn.Module):
         checks.size("x", x, -1, self.in_features, "features")
         if batch_index is not None and x.dim() != 2:
             raise ValueError("batch_index is for x (N, I); the graphs of a batch (B, N, I) are apart already")
+        near = adj if adj.layout == torch.strided else edges(adj, ordered=True)
         scores = self.dropout(self.heads[0](self._pooled(blank(x, mask), batch_index, num_graphs, mask)))
         for layer, norm, head in zip(self.layers, self.norms, list(self.heads)[1:]):
-            x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, adj, mask), mask)  # type: ignore[misc]
+            x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, near, mask), mask)  # type: ignore[misc]
             scores = scores + self.dropout(head(self._pooled(x, batch_index, num_graphs, mask)))
         return scores
 
@@ -135,13 +136,16 @@ class GIN(nn.Module):
         self, x: Tensor, batch_index: Tensor | None, num_graphs: int | None, mask: Tensor | None
     ) -> Float[Tensor, "G C"]:
         """The sum or mean over each graph's real nodes; zeros for a graph without any."""
-
-        def total(value: Tensor) -> Tensor:
-            if batch_index is not None:
-                return segment_sum(value, batch_index, num_graphs)
-            return value.sum(-2) if value.dim() == 3 else value.sum(-2, keepdim=True)
-
+        total = _sums(x, batch_index, num_graphs)
         if self.readout == "sum":
-            return total(x)
-        count = total(x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype))
-        return total(x) / torch.where(count > 0, count, 1)
+            return total
+        ones = x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype)
+        count = _sums(ones, batch_index, num_graphs)
+        return total / torch.where(count > 0, count, 1)
+
+
+def _sums(x: Float[Tensor, "*B N C"], batch_index: Tensor | None, num_graphs: int | None) -> Float[Tensor, "G C"]:
+    """Over the nodes of each graph."""
+    if batch_index is not None:
+        return segment_sum(x, batch_index, num_graphs)
+    return x.sum(-2) if x.dim() == 3 else x.sum(-2, keepdim=True)
