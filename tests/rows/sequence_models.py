@@ -74,7 +74,7 @@ def stack(component, what, build, inputs, peer, reverse=False, packed=True, **re
         lambda: Rows(build()),
         inputs,
         lambda: PeerRows(peer(), reverse, packed),
-        **{"tolerance": BF16, "deep": True, **rest},
+        **{"tolerance": BF16, "gain": 0.5, "deep": True, **rest},
     )
 
 
