@@ -144,6 +144,19 @@ def test_mistakes_with_words_and_ratings_are_one_line(path, flags, words, tmp_pa
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["recurrent/seq2seq.py", "attention/bahdanau_translation.py"])
+def test_translation_of_pairs_of_ones_own(name, tmp_path):
+    path = ROOT / "examples" / name
+    (tmp_path / "own.tsv").write_text("".join(f"eins {i}\tone {i}\n" for i in range(40)))
+    done = example(path, "--smoke", "--data", "own.tsv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "of 2 unseen" in done.stdout
+    refused = example(path, "--smoke", "--data", "nowhere", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "'nowhere' is no file" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_word2vec_resumes_where_it_was(tmp_path):
     """Its batches are a function of seed and epoch: what was finished is finished."""
     started = example(WORD2VEC, "--smoke", "--dim", "8", cwd=tmp_path)

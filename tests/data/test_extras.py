@@ -5,11 +5,11 @@ import sys
 
 SCRIPT = """
 import sys
-for missing in ("PIL", "pooch", "sklearn"):
+for missing in ("PIL", "pooch", "sklearn", "tokenizers"):
     sys.modules[missing] = None
-from groundup.data import cache_folder, digits, image_folder
+from groundup.data import BytePairTokenizer, cache_folder, digits, image_folder
 
-for call in (digits, cache_folder, lambda: image_folder(sys.argv[1])):
+for call in (digits, cache_folder, lambda: image_folder(sys.argv[1]), lambda: BytePairTokenizer.of("a")):
     try:
         call()
     except ImportError as failure:

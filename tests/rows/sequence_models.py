@@ -40,7 +40,7 @@ def with_lengths(batch=2, dtype=torch.float64):
 
 
 def words(batch=2, dtype=torch.float64):
-    return (tokens(batch, T),)
+    return (tokens(batch, 2),)  # the cases that are compiled: every step is compiled again
 
 
 def words_with_lengths(batch=2, dtype=torch.float64):
@@ -52,15 +52,15 @@ def words_with_states(batch=2, dtype=torch.float64):
 
 
 def sentences(batch=2, dtype=torch.float64):
-    return tokens(batch, T), tokens(batch, 3, high=V - 1, seed=3)
+    return tokens(batch, 2), tokens(batch, 2, high=V - 1, seed=3)
 
 
 def sentences_with_lengths(batch=2, dtype=torch.float64):
-    return *sentences(batch), LENGTHS[:batch]
+    return tokens(batch, T), tokens(batch, 3, high=V - 1, seed=3), LENGTHS[:batch]
 
 
 def annotated(batch=2, dtype=torch.float64):
-    return tokens(batch, 3), seeded_randn(batch, T, 2 * H, dtype=dtype)
+    return tokens(batch, 2), seeded_randn(batch, T, 2 * H, dtype=dtype)
 
 
 def annotated_with_lengths(batch=2, dtype=torch.float64):

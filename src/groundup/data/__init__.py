@@ -13,11 +13,12 @@ from groundup.data.letters import letters
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
 from groundup.data.mnist import fashion_mnist, mnist
-from groundup.data.multi30k import multi30k, read_pairs
+from groundup.data.multi30k import multi30k
 from groundup.data.numbers import number_name, number_pairs
+from groundup.data.pairs import PAIRS, load_pairs, read_pairs
 from groundup.data.photo import read_photo
 from groundup.data.ratings import Ratings, read_ratings
-from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, padded
+from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
 from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
 from groundup.data.tokenizers import (
@@ -86,10 +87,13 @@ __all__ = [
     "number_name",
     "number_pairs",
     "multi30k",
+    "load_pairs",
+    "PAIRS",
     "read_pairs",
     "ParallelText",
     "SentenceBatch",
     "BucketLoader",
+    "TextWindows",
     "padded",
     "WordContexts",
     "keep_probability",

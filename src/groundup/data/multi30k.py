@@ -7,8 +7,6 @@ For research and education, not for commerce.
 from __future__ import annotations
 
 import gzip
-from os import PathLike
-from pathlib import Path
 
 from groundup import checks
 from groundup.data.download import fetch
@@ -31,23 +29,3 @@ def multi30k(part: str = "train", source: str = "de", target: str = "en", lower:
         text = gzip.decompress(path.read_bytes()).decode("utf-8")
         sides.append([line.strip() for line in (text.lower() if lower else text).strip("\n").split("\n")])
     return list(zip(*sides, strict=True))
-
-
-def read_pairs(path: str | PathLike[str]) -> Pairs:
-    """Your own parallel text: UTF-8, one pair a line, source and target with a tab between.
-
-    Raises `ValueError` that names the line which is not so.
-    """
-    path = Path(path).expanduser()
-    checks.require(path.is_file(), f"{str(path)!r} is no file: give a text of lines source, tab, target")
-    pairs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        parts = line.strip().split("\t")
-        if not line.strip():
-            continue
-        checks.require(
-            len(parts) == 2, f"{path}, line {number}: must be source, tab, target; it has {len(parts)} parts"
-        )
-        pairs.append((parts[0].strip(), parts[1].strip()))
-    checks.require(len(pairs) > 0, f"{path} is empty: there is no pair in it")
-    return pairs

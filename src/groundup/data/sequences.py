@@ -19,9 +19,7 @@ from groundup.data.loader import Loader, _generator
 from groundup.data.tokenizers import END, PAD, START, Tokenizer
 
 
-def padded(
-    sequences: Sequence[Int64[Tensor, " T"]], value: int = PAD
-) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, " B"]]:
+def padded(sequences: Sequence[Tensor], value: int = PAD) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, " B"]]:
     """(the sequences with `value` after each, up to the length of the longest; their own lengths)."""
     checks.require(len(sequences) > 0, "sequences must hold at least one")
     lengths = torch.tensor([len(sequence) for sequence in sequences])
@@ -105,3 +103,25 @@ class BucketLoader(Loader):
         whole, rest = (batches[:-1], batches[-1:]) if len(batches[-1]) < self.batch_size else (batches, [])
         shuffled = torch.randperm(len(whole), generator=_generator(self.seed, epoch, len(self) + 1))
         return torch.cat([*(whole[i] for i in shuffled.tolist()), *rest])
+
+
+class TextWindows(Dataset[Tensor]):
+    """A text cut into windows of `length` tokens, and one more: a map-style dataset of (length + 1,) tokens.
+
+    A language model is given window[:-1] and learns window[1:]; each window's last token is the next one's first. What
+    is left at the end, less than a window, is not used.
+    """
+
+    def __init__(self, tokens: Int64[Tensor, " T"], length: int) -> None:
+        checks.rank("tokens", checks.tensor("tokens", tokens), 1, layout="(T,)")
+        self.tokens, self.length = tokens, checks.integer("length", length)
+        checks.require(len(self) > 0, f"tokens must fill a window: {length + 1} are needed, got {len(tokens)}")
+
+    def __len__(self) -> int:
+        return (len(self.tokens) - 1) // self.length
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.batch(torch.tensor([index]))[0]
+
+    def batch(self, indices: Int64[Tensor, " B"]) -> Int64[Tensor, "B T"]:
+        return self.tokens[indices[:, None] * self.length + torch.arange(self.length + 1)]

@@ -1,5 +1,6 @@
 """Every picture: saved as a file, never shown. The only room that imports matplotlib."""
 
+from groundup.plots.alignment import alignments
 from groundup.plots.attention import attention_page
 from groundup.plots.boundaries import boundaries
 from groundup.plots.comparison import compared_errors
@@ -15,6 +16,7 @@ from groundup.plots.weights import weight_images
 __all__ = [
     "agreement",
     "attention_page",
+    "alignments",
     "boltzmann_page",
     "boundaries",
     "compared_errors",

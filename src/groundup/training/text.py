@@ -44,6 +44,7 @@ translation.unit = "tokens"  # type: ignore[attr-defined]
 def perplexity(batches: Batches, objective: Any) -> Callable[[nn.Module], dict[str, float]]:
     """`evaluate` for the Trainer: "loss", in nats a token, and "perplexity", its exponential."""
 
+    @torch.no_grad()
     def evaluate(model: nn.Module) -> dict[str, float]:
         device = next(model.parameters()).device
         batches.seek(0)

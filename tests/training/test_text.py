@@ -1,0 +1,68 @@
+"""Objectives of texts count tokens, not padding; translations come back in order."""
+
+import pytest
+import torch
+
+from groundup.data import END, PAD, BucketLoader, Loader, ParallelText, TextWindows, WordTokenizer
+from groundup.models.recurrent_networks import LSTM, LangModel, Seq2Seq
+from groundup.training import exact_match, next_token, perplexity, translate, translation
+from parity import randomise
+
+PAIRS = [("a b c", "x y"), ("b", "y"), ("c a", "z z z")]
+
+
+def text():
+    return ParallelText(PAIRS, WordTokenizer.of(s for s, _ in PAIRS), WordTokenizer.of(t for _, t in PAIRS))
+
+
+def test_translation_counts_what_is_no_padding():
+    model = randomise(Seq2Seq(7, 7, 3, 4, 1))
+    whole, count = translation(model, text().batch(torch.arange(3)))
+    assert int(count) == 3 + 2 + 4
+    alone = [translation(model, text().batch(torch.tensor([i])))[0] for i in range(3)]
+    torch.testing.assert_close(whole, sum(alone))
+
+
+def test_the_next_token():
+    model = randomise(LangModel(6, LSTM(3, 4, batch_first=True)))
+    tokens = torch.tensor([[1, 2, 3, 4], [5, 5, 1, PAD]])
+    total, count = next_token(model, tokens)
+    log_p = model(tokens[:, :-1])[0].log_softmax(-1)
+    wanted = [(0, 0, 2), (0, 1, 3), (0, 2, 4), (1, 0, 5), (1, 1, 1)]
+    assert int(count) == 5
+    torch.testing.assert_close(total, -sum(log_p[place] for place in wanted))
+
+
+def test_perplexity():
+    model = LangModel(6, LSTM(3, 4, batch_first=True))
+    with torch.no_grad():
+        for parameter in model.head.parameters():
+            parameter.zero_()
+    found = perplexity(Loader(TextWindows(torch.tensor([1, 2, 3, 4, 5, 1, 2]), 2), 2), next_token)(model)
+    assert found["perplexity"] == pytest.approx(6)
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_translations_come_in_order_and_keep_the_mode(width):
+    """A decoder that says what it read: the biases of its output are all there is to it."""
+    model, parallel = Seq2Seq(7, 7, 3, 4, 1).train(), text()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.decoder.head.bias[END] = 1.0
+    assert translate(model, parallel, width=width, batch_size=2) == ["", "", ""]
+    assert model.training
+    with torch.no_grad():
+        model.decoder.head.bias[4] = 2.0
+    assert translate(model, parallel, max_len=3) == [" ".join([parallel.target_tokenizer.pieces[4]] * 3)] * 3
+
+
+def test_exact_match():
+    assert exact_match(["a", "b", "c d"], ["a", "x", "c d"]) == pytest.approx(2 / 3)
+    with pytest.raises(ValueError, match="zip"):
+        exact_match(["a"], ["a", "b"])
+
+
+def test_batches_of_a_loader_are_what_it_takes():
+    model = Seq2Seq(7, 7, 3, 4, 1)
+    assert perplexity(BucketLoader(text(), 2), translation)(model)["loss"] > 0
