@@ -141,10 +141,7 @@ class PretrainedLanguageModel(Pretrained):
         arguments = {**_defaults(type(self)), **self.init_arguments}
         if names == "meta":
             if arguments["tie_embeddings"]:
-                raise ValueError(
-                    'names="meta": its files have a head, and this model has none of its own; build it with '
-                    "tie_embeddings=False"
-                )
+                raise ValueError('names="meta": its files have a head; build the model with tie_embeddings=False')
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
             tensors = to_theirs(meta_table(head_dim), self._state())
             return save_consolidated(tensors, Path(folder).expanduser(), params_of(arguments))
