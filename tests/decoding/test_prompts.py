@@ -139,3 +139,15 @@ def test_no_token_is_at_the_last_place_of_the_context():
     """24 places hold a prompt of 4 and 20 new tokens, and the last of 21 needs no place."""
     model = make(GPT2)
     assert generate(model, [[1, 2, 3, 4]], max_new_tokens=21, temperature=0.0).tokens.shape == (1, 21)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_compiled_step_is_compiled_for_all_lengths():
+    """Once for the first, once for any: the cache's length is a number that the graph leaves open."""
+    model, graphs = make(LLaMA2), []
+    expected = generate(model, [[1, 2, 3]], max_new_tokens=8, temperature=0.0).tokens
+    torch._dynamo.reset()
+    model.step = torch.compile(model.step, fullgraph=True, backend=lambda graph, _: graphs.append(graph) or graph)
+    found = generate(model, [[1, 2, 3]], max_new_tokens=8, temperature=0.0).tokens
+    assert torch.equal(found, expected)
+    assert 0 < len(graphs) <= 3

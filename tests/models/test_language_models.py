@@ -61,10 +61,8 @@ def test_widths_and_heads_of_the_largest():
         arguments = LLaMA2.preset(preset, num_layers=1, device="meta").init_arguments
         assert (arguments["hidden_dim"], arguments["num_kv_heads"]) == (width, kv)
     assert GPT3.preset("xl", num_layers=1, device="meta").blocks[0].self_attn.head_dim == 128
-    assert (LLaMA1(**TINY).norm.eps, LLaMA2(**TINY).norm.eps, LLaMA2(**TINY | {"context": 4096}).context) == (
-        *(1e-6, 1e-5),
-        4096,
-    )
+    one, two = (cls(num_layers=1, device="meta") for cls in (LLaMA1, LLaMA2))
+    assert (one.norm.eps, one.context, two.norm.eps, two.context) == (1e-6, 2048, 1e-5, 4096)
 
 
 def test_a_block_of_gpt_has_12_squares_and_13_times_the_width():

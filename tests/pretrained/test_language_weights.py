@@ -191,3 +191,5 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
         model.save_pretrained(tmp_path / "x", names="transformers")
     with pytest.raises(ValueError, match="names must be one of 'groundup', 'transformers', got 'meta'"):
         GPT2(11, 16, 8, 2, 2).save_pretrained(tmp_path / "x", names="meta")
+    with pytest.raises(ValueError, match='names="meta": its files have a head'):
+        LLaMA1(11, 16, 8, 2, 2, tie_embeddings=True).save_pretrained(tmp_path / "x", names="meta")

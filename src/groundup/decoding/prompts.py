@@ -50,7 +50,8 @@ def generate(
                  on with the newest half of what the model sees, read anew, each time that it is full
     chunk        how many tokens of the prompts are read at a time: it bounds the memory, and changes nothing else
 
-    The model's mode is the caller's; call `model.eval()` where it has dropout.
+    The model's mode is the caller's; call `model.eval()` where it has dropout. A compiled step is taken as it is:
+    `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
     """
     rows = _rows(prompts, mask, model.vocab_size)
     checks.integer("max_new_tokens", max_new_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def attention_page(
         require(not labels or len(labels) == weights.size(2), f"labels must be {weights.size(2)}, got {len(labels)}")
     heads, keys = max(len(weights) for weights in layers), layers[0].size(2)
     side = min(3.0, max(1.1, 0.11 * keys)) if labels else 1.3
-    left, head, gap = 0.85 if labels else 0.6, 0.95 if title else 0.6, 0.16
+    left, head, gap = 0.85 if labels else 0.6, 0.75 if title else 0.4, 0.16
     width, height = left + heads * (side + gap) + 0.1, head + len(layers) * (side + gap) + 0.1
     with page(path, width, height) as figure:
         for i, weights in enumerate(layers):
@@ -52,7 +53,8 @@ def attention_page(
                         axis.set_yticks(range(len(labels)), [_shown(label) for label in labels], fontsize=6)
                         axis.tick_params(length=0)
         if title:
-            figure.text(0.12 / width, 1 - 0.3 / height, title, va="center", fontsize=12, fontweight="bold")
+            text = textwrap.shorten(title, int(10.5 * width), placeholder=" …")
+            figure.text(0.12 / width, 1 - 0.28 / height, text, va="center", fontsize=12, fontweight="bold")
 
 
 def _shown(label: str) -> str:

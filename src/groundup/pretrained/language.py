@@ -140,6 +140,8 @@ class PretrainedLanguageModel(Pretrained):
         checks.choice("names", names, (OWN_NAMES, *others))
         arguments = {**_defaults(type(self)), **self.init_arguments}
         if names == "meta":
+            if arguments["tie_embeddings"]:
+                raise ValueError('names="meta": its files have a head; build the model with tie_embeddings=False')
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
             tensors = to_theirs(meta_table(head_dim), self._state())
             return save_consolidated(tensors, Path(folder).expanduser(), params_of(arguments))

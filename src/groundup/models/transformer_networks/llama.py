@@ -11,7 +11,6 @@ Legend: B batch, T tokens, E embed_dim, F hidden_dim, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partialmethod
 from typing import Any, ClassVar
 
 import torch
@@ -64,7 +63,7 @@ class LLaMA(CausalLanguageModel):
 
     num_kv_heads    heads of keys and values, each shared by num_heads / num_kv_heads heads of queries; all, if None
     hidden_dim      F; `gated_width(embed_dim)` if None
-    eps             within the root of RMSNorm, as in the authors' code
+    context, eps    the paper's if None; eps stands within the root of RMSNorm, as in the authors' code
     base            of the rotations' angles
 
     Pairs of features that turn are D/2 apart, as in Hugging Face's files. In the paper and in Meta's they are
@@ -73,27 +72,32 @@ class LLaMA(CausalLanguageModel):
     """
 
     format = "llama"
+    paper_context: ClassVar[int] = 2048
+    paper_eps: ClassVar[float] = 1e-6
 
     def __init__(
         self,
         vocab_size: int = 32000,
-        context: int = 2048,
+        context: int | None = None,
         embed_dim: int = 4096,
         num_layers: int = 32,
         num_heads: int = 32,
         num_kv_heads: int | None = None,
         hidden_dim: int | None = None,
-        eps: float = 1e-6,
+        eps: float | None = None,
         base: float = 10000.0,
         tie_embeddings: bool = False,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
+        context = self.paper_context if context is None else context
+        eps = self.paper_eps if eps is None else eps
         super().__init__(vocab_size, context, embed_dim, tie_embeddings, **factory)
         kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         hidden = gated_width(embed_dim) if hidden_dim is None else hidden_dim
-        self.init_arguments |= {"num_kv_heads": kv_heads, "hidden_dim": hidden}  # config files state them
+        # Files of configuration state them.
+        self.init_arguments |= {"num_kv_heads": kv_heads, "hidden_dim": hidden, "context": context, "eps": eps}
         options = (embed_dim, num_heads, kv_heads, hidden, eps)
         depth = range(checks.integer("num_layers", num_layers))
         self.blocks = nn.ModuleList(LLaMA_TransformerBlock(*options, **factory) for _ in depth)
@@ -107,7 +111,6 @@ _13B = {"embed_dim": 5120, "num_layers": 40, "num_heads": 40}
 _33B = {"embed_dim": 6656, "num_layers": 60, "num_heads": 52}
 _65B = {"embed_dim": 8192, "num_layers": 80, "num_heads": 64}
 _70B = _65B | {"num_kv_heads": 8, "hidden_dim": gated_width(8192, 4096, 1.3)}
-_SECOND = {"eps": 1e-5, "context": 4096}
 
 
 class LLaMA1(LLaMA):
@@ -126,4 +129,4 @@ class LLaMA2(LLaMA):
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"7b": _7B, "13b": _13B, "70b": _70B}
-    __init__ = partialmethod(LLaMA.__init__, **_SECOND)
+    paper_context, paper_eps = 4096, 1e-5
