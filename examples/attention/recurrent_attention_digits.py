@@ -16,7 +16,7 @@ from groundup.layers import Flatten, Linear, ReLU
 from groundup.models.attention_networks import RecurrentAttention, hybrid_loss
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import glimpse_page
-from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
+from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
 
 
 @dataclass
@@ -30,8 +30,7 @@ class Config(RunOptions):
     lr: float = 1e-3
 
 
-def looking(model: nn.Module, batch: Any) -> tuple[torch.Tensor, int]:
-    assert isinstance(model, RecurrentAttention)
+def looking(model: RecurrentAttention, batch: Any) -> tuple[torch.Tensor, int]:
     return hybrid_loss(model.rollout(batch[0]), batch[1], reduction="sum"), len(batch[1])
 
 
@@ -79,7 +78,7 @@ def main() -> None:
     x, labels = next(iter(held_out))
     with torch.no_grad():
         episode = ram.rollout(x[:12])
-    guesses = predict(ram, held_out)[0].argmax(1)[:12]
+    guesses = episode.scores.argmax(1)
     wrong = (guesses != labels[:12]).tolist()
     captions = [f"{t} → {g}" if w else f"{t}" for t, g, w in zip(labels.tolist(), guesses.tolist(), wrong)]
     title = f"{config.glimpses} glimpses, the first in the middle"
