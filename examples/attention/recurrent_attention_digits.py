@@ -23,11 +23,11 @@ from groundup.training import RunOptions, Trainer, classification, command_line,
 class Config(RunOptions):
     data: str = "digits"  # or mnist, fashion_mnist
     digit: int = 12  # pixels of the digit, on a page of `page` pixels
-    page: int = 36
+    page: int = 28
     glimpses: int = 4
     epochs: int = 60
-    batch_size: int = 64
-    lr: float = 1e-3
+    batch_size: int = 32
+    lr: float = 2e-3
 
 
 def looking(model: RecurrentAttention, batch: Any) -> tuple[torch.Tensor, int]:
@@ -50,7 +50,7 @@ def main() -> None:
 
     # Models: the fully connected one as wide as makes it the larger.
     classes, pixels = len(train.class_names), config.page**2
-    sight = {"glimpse_size": 8, "num_scales": 3, "num_glimpses": config.glimpses}
+    sight = {"glimpse_size": 12, "num_scales": 2, "num_glimpses": config.glimpses}
     ram = RecurrentAttention(classes, **sight, glimpse_features=64, hidden_size=128)
     hidden = size(ram) // (pixels + classes + 1) + 1
     full = nn.Sequential(Flatten(), Linear(pixels, hidden), ReLU(), Linear(hidden, classes))
@@ -82,7 +82,7 @@ def main() -> None:
     wrong = (guesses != labels[:12]).tolist()
     captions = [f"{t} → {g}" if w else f"{t}" for t, g, w in zip(labels.tolist(), guesses.tolist(), wrong)]
     title = f"{config.glimpses} glimpses, the first in the middle"
-    glimpse_page(x[:12], episode.locations, (8, 16, 32), run_dir / "glimpses.png", captions, wrong, title=title)
+    glimpse_page(x[:12], episode.locations, (12.0, 24.0), run_dir / "glimpses.png", captions, wrong, title=title)
     expected = "anything, after 5 steps" if config.smoke else EXPECTED
     print(f"""
 test accuracy  {config.glimpses} glimpses {observed["glimpses"]:.2f} % ({size(ram):,} parameters)
