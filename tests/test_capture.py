@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from groundup.inspect import capture, capture_attention
+from groundup.inspect import attention_rollout, capture, capture_attention
 from groundup.layers import Conv2d
 from groundup.models.convolutional_networks import LeNet5
 
@@ -82,3 +82,16 @@ def test_attention_of_every_layer():
     torch.testing.assert_close(maps["first"][0].sum(-1), torch.ones(3, 2, 5))
     assert (maps["first"][0].triu(1) == 0).all()
     assert not hooks(model)
+
+
+def test_rollout_of_attention():
+    """Ã_2 Ã_1 by hand; what attends to itself alone keeps itself; and rows stay shares."""
+    weights = [torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(i)) for i in range(2)]
+    weights = [w / w.sum(-1, keepdim=True) for w in weights]
+    first, second = ((w.mean(1) + torch.eye(4)) / 2 for w in weights)
+    rolled = attention_rollout(weights)
+    torch.testing.assert_close(rolled, second @ first)
+    torch.testing.assert_close(rolled.sum(-1), torch.ones(2, 4))
+    assert torch.equal(attention_rollout([torch.eye(4).expand(1, 2, 4, 4)])[0], torch.eye(4))
+    with pytest.raises(ValueError, match="layers must hold the weights of at least one layer"):
+        attention_rollout([])

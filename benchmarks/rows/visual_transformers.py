@@ -93,7 +93,11 @@ def torchvisions_swin() -> nn.Module:
     ready_torchvision()
     import torchvision
 
-    return torchvision.models.swin_t(stochastic_depth_prob=0.0)
+    model = torchvision.models.swin_t()
+    for part in model.modules():
+        if isinstance(part, torchvision.ops.StochasticDepth):
+            part.p = 0.0
+    return model
 
 
 def timms_swin() -> nn.Module:

@@ -16,22 +16,21 @@ from groundup.layers import Flatten, Linear, ReLU
 from groundup.models.attention_networks import RecurrentAttention, hybrid_loss
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import glimpse_page
-from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
+from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
 
 
 @dataclass
 class Config(RunOptions):
     data: str = "digits"  # or mnist, fashion_mnist
     digit: int = 12  # pixels of the digit, on a page of `page` pixels
-    page: int = 36
+    page: int = 28
     glimpses: int = 4
     epochs: int = 60
-    batch_size: int = 64
-    lr: float = 1e-3
+    batch_size: int = 32
+    lr: float = 2e-3
 
 
-def looking(model: nn.Module, batch: Any) -> tuple[torch.Tensor, int]:
-    assert isinstance(model, RecurrentAttention)
+def looking(model: RecurrentAttention, batch: Any) -> tuple[torch.Tensor, int]:
     return hybrid_loss(model.rollout(batch[0]), batch[1], reduction="sum"), len(batch[1])
 
 
@@ -51,7 +50,7 @@ def main() -> None:
 
     # Models: the fully connected one as wide as makes it the larger.
     classes, pixels = len(train.class_names), config.page**2
-    sight = {"glimpse_size": 8, "num_scales": 3, "num_glimpses": config.glimpses}
+    sight = {"glimpse_size": 12, "num_scales": 2, "num_glimpses": config.glimpses}
     ram = RecurrentAttention(classes, **sight, glimpse_features=64, hidden_size=128)
     hidden = size(ram) // (pixels + classes + 1) + 1
     full = nn.Sequential(Flatten(), Linear(pixels, hidden), ReLU(), Linear(hidden, classes))
@@ -79,11 +78,11 @@ def main() -> None:
     x, labels = next(iter(held_out))
     with torch.no_grad():
         episode = ram.rollout(x[:12])
-    guesses = predict(ram, held_out)[0].argmax(1)[:12]
+    guesses = episode.scores.argmax(1)
     wrong = (guesses != labels[:12]).tolist()
     captions = [f"{t} → {g}" if w else f"{t}" for t, g, w in zip(labels.tolist(), guesses.tolist(), wrong)]
     title = f"{config.glimpses} glimpses, the first in the middle"
-    glimpse_page(x[:12], episode.locations, (8, 16, 32), run_dir / "glimpses.png", captions, wrong, title=title)
+    glimpse_page(x[:12], episode.locations, (12.0, 24.0), run_dir / "glimpses.png", captions, wrong, title=title)
     expected = "anything, after 5 steps" if config.smoke else EXPECTED
     print(f"""
 test accuracy  {config.glimpses} glimpses {observed["glimpses"]:.2f} % ({size(ram):,} parameters)
@@ -94,7 +93,7 @@ the model      src/groundup/models/attention_networks/recurrent_attention.py · 
 MNIST          python examples/attention/recurrent_attention_digits.py --data mnist --digit 28 --page 60 --epochs 20""")
 
 
-EXPECTED = "not measured yet"
+EXPECTED = "60-75 % and 75-83 %: in so few epochs the glimpses are behind"
 
 if __name__ == "__main__":
     run(main)

@@ -194,6 +194,19 @@ def capture_attention(model: nn.Module) -> Iterator[Captured]:
         yield seen
 
 
+def attention_rollout(layers: Sequence[Tensor]) -> Tensor:
+    """R = Ã_L ... Ã_1, Ã = (mean of the heads + I) / 2 of each layer's weights (B, H, T, T): (B, T, T), rows sum to 1.
+
+    R[t, s] is the share of token s in what token t holds at the end, if attention moved all there is and residual
+    connections kept half. Abnar and Zuidema 2020, Quantifying Attention Flow in Transformers, arXiv:2005.00928.
+    """
+    checks.require(len(layers) > 0, "layers must hold the weights of at least one layer, got none")
+    total = torch.eye(layers[0].size(-1)).to(layers[0]).expand(len(layers[0]), -1, -1)
+    for weights in layers:
+        total = (weights.mean(1) @ total + total) / 2
+    return total
+
+
 def _detached(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().clone()  # a nonlinearity may be about to work in place

@@ -139,7 +139,7 @@ def test_attention_of_the_class_token_can_be_looked_at():
     x = torch.rand(3, 1, 16, 16)
     with capture_attention(model) as seen:
         model(x)
-    assert len(seen) == 4
+    assert len(seen) == 3
     for (weights,) in seen.values():
         assert weights.shape == (3, 4, 17, 17)
         torch.testing.assert_close(weights.sum(-1), torch.ones(3, 4, 17))

@@ -13,7 +13,7 @@ SMALL = {"num_classes": 3, "in_channels": 2, "glimpse_size": 3, "glimpse_feature
 class GlimpseOracle(nn.Module):
     """Squares cut out between pixels, by coordinates in pixels; nn.RNNCell; places drawn by torch.randn."""
 
-    def __init__(self, num_scales, num_glimpses, std=0.15):
+    def __init__(self, num_scales, num_glimpses, std=0.2):
         super().__init__()
         self.scales, self.glimpses, self.std = num_scales, num_glimpses, std
         self.what, self.where = nn.Linear(num_scales * 2 * 9, 4), nn.Linear(2, 4)

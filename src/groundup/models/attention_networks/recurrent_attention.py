@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
-from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, relu, tanh
+from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, init, relu, tanh
 from groundup.layers import Linear, RNN_cell
 from groundup.models.presets import Presets
 
@@ -60,7 +60,7 @@ class RecurrentAttention(Presets, nn.Module):
         glimpse_size: int = 8,
         num_scales: int = 1,
         num_glimpses: int = 6,
-        std: float = 0.15,
+        std: float = 0.2,
         glimpse_features: int = 128,
         hidden_size: int = 256,
         device: torch.device | str | None = None,
@@ -84,6 +84,14 @@ class RecurrentAttention(Presets, nn.Module):
         self.location = Linear(hidden_size, 2, **factory)
         self.baseline = Linear(hidden_size, 1, **factory)
         self.head = Linear(hidden_size, num_classes, **factory)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """What leads to a rectifier begins with variance 2 / fan_in, the core's own matrix orthogonal."""
+        for layer in (self.what, self.where, self.what_out, self.where_out):
+            init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        init.kaiming_normal_(self.core.weight_ih, nonlinearity="relu")
+        init.orthogonal_(self.core.weight_hh)
 
     def sensor(self, x: Float[Tensor, "N C H W"], place: Float[Tensor, "N 2"]) -> Float[Tensor, "N S C G G"]:
         """ρ(x, l): around l, squares of G, 2 G, 4 G ... pixels, the means of 1, 2 × 2, 4 × 4 ... of these. Section 3.

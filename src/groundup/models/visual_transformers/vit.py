@@ -30,7 +30,8 @@ from groundup.models.visual_transformers.tokens import ConvStem, ImageTokens
 
 _LARGE = {"embed_dim": 1024, "num_layers": 24, "num_heads": 16}
 _SMALL, _TINY = {"embed_dim": 384, "num_heads": 6}, {"embed_dim": 192, "num_heads": 3}
-_SMALL_IMAGES = {"num_classes": 10, "dropout": 0.1}
+_DIGITS = {"num_classes": 10, "in_channels": 1, "image_size": 16, "patch_size": 4}
+_CIFAR = {"num_classes": 10, "image_size": 32, "patch_size": 4, "dropout": 0.1}
 
 #: Dosovitskiy, table 1; the names are torchvision's, whose weights they take; timm's "small" and "tiny" are Touvron's
 #: (arXiv:2012.12877). ".hf": as Hugging Face ships it, with another eps.
@@ -45,9 +46,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "vit_ti_16": _TINY,
     "vit_b_16_384": {"image_size": 384},
     "vit_b_16.hf": {"norm_eps": 1e-12},
-    "digits": _SMALL_IMAGES
-    | {"in_channels": 1, "image_size": 16, "patch_size": 4, "embed_dim": 64, "num_layers": 4, "num_heads": 4},
-    "cifar10": _SMALL_IMAGES | {"image_size": 32, "patch_size": 4, "embed_dim": 192, "num_layers": 6, "num_heads": 3},
+    "digits": _DIGITS | {"embed_dim": 64, "num_layers": 3, "num_heads": 4, "mlp_dim": 128},
+    "cifar10": _CIFAR | {"embed_dim": 192, "num_layers": 6, "num_heads": 3},
 }
 
 _DOUBLING = ((2, 2, 2, 2), (2, 2, 1, 2, 1, 2))
