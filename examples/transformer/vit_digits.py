@@ -69,12 +69,11 @@ def main() -> None:
         guesses = model(centred(x)).argmax(1)
     layers = [weights for (weights,) in seen.values()]  # each N, heads, T, T
     maps = {f"block {i}, class token": w.mean(1)[:, 0, 1:] for i, w in enumerate(layers, 1)}
-    maps |= {"rollout": rollout(layers)[:, 0, 1:]}
-    names = [train.class_names[int(g)] for g in guesses]
-    attended_images(x, {n: m.unflatten(1, grid) for n, m in maps.items()}, run_dir / "attention.png", names)
     maps |= {"rollout": attention_rollout(layers)[:, 0, 1:]}
     names = [train.class_names[g] for g in guesses.tolist()]
-    attention_page(x, {n: m.unflatten(1, model.tokens.grid) for n, m in maps.items()}, run_dir / "attention.png", names)
+    attended_images(
+        x, {n: m.unflatten(1, model.tokens.grid) for n, m in maps.items()}, run_dir / "attention.png", names
+    )
     accuracy = 100 * result.final["accuracy"]
     print(f"""
 test accuracy {accuracy:.2f} % · expected {"anything, after 5 steps" if config.smoke else expected}

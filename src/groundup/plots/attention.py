@@ -24,7 +24,6 @@ def attention_page(
 
     The darker, the more of the query's attention; each map is scaled to its largest weight, the first key left out,
     where heads with nothing to say rest. labels: one a token. marked: (layer, head) of maps to frame.
-    Each map is scaled by itself: dark is its least value, light its largest. `captions`, one a row, stand on the left.
     """
     require(len(layers) > 0, "layers is empty: there is nothing to draw")
     for i, weights in enumerate(layers):

@@ -96,7 +96,7 @@ def attended_images(
 ) -> None:
     """A row for each image (N, C, H, W): itself, then under each name its map (N, h, w), a patch a cell, over it.
 
-    Each map is scaled by itself: light is its largest value. `captions`, one a row, stand on the left.
+    Each map is scaled by itself: dark is its least value, light its largest. `captions`, one a row, stand on the left.
     """
     pictures, captions = displayable(images), captions or [""] * len(images)
     for name, found in maps.items():
