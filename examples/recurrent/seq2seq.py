@@ -23,12 +23,12 @@ class Config(RunOptions):
     target: str = ""
     embedding_dim: int = 64
     hidden_size: int = 128
-    num_layers: int = 2
+    num_layers: int = 1
     dropout: float = 0.0
     min_count: int = 1  # rarer words are unknown
     epochs: int = 8
-    batch_size: int = 64
-    lr: float = 4e-3
+    batch_size: int = 128
+    lr: float = 6e-3
     beam: int = 5
 
 
