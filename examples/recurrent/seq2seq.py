@@ -13,7 +13,7 @@ from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.training import RunOptions, Trainer, command_line, exact_match, perplexity, run, translate, translation
 
 # data: the part of unseen sentences that is right to the letter, in %
-EXPECTED = {"numbers": "not measured yet"}
+EXPECTED = {"numbers": "98-100"}
 
 
 @dataclass
