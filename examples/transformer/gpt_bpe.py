@@ -71,11 +71,12 @@ def main() -> None:
     tokenizer.save(str(run_dir / "model" / "tokenizer.json"))
     options = {"max_new_tokens": min(80, config.context - 10), "temperature": 0.8, "top_p": 0.95}
     write(model, tokenizer, "The ", lambda text: print(text, end="", flush=True), **options)
-    bits = result.best / log(2) / bytes_a_token
+    loss = result.best["loss"]
+    bits = loss / log(2) / bytes_a_token
     expected = "not measured yet" if config.data == "python" and not config.smoke else "what the text gives"
     print(f"""
 
-validation {bits:.3f} bits a byte ({result.best:.3f} nats a token) · expected {expected}
+validation {bits:.3f} bits a byte ({loss:.3f} nats a token) · expected {expected}
 picture    {run_dir}/curves.png (training)
 the model  src/groundup/models/transformer_networks/gpt.py · Radford et al. 2019, sections 2.2 and 2.3
 let it write            groundup generate "A class" --model {run_dir}/model
