@@ -30,7 +30,7 @@ MODELS = {
 
 @dataclass
 class Config(RunOptions):
-    splits: int = 5  # of digits; wine, being small, is divided four times as often
+    splits: int = 3  # of digits; wine, being small, is divided four times as often
 
 
 def flat_digits(seed):
