@@ -61,7 +61,8 @@ def deviation(energy: torch.Tensor) -> float:
 
 @dataclass
 class Config(RunOptions):
-    images: int = 2
+    networks: int = 6  # whose random weights are averaged
+    images: int = 1
 
 
 def main() -> None:
@@ -71,12 +72,12 @@ def main() -> None:
     print(f"{'':14} {'layers':>6} {'reach':>6}   deviation of what is seen, in pixels")
     for kind in ("plain", "with ReLU", "shortcuts", "dilated 1 2 4"):
         for depth in depths:
-            model, variance, reach = network(kind, depth)
-            energy = seen(model, config.images)
+            models, (variance, *_), (reach, *_) = zip(*(network(kind, depth) for _ in range(config.networks)))
+            energy = torch.stack([seen(model, config.images) for model in models]).mean(0)
             width = deviation(energy)
             print(f"{kind:14} {depth:6} {reach:6}   {width:5.2f} · expected {variance**0.5:.2f}, within a tenth")
             pictures.append((energy / energy.max()).sqrt())
-            captions.append(f"{kind}, {depth} layers\n{reach} reached, ± {width:.1f} seen")
+            captions.append(f"{kind}, n = {depth}\n{reach} reached, ± {width:.1f} seen")
     run_dir.mkdir(parents=True, exist_ok=True)
     title = "The gradient of the unit in the middle"
     image_grid(torch.stack(pictures), run_dir / "receptive_field.png", captions, columns=len(depths), title=title)

@@ -18,7 +18,8 @@ def conv2d(
     groups: int = 1,
 ) -> Tensor:
     down, across = (stride, stride) if isinstance(stride, int) else stride
-    if across * down > 1 and x.size(1) < 16 and weight.shape[2:] == (1, 1) and padding in (0, (0, 0)):
+    few = x.size(1) < 16 and x.device.type == "cpu"
+    if few and across * down > 1 and weight.shape[2:] == (1, 1) and padding in (0, (0, 0)):
         # A fault of oneDNN's, as of torch 2.13: for few channels, last in memory, a processor of AVX2 writes beyond the
         # gradient's end in the backward pass of a strided 1 × 1 kernel. What the stride skips can as well go first.
         x, stride = x[:, :, ::down, ::across], 1
