@@ -49,7 +49,8 @@ def probability(name: str, value: Any) -> float:
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
     """One of `options`."""
-    require(value in options, f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return str(value)
 
 

@@ -143,7 +143,7 @@ BAD_INPUTS = [
         "Embedding",
         lambda: L.Embedding(5, 3)(torch.tensor([0, -1])),
         ValueError,
-        "indices must lie in [0, 4], the rows of weight (5, 3), got -1",
+        "indices must lie in [0, 4], the rows of weight being 5, got -1",
     ),
     (
         "Embedding",

@@ -25,13 +25,6 @@ def _check(
 ) -> None:
     if checks.tensor("indices", indices).dtype not in (torch.int64, torch.int32):
         raise TypeError(f"indices must be int64 or int32, got {indices.dtype}; convert with indices.long()")
-    if indices.numel() > 0 and checks.readable(indices):  # elsewhere the lookup itself stops at a wrong index
-        low, high = (int(bound) for bound in indices.aminmax())
-        if low < 0 or high >= weight.size(0):
-            raise ValueError(
-                f"indices must lie in [0, {weight.size(0) - 1}], the rows of weight {tuple(weight.shape)}, "
-                f"got {low if low < 0 else high}"
-            )
 
 
 @fused_by(kernels.embedding, check=_check)
@@ -51,7 +44,7 @@ def embedding(
     sparse: the kernel gives the table's gradient as a sparse tensor; the definition gives the same numbers, dense.
     Bengio et al. 2003, A Neural Probabilistic Language Model, JMLR 3, section 2: the matrix C.
     """
-    flat = indices.flatten()
+    flat = checks.indices("indices", indices, weight.size(0), "the rows of weight").flatten()
     if max_norm is not None:
         with torch.no_grad():
             rows = weight.index_select(0, flat)

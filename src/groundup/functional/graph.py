@@ -70,7 +70,7 @@ def edges(adj: Float[Tensor, "M N"], ordered: bool = False) -> Edges:
     """The entries of a sparse adjacency; derivatives flow to its values. `ordered` for several sums along them."""
     if ordered:
         plain = edges(adj)
-        return plain._replace(order=plain.col.argsort())
+        return plain._replace(order=kernels.order_of(plain.col, adj.size(1)))
     if adj.layout == torch.sparse_csr:
         start, col = adj.crow_indices().long(), adj.col_indices().long()
         nodes = torch.arange(adj.size(0), device=col.device)

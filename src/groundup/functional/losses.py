@@ -36,15 +36,15 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> None:
     checks.floating("input", input)
     checks.choice("reduction", reduction, REDUCTIONS)
-    if input.dim() == 0:
+    dims = input.dim()
+    if dims == 0:
         raise ValueError("input must have shape (N, C), (C,) or (N, C, d1, ...), got a scalar")
-    num_classes = input.size(min(1, input.dim() - 1))
-    if weight is not None and tuple(weight.shape) != (num_classes,):
+    if weight is not None and tuple(weight.shape) != (num_classes := input.size(min(1, dims - 1)),):
         raise ValueError(f"weight must have one entry per class, shape ({num_classes},), got {tuple(weight.shape)}")
     if not target.is_floating_point():
-        expected = input.shape[:1] + input.shape[2:] if input.dim() > 1 else torch.Size(())
         if target.dtype != torch.int64:
             raise TypeError(f"target must hold int64 class indices, got {target.dtype}; use target.long()")
+        expected = input.shape[: dims - 1] if dims <= 2 else input.shape[:1] + input.shape[2:]
         if target.shape != expected:
             raise ValueError(
                 f"target must have shape {tuple(expected)} for input of shape {tuple(input.shape)} "

@@ -5,6 +5,12 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from groundup import checks
+
+
+def _explain(indices: Tensor, weight: Tensor) -> None:
+    checks.indices("indices", indices, weight.size(0), "the rows of weight")
+
 
 def embedding(
     indices: Tensor,
@@ -15,4 +21,10 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    return F.embedding(indices, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if max_norm is not None:  # before a row is changed
+        _explain(indices, weight)
+    try:
+        return F.embedding(indices, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    except IndexError:  # the CPU kernel finds a wrong index by itself: to look beforehand would cost another pass
+        _explain(indices, weight)
+        raise

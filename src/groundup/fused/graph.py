@@ -6,12 +6,11 @@ import warnings
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from groundup.fused.support import refuses
-
-NARROW = 128  # features: up to here, adding edge by edge costs less than putting the edges in order
 
 
 def _refusal(
@@ -31,38 +30,45 @@ def edge_sum(
     x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None, order: Tensor | None = None
 ) -> Tensor:
     _announced()
-    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), x.size(0) if size is None else size, order, True)
+    return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), x.size(0) if size is None else size, order)
 
 
 class _EdgeSum(torch.autograd.Function):
-    """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged, and no longer in order.
+    """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged and put in `order` again.
 
-    Unless `order`, which sorts edges by column, was given. (With a setup_context apart, PyTorch inspects the signature
-    at every call, which takes as long as the sum of a small graph.)
+    (With a setup_context apart, PyTorch inspects the signature at every call, which takes as long as the sum of a small
+    graph.)
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int, order: Tensor | None, by_row: bool
+        ctx: Any, x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int, order: Tensor | None
     ) -> Tensor:
         ctx.nodes, ctx.order = x.size(0), order
         ctx.save_for_backward(row, col, weight)
-        if not by_row:
-            if x.size(1) <= NARROW:
-                return x.new_zeros(size, x.size(1)).index_add_(0, row, x.index_select(0, col).mul_(weight[:, None]))
-            row, order = row.sort()
-            col, weight = col[order], weight[order]
         start = torch._convert_indices_from_coo_to_csr(row, size)
         return torch.sparse_csr_tensor(start, col, weight, (size, x.size(0)), check_invariants=False) @ x
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         row, col, weight = ctx.saved_tensors
-        if (o := ctx.order) is None:
-            x_grad = _EdgeSum.apply(grads[0], col, row, weight, ctx.nodes, None, False)
-        else:
-            x_grad = _EdgeSum.apply(grads[0], col[o], row[o], weight[o], ctx.nodes, None, True)
-        return x_grad, None, None, None, None, None, None
+        order = order_of(col, ctx.nodes) if ctx.order is None else ctx.order
+        row, col, weight = (part.index_select(0, order) for part in (row, col, weight))
+        return _EdgeSum.apply(grads[0], col, row, weight, ctx.nodes, None), None, None, None, None, None
+
+
+def order_of(numbers: Tensor, size: int) -> Tensor:
+    """The order that sorts `numbers`, each from 0 to `size` - 1, by radix: NumPy has a pass of 16 bits, in O(E).
+
+    PyTorch sorts few numbers by comparing them, in nine times as long.
+    """
+    if numbers.device.type != "cpu":
+        return numbers.argsort()
+    digits = numbers.numpy()
+    order = digits.astype(np.uint16).argsort(kind="stable")
+    for shift in range(16, (size - 1).bit_length(), 16):
+        order = order[(digits[order] >> shift).astype(np.uint16).argsort(kind="stable")]
+    return torch.from_numpy(order)
 
 
 @cache

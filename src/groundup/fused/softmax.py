@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isnan
 
 import torch
 from torch import Tensor
@@ -18,11 +17,12 @@ def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
 def _safe(kernel: Callable[[Tensor, int], Tensor], x: Tensor, dim: int, empty_value: float) -> Tensor:
     """`kernel`, but `empty_value` with no gradient in slices that are all -inf, where it gives NaN.
 
-    Such a slice shows in its first entry. Where that can be read cheaply, the common case pays nothing more.
+    Such a slice begins with -inf. Where that can be read cheaply, the common case pays nothing more. (x is read, not y:
+    what was just written lies in the caches of all the cores that wrote it.)
     """
-    if checks.readable(x) and x.dim() > 0 and x.size(dim) > 0:
+    if checks.readable(x) and x.numel() > 0 and x.dim() > 0:
         y = kernel(x, dim)
-        if not isnan(y.detach().select(dim, 0).sum()):
+        if x.detach().select(dim, 0).amin().item() > -torch.inf:  # not so for a NaN either: look closer
             return y
     empty = x.detach().amax(dim, keepdim=True) == -torch.inf
     return kernel(torch.where(empty, 0, x), dim).masked_fill(empty, empty_value)

@@ -14,7 +14,6 @@ from groundup.checks import probability, real, require
 
 Tensors: TypeAlias = list[Float[Tensor, "..."]]
 Group: TypeAlias = dict[str, Any]
-Row: TypeAlias = tuple[Tensor, ...]
 Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
 
 
@@ -76,23 +75,23 @@ class Optimizer(torch.optim.Optimizer):
             names = self.state_names(group)
             for p, grad in sparse:
                 self._update_entries(group, p, grad, *self._state_of(p, names))
-            for (_, dtype), rows in alike.items():
-                if names:
-                    rows = [(*row, *self._state_of(row[0], names)) for row in rows]
+            for (_, dtype), (params, grads) in alike.items():
+                states = zip(*(self._state_of(p, names) for p in params)) if names else ()
+                lists = [params, grads, *map(list, states)]
                 if dtype.is_complex:
-                    rows = [tuple(map(_as_real, row)) for row in rows]
-                self.update(group, *map(list, zip(*rows)))
+                    lists = [list(map(_as_real, tensors)) for tensors in lists]
+                self.update(group, *lists)
         return loss
 
     def _gathered(
         self, index: int, group: Group
-    ) -> tuple[list[Row], dict[tuple[torch.device, torch.dtype], list[Row]]]:
-        """(parameter, gradient) where the gradient is sparse, and all others by device and dtype.
+    ) -> tuple[list[tuple[Tensor, Tensor]], dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]]]:
+        """(parameter, gradient) where the gradient is sparse; all other parameters and gradients by device and dtype.
 
         What could be wrong with a gradient is found here, before anything has changed.
         """
-        sparse: list[Row] = []
-        alike: dict[tuple[torch.device, torch.dtype], list[Row]] = {}
+        sparse: list[tuple[Tensor, Tensor]] = []
+        alike: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
         check_finite = group["check_finite"]
         for position, p in enumerate(group["params"]):
             grad = p.grad
@@ -105,8 +104,10 @@ class Optimizer(torch.optim.Optimizer):
                 sparse.append((p, grad))
                 continue
             if (kind := (p.device, p.dtype)) not in alike:
-                alike[kind] = []
-            alike[kind].append((p, grad))
+                alike[kind] = [], []
+            params, grads = alike[kind]
+            params.append(p)
+            grads.append(grad)
         return sparse, alike
 
     def _state_of(self, p: Tensor, names: tuple[str, ...]) -> list[Tensor]:

@@ -10,6 +10,9 @@ Legend: V visible units v, H hidden units h, all 0 or 1; W (H, V), b (V,), c (H,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -18,6 +21,7 @@ from groundup import checks
 from groundup.functional import init, linear, logsigmoid, logsumexp, sigmoid, softplus
 
 MAX_ENUMERATED = 20  # units: about a million states
+ONE_THREAD = 2**23  # multiply-adds: below, two cores are slower than one
 
 
 class RestrictedBoltzmannMachine(nn.Module):
@@ -216,18 +220,19 @@ class RestrictedBoltzmannMachine(nn.Module):
         W, b, c = (part.detach() for part in (self.weight, self.visible_bias, self.hidden_bias))  # as plain tensors
         ones = x.new_ones(len(x)).split(batch_size)
         chains, all_on = persistent, None if persistent is None else x.new_ones(len(persistent))
-        for _ in range(epochs):
-            order = torch.randperm(len(x), generator=generator, device=x.device)
-            for v, one in zip(x[order].split(batch_size), ones):
-                if chains is None:
-                    h = _up(v, W, c)
-                    vk, hk = _chain(v, h, W, b, c, k, generator)
-                else:  # data and chains in one product
-                    h, start = _up(torch.cat([v, chains]), W, c).split([len(v), len(chains)])
-                    vk, hk = _chain(chains, start, W, b, c, k, generator)
-                    chains = vk
-                _learn(v, h, one, W, b, c, lr)
-                _learn(vk, hk, one if all_on is None else all_on, W, b, c, -lr)
+        with _threads_for(batch_size * W.numel()):
+            for _ in range(epochs):
+                order = torch.randperm(len(x), generator=generator, device=x.device)
+                for v, one in zip(x[order].split(batch_size), ones):
+                    if chains is None:
+                        h = _up(v, W, c)
+                        vk, hk = _chain(v, h, W, b, c, k, generator)
+                    else:  # data and chains in one product
+                        h, start = _up(torch.cat([v, chains]), W, c).split([len(v), len(chains)])
+                        vk, hk = _chain(chains, start, W, b, c, k, generator)
+                        chains = vk
+                    _learn(v, h, one, W, b, c, lr)
+                    _learn(vk, hk, one if all_on is None else all_on, W, b, c, -lr)
         if persistent is not None and chains is not None:
             persistent.copy_(chains)
         return self
@@ -252,6 +257,18 @@ class RestrictedBoltzmannMachine(nn.Module):
 
     def extra_repr(self) -> str:
         return f"num_visible={self.num_visible}, num_hidden={self.num_hidden}"
+
+
+@contextmanager
+def _threads_for(work: int) -> Iterator[None]:
+    """One thread for products of few multiply-adds: to share them out takes longer than to do them."""
+    threads = torch.get_num_threads()
+    if work < ONE_THREAD:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _draw(p: Tensor, generator: torch.Generator | None) -> Tensor:
