@@ -61,7 +61,9 @@ class Epoch(Unit):
         raise NotImplementedError(UNTRACED)
 
 
-def row(name: str, size: str, against: str, ours: Callable[[], Unit], peer: Callable[[], Unit]) -> Row:
+def row(
+    name: str, size: str, against: str, ours: Callable[[], Unit], peer: Callable[[], Unit], limit: float = 0.8
+) -> Row:
     def theirs() -> Unit:
         ready_torchvision()
         return peer()
@@ -74,7 +76,7 @@ def row(name: str, size: str, against: str, ours: Callable[[], Unit], peer: Call
         against=against,
         ours=ours,
         peer=theirs,
-        limit=0.8,
+        limit=limit,
         tolerance=1e-3,
         not_compiled=UNTRACED,
     )
@@ -245,5 +247,5 @@ ROWS = [
     row("GCN 1433 → 16 → 7", "Cora", "PyG GCN, cached", gcn_ours, gcn_theirs),
     row("GIN, 5 layers of 32", "PROTEINS, 128 a batch", "PyG GINConv, DataLoader", gin_ours, gin_theirs),
     row("GraphSAGE, sampled", PLANTED, "PyG GraphSAGE, k_hop_subgraph (all neighbours)", sage_ours, sage_of_all),
-    row("GraphSAGE, sampled", PLANTED, "PyG GraphSAGE, on our samples", sage_ours, sage_on_samples),
+    row("GraphSAGE, sampled", PLANTED, "PyG GraphSAGE, on our samples", sage_ours, sage_on_samples, limit=1.0),
 ]

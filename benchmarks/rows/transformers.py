@@ -44,10 +44,10 @@ class Training(Unit):
         return (loss,)
 
     def outcome(self) -> list[Tensor]:
-        """The loss and all gradients, in our names' order."""
+        """The loss, and all gradients in our names' order as one: those of the keys' biases are 0 but for rounding."""
         loss = self.run()
         grads = self.gradients({n: p.grad for n, p in self.model.named_parameters() if p.grad is not None})
-        return [*loss, *(grads[name] for name in sorted(grads))]
+        return [*loss, torch.cat([grads[name].flatten() for name in sorted(grads)])]
 
     def compile(self) -> None:
         raise NotImplementedError
@@ -79,7 +79,8 @@ def their_step() -> Unit:
     from transformers import GPT2Config, GPT2LMHeadModel
 
     def loss(model: Any, tokens: Tensor) -> Tensor:
-        result: Tensor = model(tokens[:, :-1], labels=tokens[:, :-1], shift_labels=tokens[:, 1:], use_cache=False).loss
+        labels = {"labels": tokens[:, :-1], "shift_labels": tokens[:, 1:].contiguous()}
+        result: Tensor = model(tokens[:, :-1], **labels, use_cache=False).loss
         return result
 
     ours, table = _filled(GPT2(dropout=0.0)), gpt2_table(True)
