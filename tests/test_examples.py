@@ -144,13 +144,19 @@ def test_mistakes_with_words_and_ratings_are_one_line(path, flags, words, tmp_pa
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["recurrent/seq2seq.py", "attention/bahdanau_translation.py"])
+TRANSLATORS = ["recurrent/seq2seq.py", "attention/bahdanau_translation.py", "transformer/translation.py"]
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_translation_of_pairs_of_ones_own(name, tmp_path):
     path = ROOT / "examples" / name
     (tmp_path / "own.tsv").write_text("".join(f"eins {i}\tone {i}\n" for i in range(40)))
-    done = example(path, "--smoke", "--data", "own.tsv", cwd=tmp_path)
+    done = example(path, "--smoke", "--data", "own.tsv", "--byte-pairs", "270", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "of 2 unseen" in done.stdout
+    assert "% of 2 " in done.stdout
+    assert "|case:lc|" in done.stdout
+    assert list(tmp_path.rglob("translations.json"))
+    assert list(tmp_path.rglob("lengths.png"))
     refused = example(path, "--smoke", "--data", "nowhere", cwd=tmp_path)
     assert refused.returncode == 1
     assert "'nowhere' is no file" in refused.stderr

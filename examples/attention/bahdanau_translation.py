@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import torch
 
-from groundup.data import START, BucketLoader, ParallelText, WordTokenizer, load_pairs
+from groundup.data import START, BucketLoader, load_parallel
 from groundup.models.attention_networks import BahdanauAttention
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import alignments
-from groundup.training import RunOptions, Trainer, command_line, exact_match, perplexity, run, translate, translation
+from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations, translation
 
 # data: the part of unseen sentences that is right to the letter, in %
-EXPECTED = {"numbers": "98-100"}
+EXPECTED = {"numbers": "98-100 %"}
 
 
 @dataclass
@@ -28,9 +28,11 @@ class Config(RunOptions):
     hidden_size: int = 96
     dropout: float = 0.0
     min_count: int = 1  # rarer words are unknown
+    byte_pairs: int = 0  # or, instead of words, so many pieces of words
     epochs: int = 6
     batch_size: int = 128
     lr: float = 6e-3
+    precision: str = "float32"  # or bfloat16
     beam: int = 5
 
 
@@ -38,26 +40,24 @@ def main() -> None:
     config, run_dir = command_line(Config, "bahdanau_translation", __doc__)
 
     # Data: pairs of sentences, in batches of about one length.
-    train, test = load_pairs(config.data, config.source, config.target, seed=config.seed)
-    words = [WordTokenizer.of((pair[side] for pair in train), config.min_count) for side in (0, 1)]
-    train, test = ParallelText(train, *words), ParallelText(test[: 20 if config.smoke else None], *words)
+    how = {"seed": config.seed, "min_count": config.min_count, "byte_pairs": config.byte_pairs}
+    train, valid, test = load_parallel(config.data, config.source, config.target, **how)
     batches = BucketLoader(train, config.batch_size, seed=config.seed)
 
     # Model: alignment as wide as the states, deep output half as wide, as in the paper.
+    words = len(train.source_tokenizer), len(train.target_tokenizer)
     m, n = config.embedding_dim, config.hidden_size
-    model = BahdanauAttention(len(words[0]), len(words[1]), m, n, n, n // 2, config.dropout)
+    model = BahdanauAttention(*words, m, n, n, n // 2, config.dropout)
 
     # Train.
     total = config.epochs * len(batches)
     optimizer = Adam(model.parameters(), lr=config.lr)
     trainer = Trainer(
-        model,
-        optimizer,
-        translation,
-        batches,
+        *(model, optimizer, translation, batches),
         run_dir=run_dir,
-        evaluate=perplexity(BucketLoader(test, 100), translation),
+        evaluate=perplexity(BucketLoader(valid, 100), translation),
         scheduler=LR_CosineDecayScheduler(optimizer, warmup_steps=total // 20, decay_steps=total - total // 20),
+        precision=config.precision,
         clip_norm=5.0,  # 1 in appendix B.2, whose rate is AdaDelta's
         **({"steps": 5} if config.smoke else {"epochs": config.epochs}),
         config=config.settings(),
@@ -68,19 +68,21 @@ def main() -> None:
     trainer.fit(resume=config.resume)
 
     # Look: where did each word of three translations come from?
-    found = translate(model, test, width=config.beam, max_len=5 if config.smoke else 60)
+    few = {"max_len": 5, "first": 20} if config.smoke else {}
+    made = score_translations(model, test, run_dir, config.beam, **few)
     panels = []
-    for (source, _), said in list(zip(test.pairs, found))[:3]:
-        x, y = words[0].encode(source), words[1].encode(said)
+    for source, said in list(zip(made.sources, made.found))[:3]:
+        x, y = test.source_tokenizer.encode(source), test.target_tokenizer.encode(said)
         with torch.no_grad():
-            _, alpha = model(x[None], torch.cat([torch.tensor([START]), y])[None], need_weights=True)
-        panels.append((words[0].split(source), [*words[1].split(said), "."], alpha[0]))
+            _, alpha = model.cpu()(x[None], torch.cat([torch.tensor([START]), y])[None], need_weights=True)
+        panels.append((test.source_tokenizer.spell(x), [*test.target_tokenizer.spell(y), "(end)"], alpha[0]))
     alignments(panels, run_dir / "alignments.png", "Where each word comes from")
-    right = 100 * exact_match(found, [target for _, target in test.pairs])
     expected = "anything, after 5 steps" if config.smoke else EXPECTED.get(config.data, "what the data allow")
     print(f"""
-right to the letter     {right:.1f} % of {len(test)} unseen · expected {expected}
-pictures                {run_dir}/curves.png (training), {run_dir}/alignments.png (where it looked)
+right to the letter     {100 * made.exact:.1f} % of {len(made.found)} unseen · expected {expected}
+BLEU, beam {config.beam}            {made.bleu}
+pictures                curves.png (training), alignments.png (where it looked) and lengths.png (BLEU of short and
+                        long sentences, beside other runs') in {run_dir}
 the model               src/groundup/models/attention_networks/bahdanau.py · Bahdanau et al. 2015, appendix A
 without looking back    python examples/recurrent/seq2seq.py
 go on after Ctrl-C      python examples/attention/bahdanau_translation.py --resume""")

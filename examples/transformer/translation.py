@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 import torch
 
-from groundup.data import PAD, START, BucketLoader, ParallelText, WordTokenizer, multi30k, number_pairs, read_pairs
+from groundup.checks import choice
+from groundup.data import PAD, START, BucketLoader, load_parallel
 from groundup.functional import linear_cross_entropy
 from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
-from groundup.optimizers import Adam, LR_NoamScheduler
+from groundup.optimizers import Adam, LR_CosineDecayScheduler, LR_NoamScheduler
 from groundup.plots import attention_page
-from groundup.training import RunOptions, Trainer, command_line, exact_match, run, translate
+from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations, translation
 
 
 @dataclass
 class Config(RunOptions):
     data: str = "numbers"  # numbers, multi30k, or a file of pairs
+    byte_pairs: int = 0  # so many pieces of words of each language, instead of words that occur twice
     epochs: int = 8
     batch_size: int = 64
     d_model: int = 128
@@ -29,7 +31,9 @@ class Config(RunOptions):
     dropout: float = 0.1
     lr: float = 2e-3
     warmup_steps: int = 400
-    beam: int = 4
+    schedule: str = "noam"  # the paper's; or cosine, which comes down to 0 at the end: better for few epochs
+    precision: str = "float32"  # or bfloat16
+    beam: int = 5
 
 
 def objective(model, batch):
@@ -39,43 +43,49 @@ def objective(model, batch):
     return loss, (words != PAD).sum()
 
 
+objective.unit = "tokens"
+
+
 def main() -> None:
     config, run_dir = command_line(Config, "translation", __doc__)
-    if config.data == "numbers":
-        train, test = number_pairs("en", "fr", seed=config.seed)
-    elif config.data == "multi30k":
-        train, test = multi30k("train", lower=True), multi30k("test", lower=True)
-    else:
-        pairs = read_pairs(config.data)
-        train, test = pairs[len(pairs) // 10 :], pairs[: len(pairs) // 10]
-    tokenizers = [WordTokenizer.of((pair[side] for pair in train), min_count=2) for side in (0, 1)]
-    text = ParallelText(train, *tokenizers)
-    print(text)
-    batches = BucketLoader(text, config.batch_size, seed=config.seed)
+    train, valid, test = load_parallel(config.data, seed=config.seed, min_count=2, byte_pairs=config.byte_pairs)
+    print(train)
+    batches = BucketLoader(train, config.batch_size, seed=config.seed)
+    words = len(train.source_tokenizer), len(train.target_tokenizer)
     sizes = (config.d_model, config.nhead, config.num_layers, config.num_layers, config.dim_feedforward)
-    model = Transformer(*map(len, tokenizers), *sizes, dropout=config.dropout, max_len=64)
+    model = Transformer(*words, *sizes, dropout=config.dropout, max_len=64)
     optimizer = Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), eps=1e-9)
-    scheduler = LR_NoamScheduler(optimizer, config.warmup_steps)
-    length = {"steps": 5} if config.smoke else {"epochs": config.epochs}
-    options = {"scheduler": scheduler, "run_dir": run_dir, "config": config.settings(), "seed": config.seed}
-    Trainer(model, optimizer, objective, batches, **length, **options).fit(resume=config.resume)
+    down = max(1, config.epochs * len(batches) - config.warmup_steps)
+    schedulers = {"noam": (LR_NoamScheduler,), "cosine": (LR_CosineDecayScheduler, down)}
+    kind, *rest = schedulers[choice("schedule", config.schedule, tuple(schedulers))]
+    trainer = Trainer(
+        *(model, optimizer, objective, batches),
+        run_dir=run_dir,
+        evaluate=perplexity(BucketLoader(valid, 100), translation),
+        scheduler=kind(optimizer, config.warmup_steps, *rest),
+        precision=config.precision,
+        **({"steps": 5} if config.smoke else {"epochs": config.epochs}),
+        config=config.settings(),
+        seed=config.seed,
+        monitor="loss",
+        mode="min",
+    )
+    trainer.fit(resume=config.resume)
 
     # Look.
-    model.eval()
-    shown = test[:20] if config.smoke else test
-    found = translate(model, ParallelText(shown, *tokenizers), config.beam)
-    right = 100 * exact_match(found, [target for _, target in shown])
-    for (source, target), t in zip(shown[:5], found):
-        print(f"{source}  →  {t}" + ("" if t == target else f"    (should be {target})"))
-    source, words = tokenizers[0].encode(shown[0][0]), [START, *tokenizers[1].encode(found[0]).tolist()]
-    with torch.no_grad(), capture_attention(model) as seen:
-        model(source[None], torch.tensor([words]))
+    few = {"max_len": 5, "first": 20} if config.smoke else {}
+    made = score_translations(model, test, run_dir, config.beam, **few)
+    source, said = test.source_tokenizer.encode(made.sources[0]), test.target_tokenizer.encode(made.found[0])
+    with torch.no_grad(), capture_attention(model.cpu().eval()) as seen:
+        model(source[None], torch.tensor([[START, *said.tolist()]]))
     maps = [weights[0] for name, (weights,) in seen.items() if "cross_attn" in name]
-    attention_page(maps, run_dir / "attention.png", title=f"{shown[0][0]}  →  {found[0]}")
+    attention_page(maps, run_dir / "attention.png", title=f"{made.sources[0]}  →  {made.found[0]}")
     expected = "99 or more" if config.data == "numbers" and not config.smoke else "what the pairs allow"
     print(f"""
-whole sentences right  {right:.1f} % of {len(shown)} not seen · expected {expected}
-pictures               {run_dir}/attention.png (where the decoder looks), {run_dir}/curves.png (training)
+whole sentences right  {100 * made.exact:.1f} % of {len(made.found)} not seen · expected {expected}
+BLEU, beam {config.beam}           {made.bleu}
+pictures               attention.png (where the decoder looks), curves.png (training) and lengths.png (BLEU of short
+                       and long sentences, beside other runs') in {run_dir}
 the model              src/groundup/models/transformer_networks/transformer.py · Vaswani et al. 2017, section 3
 captions, your pairs   python examples/transformer/translation.py --data multi30k | --data FILE""")
 

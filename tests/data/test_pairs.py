@@ -2,6 +2,7 @@
 
 import sys
 import types
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,11 +12,13 @@ from groundup.data import (
     PAD,
     START,
     BucketLoader,
+    BytePairTokenizer,
     CharacterTokenizer,
     ParallelText,
     TextWindows,
     WordTokenizer,
     load_pairs,
+    load_parallel,
     multi30k,
     number_name,
     number_pairs,
@@ -101,20 +104,22 @@ def test_multi30k(real):
     assert source == "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt."
     assert target == "A man in an orange hat starring at something."
     assert multi30k("test", "en", "de", lower=True)[0] == (target.lower(), source.lower())
-    train, test = load_pairs("multi30k")
-    assert (train, test) == (multi30k("train", lower=True), multi30k("test", lower=True))
+    assert load_pairs("multi30k") == tuple(multi30k(part, lower=True) for part in ("train", "val", "test"))
 
 
 def test_your_own_pairs(tmp_path):
     path = tmp_path / "own.tsv"
     path.write_text("".join(f"eins {i}\tone {i}\n\n" for i in range(40)), encoding="utf-8")
     assert read_pairs(path)[:2] == [("eins 0", "one 0"), ("eins 1", "one 1")]
-    train, test = load_pairs(path)
-    assert (len(train), len(test)) == (38, 2)
-    assert sorted(train + test) == sorted(read_pairs(path))
+    train, valid, test = load_pairs(path)
+    assert (len(train), len(valid), len(test)) == (36, 2, 2)
+    assert sorted(train + valid + test) == sorted(read_pairs(path))
     path.write_text("eins\tone\nzwei\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 2 must be source, tab, target: 1 parts"):
         read_pairs(path)
+    path.write_text("eins\tone\nzwei\ttwo\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="must hold at least three pairs"):
+        load_pairs(path)
     path.write_text("\n", encoding="utf-8")
     with pytest.raises(ValueError, match="is empty"):
         read_pairs(path)
@@ -122,6 +127,25 @@ def test_your_own_pairs(tmp_path):
         load_pairs("nowhere")
     with pytest.raises(ValueError, match="source and target are the languages of"):
         load_pairs(path, "en")
+
+
+def test_parallel_text_by_name(tmp_path):
+    """No number of the three parts is in another; the tokenizers know what there is to learn, and that alone."""
+    parts = load_pairs("numbers", "en", "de", seed=2)
+    assert [len(part) for part in parts] == [20_000, 500, 1_000]
+    assert len({source for part in parts for source, _ in part}) == 21_500
+    path = tmp_path / "own.tsv"
+    path.write_text("".join(f"eins {i}\tone {i}\n" for i in range(60)), encoding="utf-8")
+    train, valid, test = load_parallel(path, min_count=2)
+    assert train.source_tokenizer.pieces[4:] == ("eins",)
+    assert train.target_tokenizer.pieces[4:] == ("one",)
+    assert (valid.pairs, test.pairs) == load_pairs(path)[1:]
+    assert test.source_tokenizer is valid.source_tokenizer is train.source_tokenizer
+    train, _, test = load_parallel(path, byte_pairs=265)
+    assert isinstance(train.target_tokenizer, BytePairTokenizer)
+    assert len(train.target_tokenizer) <= 265
+    assert train.target_tokenizer.spell(train.target_tokenizer.encode("one one")) == ["one", "one"]
+    assert train.target_tokenizer.decode(test.target[0]) == test.pairs[0][1]
 
 
 # ---- batches ------------------------------------------------------------------------------------------------------
@@ -168,6 +192,16 @@ def test_buckets():
     assert lengths != sorted(lengths)
     loader.seek(0, 30)
     assert torch.equal(next(iter(loader)).source, batches[30].source)
+
+
+def test_targets_of_a_bucket_are_alike():
+    """Where the length of the source changes, that of the target does not jump from the longest to the shortest."""
+    pairs = [("a " * s, "c " * t) for s in range(1, 5) for t in range(1, 9)]
+    text = ParallelText(pairs, WordTokenizer.of("a"), WordTokenizer.of("c"))
+    ordered = [text.pairs[i] for i in text.lengths.argsort().tolist()]
+    assert [len(source) // 2 for source, _ in ordered] == [1] * 8 + [2] * 8 + [3] * 8 + [4] * 8
+    targets = [len(target) // 2 for _, target in ordered]
+    assert max(abs(a - b) for a, b in pairwise(targets)) == 1
 
 
 def test_windows_of_a_text():

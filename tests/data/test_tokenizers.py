@@ -12,6 +12,7 @@ KINDS = {
     "characters": lambda: CharacterTokenizer.of(TEXTS),
     "words": lambda: WordTokenizer.of(TEXTS),
     "byte pairs": lambda: BytePairTokenizer.of(TEXTS, max_size=280),
+    "byte pairs of sentences": lambda: BytePairTokenizer.of(TEXTS, max_size=280, prefix_space=True),
 }
 
 
@@ -60,6 +61,17 @@ def test_byte_pairs_merge_what_occurs_often():
     assert len(tokenizer) <= 270
     with pytest.raises(ValueError, match="max_size must be at least 260"):
         BytePairTokenizer.of("abc", max_size=100)
+
+
+def test_the_first_word_is_a_word_like_the_others():
+    plain, sentences = (
+        BytePairTokenizer.of(["a dog sees a dog"] * 9, max_size=275, prefix_space=p) for p in (False, True)
+    )
+    first, last = (sentences.encode("dog dog")[i] for i in (0, -1))
+    assert first == last
+    assert plain.encode("dog dog")[0] != plain.encode("dog dog")[-1]
+    assert sentences.spell(sentences.encode("dog a")) == ["dog", "a"]
+    assert WordTokenizer.of("a b").spell([1, 4, 5, 2, 4]) == ["a", "b"]
 
 
 @pytest.mark.usefixtures("untyped")

@@ -20,7 +20,7 @@ from groundup.data.mackey_glass import mackey_glass
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.multi30k import multi30k
 from groundup.data.numbers import number_name, number_pairs
-from groundup.data.pairs import PAIRS, load_pairs, read_pairs
+from groundup.data.pairs import PAIRS, load_pairs, load_parallel, read_pairs
 from groundup.data.photo import read_photo
 from groundup.data.planetoid import planetoid
 from groundup.data.ratings import Ratings, read_ratings
@@ -97,6 +97,7 @@ __all__ = [
     "number_pairs",
     "multi30k",
     "load_pairs",
+    "load_parallel",
     "PAIRS",
     "read_pairs",
     "ParallelText",

@@ -73,9 +73,13 @@ class ParallelText(Dataset[tuple[str, str]]):
 
     @property
     def lengths(self) -> Int64[Tensor, " N"]:
-        """What pairs are sorted by: how long the source is, and among equals the target."""
+        """What pairs are sorted by: how long the source is, and among equals the target, up and down in turn.
+
+        So the last of one length of source and the first of the next have targets that are alike.
+        """
         tokens: Any = self
-        return torch.tensor([2**20 * len(s) + len(t) for s, t in zip(tokens.source, tokens.target)])
+        sizes = ((len(s), len(t)) for s, t in zip(tokens.source, tokens.target))
+        return torch.tensor([2**20 * s + (t if s % 2 else 2**20 - 1 - t) for s, t in sizes])
 
     def __repr__(self) -> str:
         s, t = self.source_tokenizer, self.target_tokenizer

@@ -63,6 +63,10 @@ class Tokenizer:
         """The text, up to END if there is one, without PAD and START."""
         return self.join(self.pieces[token] for token in self._own(tokens))
 
+    def spell(self, tokens: Sequence[int] | Int64[Tensor, " T"]) -> list[str]:
+        """The text of each token alone."""
+        return [self.decode([token]) for token in self._own(tokens)]
+
     def _own(self, tokens: Sequence[int] | Tensor) -> list[int]:
         chosen = torch.as_tensor(tokens, dtype=torch.int64)
         checks.rank("tokens", checks.indices("tokens", chosen, len(self), "the vocabulary's size"), 1, layout="(T,)")
@@ -102,7 +106,8 @@ class BytePairTokenizer(Tokenizer):
     """Pieces of words: byte pairs merged as often as they occur, until there are `max_size` pieces; nothing is unknown.
 
     Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units, arXiv:1508.07909, on bytes; by
-    the library `tokenizers`.
+    the library `tokenizers`. A piece begins with the space before its word; with `prefix_space` there is one before the
+    text, too, so that its first word is a word like the others. Decoding takes it away.
     """
 
     def __init__(self, trained: Any) -> None:
@@ -111,7 +116,13 @@ class BytePairTokenizer(Tokenizer):
         super().__init__(pieces[len(SPECIAL) :])
 
     @classmethod
-    def of(cls, text: str | Iterable[str], min_count: int = 2, max_size: int | None = 8000) -> BytePairTokenizer:
+    def of(
+        cls,
+        text: str | Iterable[str],
+        min_count: int = 2,
+        max_size: int | None = 8000,
+        prefix_space: bool = False,
+    ) -> BytePairTokenizer:
         try:
             from tokenizers import Tokenizer as Trained
             from tokenizers import decoders, models, pre_tokenizers, trainers
@@ -120,7 +131,7 @@ class BytePairTokenizer(Tokenizer):
         smallest = len(SPECIAL) + 256
         size = checks.integer("max_size", max_size, smallest)
         trained = Trained(models.BPE())
-        trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
         trained.decoder = decoders.ByteLevel()
         trainer = trainers.BpeTrainer(
             vocab_size=size,
@@ -136,7 +147,8 @@ class BytePairTokenizer(Tokenizer):
         return torch.tensor(self.trained.encode(text, add_special_tokens=False).ids, dtype=torch.int64)
 
     def decode(self, tokens: Sequence[int] | Int64[Tensor, " T"]) -> str:
-        return self.trained.decode(self._own(tokens), skip_special_tokens=False)
+        text = self.trained.decode(self._own(tokens), skip_special_tokens=False)
+        return text.removeprefix(" ") if self.trained.pre_tokenizer.add_prefix_space else text
 
     def __getstate__(self) -> dict[str, Any]:
         return {"json": self.trained.to_str()}

@@ -12,6 +12,7 @@ from groundup.plots.energy import boltzmann_page, recall_against_load, recall_fi
 from groundup.plots.forecast import forecast_page
 from groundup.plots.graphs import fold_curves, graph_film, node_map
 from groundup.plots.images import digit_page, image_grid
+from groundup.plots.lengths import scores_by_length
 from groundup.plots.looking import attended_images, glimpse_page, transformed_page, window_page
 from groundup.plots.saliency import saliency_page
 from groundup.plots.weights import weight_images
@@ -39,6 +40,7 @@ __all__ = [
     "recall_against_load",
     "recall_film",
     "saliency_page",
+    "scores_by_length",
     "spectrum",
     "transformed_page",
     "weight_images",

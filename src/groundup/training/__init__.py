@@ -10,6 +10,7 @@ from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, ne
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
 from groundup.training.text import exact_match, next_token, perplexity, translate, translation
 from groundup.training.trainer import NonFiniteLoss, Result, Trainer
+from groundup.training.translations import Bleu, Translations, bleu, compare_lengths, score_translations
 
 __all__ = [
     "Trainer",
@@ -25,6 +26,11 @@ __all__ = [
     "perplexity",
     "translate",
     "exact_match",
+    "bleu",
+    "Bleu",
+    "Translations",
+    "score_translations",
+    "compare_lengths",
     "RunOptions",
     "command_line",
     "run",
