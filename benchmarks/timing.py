@@ -21,7 +21,7 @@ class Settings:
 
     seconds: float = 4.0
     sample_seconds: float = 5e-3
-    min_rounds: int = 11
+    min_rounds: int = 7
     max_rounds: int = 60
     compiled: bool = True
 

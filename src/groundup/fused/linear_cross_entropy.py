@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from groundup.fused.linear import linear
 from groundup.fused.support import refuses
 
 _SCORES = 2**24  # held at a time
@@ -55,7 +55,7 @@ class _Summed(torch.autograd.Function):
         step = max(1, _SCORES // vocabulary)
         for first in range(0, x.size(0), step):
             rows = slice(first, first + step)
-            z = F.linear(x[rows], weight).to(wide)
+            z = linear(x[rows], weight).to(wide)
             used = (target[rows] != ignore_index)[:, None]
             label = torch.where(used, target[rows][:, None], 0)
             log_norm = torch.logsumexp(z, 1, keepdim=True)
@@ -72,7 +72,7 @@ class _Summed(torch.autograd.Function):
             z.scatter_add_(1, label, torch.full_like(loss, smoothing - 1))
             z.masked_fill_(~used, 0)
             narrow = z.to(x.dtype)
-            grad_x[rows] = narrow @ weight.to(x.dtype)
+            grad_x[rows] = linear(narrow, weight.to(x.dtype).mT)
             if wide == weight.dtype:
                 grad_weight.addmm_(z.mT, x[rows].to(wide))
             else:
