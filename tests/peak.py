@@ -24,3 +24,10 @@ def peak(function, *shapes, backward=True):
     held, inputs = _memory.cpu_events(build)
     events, _ = _memory.cpu_events(work)
     return sum(held) + max(accumulate(events, initial=0))
+
+
+def kept(function):
+    """How many bytes are alive after `function()`, with what it returned: the graph, and all that hangs on it."""
+    events, result = _memory.cpu_events(function)
+    assert result is not None
+    return sum(events)

@@ -45,6 +45,14 @@ def test_low_precision_sums_in_float32(dtype):
         torch.testing.assert_close(g.double(), e.double(), rtol=0.05, atol=0.02)
 
 
+def test_a_graph_that_is_kept_gives_its_gradients_again():
+    x, weight, target = arguments()
+    loss = linear_cross_entropy(x, weight, target)
+    first = torch.autograd.grad(loss, (x, weight), retain_graph=True)
+    for a, b in zip(first, torch.autograd.grad(2 * loss, (x, weight))):
+        torch.testing.assert_close(2 * a, b, rtol=0, atol=1e-12)
+
+
 def test_one_side_may_be_frozen():
     x, weight, target = arguments()
     linear_cross_entropy(x, weight.detach(), target).backward()

@@ -3,10 +3,13 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
+from groundup import backend
 from groundup import layers as L
 from groundup.models.transformer_networks import FeedForward, GatedFeedForward, TransformerBlock
 from parity import assert_same, randomise, run, seeded_randn
+from peak import kept
 
 NAMES = {
     "norm1": "self_attn_norm",
@@ -107,3 +110,16 @@ def test_bad_parts():
         FeedForward(4, 8, "swish")
     with pytest.raises(ValueError, match="hidden_dim must be at least 1, got 0"):
         FeedForward(4, 0)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "silu", "relu"])
+def test_the_hidden_places_are_kept_once_and_their_derivatives_are_right(activation):
+    """What the second product is taken of is made again; through it, second derivatives too."""
+    layer = randomise(FeedForward(4, 6, activation).double())
+    x = seeded_randn(3, 2, 4).requires_grad_()
+    assert torch.autograd.gradcheck(layer, x)
+    assert torch.autograd.gradgradcheck(layer, x)
+    wide, x = FeedForward(2, 4096, activation), torch.randn(512, 2, requires_grad=True)
+    with backend("auto"):
+        assert kept(lambda: wide(x)) < 1.1 * 512 * 4096 * x.itemsize
+        assert kept(lambda: checkpoint(wide, x, use_reentrant=False)) < 0.1 * 512 * 4096 * x.itemsize

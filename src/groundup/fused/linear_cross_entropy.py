@@ -1,4 +1,4 @@
-"""The loss of a large vocabulary, a few rows at a time: no more than 64 MB of scores are ever held.
+"""The loss of a large vocabulary, a few rows at a time: no more than 32 MB of scores are ever held.
 
 The gradient of a row's scores is softmax(z) minus the target, known as soon as the scores are: it is taken to x and to
 the weight at once, and the scores are forgotten. Nothing is computed twice.
@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from groundup.fused.linear import linear
 from groundup.fused.support import refuses
 
-_SCORES = 2**24  # held at a time
+_SCORES = 2**23  # held at a time
 
 
 def _refusal(
@@ -46,42 +46,58 @@ def linear_cross_entropy(
 class _Summed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float) -> Tensor:
-        vocabulary = weight.size(0)
-        wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+        ctx.save_for_backward(x, weight, target)
+        ctx.rest = ignore_index, smoothing
         learns = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        grad_x = torch.empty_like(x) if learns else None
-        grad_weight = torch.zeros_like(weight, dtype=wide) if learns else None
-        total = x.new_zeros((), dtype=wide)
-        step = max(1, _SCORES // vocabulary)
-        for first in range(0, x.size(0), step):
-            rows = slice(first, first + step)
-            z = linear(x[rows], weight).to(wide)
-            used = (target[rows] != ignore_index)[:, None]
-            label = torch.where(used, target[rows][:, None], 0)
-            log_norm = torch.logsumexp(z, 1, keepdim=True)
-            loss = log_norm - (1 - smoothing) * z.gather(1, label)
-            if smoothing:
-                loss = loss - smoothing * z.mean(1, keepdim=True)
-            total += torch.where(used, loss, 0).sum()
-            if grad_x is None or grad_weight is None:
-                continue
-            # From here on z is the gradient of the scores.
-            z.sub_(log_norm).exp_()
-            if smoothing:
-                z.sub_(smoothing / vocabulary)
-            z.scatter_add_(1, label, torch.full_like(loss, smoothing - 1))
-            z.masked_fill_(~used, 0)
-            narrow = z.to(x.dtype)
-            grad_x[rows] = linear(narrow, weight.to(x.dtype).mT)
-            if wide == weight.dtype:
-                grad_weight.addmm_(z.mT, x[rows].to(wide))
-            else:
-                grad_weight += narrow.mT @ x[rows]
-        ctx.gradients = (grad_x, None if grad_weight is None else grad_weight.to(weight.dtype))
-        return total.to(x.dtype)
+        total, *ctx.gradients = _summed(x, weight, target, ignore_index, smoothing, learns)
+        return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight = (None if g is None else g * grad.to(g.dtype) for g in ctx.gradients)
-        return x, weight, None, None, None
+        if ctx.gradients is None:  # a second time, which is rare: the first took them
+            x, weight, target = ctx.saved_tensors
+            ignore_index, smoothing = ctx.rest
+            _, *ctx.gradients = _summed(x, weight, target, ignore_index, smoothing, True)
+        grad_x, grad_weight = (g.mul_(grad.to(g.dtype)) for g in ctx.gradients)
+        ctx.gradients = None  # or the weight's, as large as the weight, would be held twice
+        return grad_x, grad_weight, None, None, None
+
+
+def _summed(
+    x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float, learns: bool
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The summed loss and, where one learns, its gradients to x and to the weight."""
+    vocabulary = weight.size(0)
+    wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+    grad_x = torch.empty_like(x) if learns else None
+    grad_weight = torch.zeros_like(weight, dtype=wide) if learns else None
+    total = x.new_zeros((), dtype=wide)
+    step = max(1, _SCORES // vocabulary)
+    for first in range(0, x.size(0), step):
+        rows = slice(first, first + step)
+        z = linear(x[rows], weight).to(wide)
+        used = (target[rows] != ignore_index)[:, None]
+        label = torch.where(used, target[rows][:, None], 0)
+        gained = (1 - smoothing) * z.gather(1, label)
+        if smoothing:
+            gained = gained + smoothing * z.mean(1, keepdim=True)
+        # From here on z holds, in its place, exp(z - m), then the softmax, then the gradient of the scores.
+        m = z.amax(1, keepdim=True)
+        m = torch.where(m.isinf(), 0, m)
+        norm = z.sub_(m).exp_().sum(1, keepdim=True)
+        total += torch.where(used, m + norm.log() - gained, 0).sum()
+        if grad_x is None or grad_weight is None:
+            continue
+        z.div_(norm)
+        if smoothing:
+            z.sub_(smoothing / vocabulary)
+        z.scatter_add_(1, label, torch.full_like(gained, smoothing - 1))
+        z.masked_fill_(~used, 0)
+        narrow = z.to(x.dtype)
+        grad_x[rows] = linear(narrow, weight.to(x.dtype).mT)
+        if wide == weight.dtype:
+            grad_weight.addmm_(z.mT, x[rows].to(wide))
+        else:
+            grad_weight += narrow.mT @ x[rows]
+    return total.to(x.dtype), grad_x, None if grad_weight is None else grad_weight.to(weight.dtype)

@@ -21,6 +21,7 @@ Legend: B batch, T places, S places of the memory, E embed_dim, F hidden_dim.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -66,10 +67,33 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch E"]:
-        return self.linear2(self.dropout(ACTIVATIONS[self.activation](self.linear1(x))))
+        f, a = ACTIVATIONS[self.activation], self.linear1(x)
+        y = f(a)
+        with nullcontext() if self.activation == "relu" else _not_kept(y, lambda: f(a)):
+            return self.linear2(self.dropout(y))
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"
+
+
+def _not_kept(y: Tensor, again: Callable[[], Tensor]) -> AbstractContextManager[object]:
+    """What is computed from y here does not keep it for its derivative, which makes it `again`.
+
+    A pass over y is short beside a product, and y, four times as wide as the model, the largest thing a block keeps. (A
+    ReLU keeps its result itself.)
+    """
+    others = torch._C._autograd._top_saved_tensors_default_hooks  # as of checkpointing, which keeps even less
+    if torch.compiler.is_compiling() or not y.requires_grad or others(False) is not None:
+        return nullcontext()
+    place = y.data_ptr()
+
+    def pack(t: Tensor) -> Tensor | torch.Size:
+        return t.shape if t.data_ptr() == place and t.is_contiguous() else t
+
+    def unpack(kept: Tensor | torch.Size) -> Tensor:
+        return kept if isinstance(kept, Tensor) else again().reshape(kept)
+
+    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
 
 
 class GatedFeedForward(SwiGLU):
