@@ -64,6 +64,13 @@ class TrainShared(TrainImages):
         return [loss.detach(), *torch.autograd.grad(loss, x)]
 
 
+class Forward(Apply):
+    """Inference, compared by the scores alone: timm keeps its masks as buffers."""
+
+    def outcome(self) -> list[Tensor]:
+        return list(self.run())
+
+
 def rows(name: str, ours: Build, peer: Build, table: Table, against: str) -> list[Row]:
     head = ("vision", name, " × ".join(map(str, SHAPE)))
     mine = given(ours, peer, table)
@@ -75,7 +82,7 @@ def rows(name: str, ours: Build, peer: Build, table: Table, against: str) -> lis
         return TrainShared(settled(peer), F.cross_entropy, lambda p: torch.optim.AdamW(p, lr=1e-4))
 
     def inference(build: Build) -> Callable[[], Unit]:
-        return lambda: Apply(build().eval(), lambda: images()[:1], backward=False, given=True)
+        return lambda: Forward(build().eval(), lambda: images()[:1], backward=False, given=True)
 
     late = {"not_compiled": "minutes to compile"}
     return [
