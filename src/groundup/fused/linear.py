@@ -15,19 +15,20 @@ from torch.autograd import forward_ad
 
 from groundup import checks
 
-# Below these oneDNN takes longer to call than it saves: numbers in the matrix; multiply-adds, where a graph is kept.
-LARGE, WORTH_A_GRAPH = 2**18, 2**25
+# oneDNN takes longer to call: it is worth it from so many multiply-adds on, or for a matrix of so many numbers that they
+# have to be fetched from memory; and where a graph is kept, which takes time too, from more.
+MANY, LARGE, MANY_MORE = 2**25, 2**18, 2**27
 PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    if torch.compiler.is_compiling() or weight.numel() < LARGE or not _for_onednn(x, weight, bias):
+    work = x.numel() * weight.size(0)
+    worth = work >= MANY or weight.numel() >= LARGE
+    if torch.compiler.is_compiling() or not worth or not _for_onednn(x, weight, bias):
         return F.linear(x, weight, bias)
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias)):
-        if x.numel() * weight.size(0) < WORTH_A_GRAPH:
-            return F.linear(x, weight, bias)
-        return _Linear.apply(x, weight, bias)
-    return _product(x, weight, bias)
+    if not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))):
+        return _product(x, weight, bias)
+    return _Linear.apply(x, weight, bias) if work >= MANY_MORE else F.linear(x, weight, bias)
 
 
 def _for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
@@ -65,10 +66,9 @@ class _Linear(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:
         x, weight = ctx.saved_tensors
         g = grads[0]
-        rows, before = g.reshape(-1, g.size(-1)), x.reshape(-1, x.size(-1))
-        times = (lambda a, b: a @ b.mT) if torch.is_grad_enabled() else _product  # a second derivative: by autograd
-        return (
-            times(g, weight.mT) if ctx.needs_input_grad[0] else None,
-            times(rows.mT, before.mT) if ctx.needs_input_grad[1] else None,
-            rows.sum(0) if ctx.needs_input_grad[2] else None,
-        )
+        twice = torch.is_grad_enabled()  # a second derivative: by autograd
+        rows = g.reshape(-1, g.size(-1))
+        x_grad = None if not ctx.needs_input_grad[0] else g @ weight if twice else _product(g, weight.mT)
+        # A sum over many rows, where MKL is as fast.
+        weight_grad = rows.mT @ x.reshape(-1, x.size(-1)) if ctx.needs_input_grad[1] else None
+        return x_grad, weight_grad, rows.sum(0) if ctx.needs_input_grad[2] else None
