@@ -15,8 +15,8 @@ from torch.autograd import forward_ad
 
 from groundup import checks
 
-# oneDNN takes longer to call: it is worth it from so many multiply-adds on, or for a matrix of so many numbers that they
-# have to be fetched from memory; and where a graph is kept, which takes time too, from more.
+# oneDNN takes longer to call: it is worth it from so many multiply-adds on, or for a matrix of so many numbers that
+# they have to be fetched from memory; and where a graph is kept, which takes time too, from more.
 MANY, LARGE, MANY_MORE = 2**25, 2**18, 2**27
 PLAIN = (Tensor, torch.nn.Parameter)
 
