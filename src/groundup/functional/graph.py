@@ -186,12 +186,18 @@ def neighbour_mean(
     """
     check_graph(x, adj, mask, partial=True)
     x, graph = _real(x, adj, mask)
-    total, degree = _product(graph, x), _degree(graph, x)
-    if with_self:
-        loop = _missing_loops(graph, x)
-        total, degree = total + loop[..., None] * x[..., : adj.size(-2), :], degree + loop
+    degree = _degree(graph, x)
+    loop = _missing_loops(graph, x) if with_self else None
+    if loop is not None:
+        degree = degree + loop
     share = torch.where(degree > 0, degree, torch.inf)  # over which an isolated node's total is 0
-    return (total / share[..., None]).to(x.dtype)
+    if isinstance(graph, Edges):  # one division an edge, not one a feature
+        y = _product(graph._replace(weight=graph.weight / share.index_select(0, graph.row)), x)
+    else:
+        y = _product(graph, x) / share[..., None]
+    if loop is not None:
+        y = y + (loop / share)[..., None] * x[..., : adj.size(-2), :]
+    return y.to(x.dtype)
 
 
 def neighbour_max(
