@@ -4,7 +4,7 @@ BIN := .venv/bin
 ENV := .venv/.installed
 TEST_WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench pages parity pictures clean
+.PHONY: demo test test-slow lint format bench pages parity pictures results clean
 
 $(ENV): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -42,6 +42,9 @@ pictures: $(ENV)        ## README's pictures, from the examples that draw them
 
 bench: $(ENV)           ## ratios against PyTorch's own, into benchmarks/results.md; ONLY=name for some rows
 	$(BIN)/python -m benchmarks $(ONLY)
+
+results: $(ENV)         ## run what examples/README.md has not measured yet; may be stopped and goes on
+	$(BIN)/python tools/results.py
 
 clean:
 	rm -rf .venv build *.egg-info src/*.egg-info .mypy_cache .ruff_cache

@@ -26,6 +26,7 @@ RUN_BY = {
     "make parity": "tests/test_parity_table.py",
     "make pages": "tests/test_pages.py",
     "make pictures": "tests/test_pages.py",
+    "make results": "tests/test_results.py",
 }
 #: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
 BESIDE = ("make test", "make lint", "make format", "pip install .")
