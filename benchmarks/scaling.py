@@ -86,13 +86,13 @@ def square_root(n: int) -> Work:
 
 
 def vocabulary(v: int) -> Work:
-    target = torch.randint(0, v, (1024,))
-    return backward(lambda x, w: G.linear_cross_entropy(x, w, target), torch.randn(1024, 64), torch.randn(v, 64))
+    target = torch.randint(0, v, (512,))
+    return backward(lambda x, w: G.linear_cross_entropy(x, w, target), torch.randn(512, 256), torch.randn(v, 256))
 
 
 def all_logits(v: int) -> Work:
-    target = torch.randint(0, v, (1024,))
-    return backward(lambda x, w: G.cross_entropy(x @ w.mT, target), torch.randn(1024, 64), torch.randn(v, 64))
+    target = torch.randint(0, v, (512,))
+    return backward(lambda x, w: G.cross_entropy(x @ w.mT, target), torch.randn(512, 256), torch.randn(v, 256))
 
 
 def graph(nodes: int, edges: int) -> Work:
@@ -120,9 +120,9 @@ GROWTHS = (
     Growth("block-sparse attention, blocks of √n", "tokens", "4 heads of 8, merged", (1024, 4096, 16384),
            square_root, 1.5, 1.5, "a query sees some 2 √n keys: Child et al. 2019"),
     Growth("LSTM", "steps", "batch 8, 32 → 64", (128, 256, 512, 1024), recurrent, 1, 1, "one step after another"),
-    Growth("linear_cross_entropy", "classes", "1,024 rows of 64", (8192, 16384, 32768, 65536, 131072), vocabulary, 1, 1,
+    Growth("linear_cross_entropy", "classes", "512 rows of 256", (8192, 16384, 32768, 65536), vocabulary, 1, 1,
            "every row meets every class; memory is the weights', at a few rows' scores a time"),
-    Growth("cross_entropy of all logits", "classes", "1,024 rows of 64", (8192, 16384, 32768, 65536), all_logits, 1, 1,
+    Growth("cross_entropy of all logits", "classes", "512 rows of 256", (8192, 16384, 32768, 65536), all_logits, 1, 1,
            "the same, all scores at once"),
     Growth("sum over neighbours", "nodes", "262,144 edges, 32 features", (4096, 8192, 16384, 32768, 65536),
            lambda n: graph(n, 262_144), 0.5, 1, "edges are read once whatever the nodes; the output has a row a node"),
