@@ -7,7 +7,13 @@ import torch
 from benchmarks.memory import peak_bytes
 from benchmarks.scaling import GROWTHS, exponent, main
 
-SMALL = {"tokens": (1024, 4096), "classes": (2048, 8192), "steps": (64, 256), "edges": (65536, 262144)}
+SMALL = {
+    "tokens": (1024, 4096),
+    "classes": (2048, 8192),
+    "steps": (64, 256),
+    "edges": (65536, 262144),
+    "nodes": (1024, 4096),
+}
 
 
 def test_the_exponent_is_that_of_a_power():
