@@ -4,7 +4,7 @@ BIN := .venv/bin
 ENV := .venv/.installed
 TEST_WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench catalogue clean
+.PHONY: demo test test-slow lint format bench pages parity pictures results clean
 
 $(ENV): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -27,15 +27,24 @@ lint: $(ENV)            ## style, types, and generated pages up to date
 	$(BIN)/mypy
 	$(BIN)/python tools/readme.py --check
 
-format: $(ENV)
+format: $(ENV)         ## style, mended where it can be
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-catalogue: $(ENV)       ## write README's component table anew
+pages: $(ENV)           ## write README's tables and docs/components.md anew
 	$(BIN)/python tools/readme.py
+
+parity: $(ENV)          ## how far every component is from its oracle, into docs/parity.json
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -k "not bfloat16" --parity-table docs/parity.json
+
+pictures: $(ENV)        ## README's pictures, from the examples that draw them
+	$(BIN)/python tools/pictures.py
 
 bench: $(ENV)           ## ratios against PyTorch's own, into benchmarks/results.md; ONLY=name for some rows
 	$(BIN)/python -m benchmarks $(ONLY)
+
+results: $(ENV)         ## run what examples/README.md has not measured yet; may be stopped and goes on
+	$(BIN)/python tools/results.py
 
 clean:
 	rm -rf .venv build *.egg-info src/*.egg-info .mypy_cache .ruff_cache

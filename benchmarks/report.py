@@ -131,7 +131,7 @@ def markdown(machines: list[Machine]) -> str:
 
 def cells(row: dict[str, Any]) -> list[str]:
     default, reference, compiled = row["default"], row["reference"], row["compiled"]
-    return [
+    shown = [
         row["name"],
         row["size"],
         row["work"],
@@ -145,6 +145,7 @@ def cells(row: dict[str, Any]) -> list[str]:
         f"{row['peer_bytes'] / 1e6:.1f} MB" if row["peer_bytes"] else "–",
         memory(row),
     ]
+    return [cell.replace("|", r"\|") for cell in shown]  # a bar, as in P(h | v), would end the cell
 
 
 def memory(row: dict[str, Any]) -> str:

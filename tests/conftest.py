@@ -7,6 +7,8 @@ import pytest
 import torch
 from benchmarks.peers import ready_torchvision
 
+pytest_plugins = ["parity_table"]
+
 # Every annotation in groundup is enforced while the suite runs (and only then).
 jaxtyping.install_import_hook("groundup", "beartype.beartype")
 

@@ -72,10 +72,14 @@ def run(function, inputs, module=None, constants=()):
 
 
 def assert_same(actual, expected, dtype, context="", tolerance=None):
-    """Two runs are equal, part by part, to the dtype's tolerance; the message names the part."""
-    tolerance = TOLERANCES[dtype] if tolerance is None else tolerance
+    """Two runs are equal, part by part, to the dtype's tolerance; the message names the part.
 
-    def close(a, b, what):
+    Returns the largest difference of each kind of part, in units of the part's largest value where that is above 1.
+    """
+    tolerance = TOLERANCES[dtype] if tolerance is None else tolerance
+    largest = {}
+
+    def close(a, b, kind, what):
         if a is None and b is None:
             return
         assert (a is None) == (b is None), f"{context}{what}: one side has no gradient"
@@ -84,18 +88,21 @@ def assert_same(actual, expected, dtype, context="", tolerance=None):
         torch.testing.assert_close(
             a, b, rtol=0, atol=tolerance * scale, equal_nan=True, msg=lambda m: f"{context}{what}: {m}"
         )
+        differences = (a.double() - b.double()).abs().nan_to_num(0.0)  # equal NaN and infinities differ by nothing
+        largest[kind] = max(largest.get(kind, 0.0), float(differences.max()) / scale if a.numel() else 0.0)
 
     assert len(actual.outputs) == len(expected.outputs)
     for i, (a, b) in enumerate(zip(actual.outputs, expected.outputs)):
-        close(a, b, f"output {i}")
+        close(a, b, "outputs", f"output {i}")
     assert len(actual.input_grads) == len(expected.input_grads)
     for i, (a, b) in enumerate(zip(actual.input_grads, expected.input_grads)):
-        close(a, b, f"gradient to input {i}")
+        close(a, b, "gradients", f"gradient to input {i}")
     assert actual.parameter_grads.keys() == expected.parameter_grads.keys(), context
     for name in expected.parameter_grads:
-        close(actual.parameter_grads[name], expected.parameter_grads[name], f"gradient to {name}")
+        close(actual.parameter_grads[name], expected.parameter_grads[name], "gradients", f"gradient to {name}")
     for name in expected.buffers.keys() & actual.buffers.keys():
-        close(actual.buffers[name], expected.buffers[name], f"buffer {name}")
+        close(actual.buffers[name], expected.buffers[name], "buffers", f"buffer {name}")
+    return largest
 
 
 def assert_as_accurate(actual, expected, truth, context=""):

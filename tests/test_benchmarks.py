@@ -236,11 +236,16 @@ def test_losses_are_marked_and_come_first():
             "date": "2025-01-01",
         }
 
-    rows = [row("win", 0.8, 0.7, 0.9), row("loss", 1.2, 1.1, 1.3), row("noise", 1.1, 1.0, 1.3), row("even", 1, 0.9, 2)]
+    rows = [
+        row("win", 0.8, 0.7, 0.9),
+        row("P(h | v)", 1.2, 1.1, 1.3),
+        row("noise", 1.1, 1, 1.3),
+        row("even", 1, 0.9, 2),
+    ]
     assert [report.verdict(r) for r in rows] == ["ahead", "**over**", "*over?*", ""]
     page = report.markdown([{"machine": {"processor": "P"}, "rows": {r["name"]: r for r in rows}}])
     assert [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| ")][1:] == [
-        "| loss",
+        r"| P(h \| v)",
         "| noise",
         "| even",
         "| win",

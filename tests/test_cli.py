@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,13 +50,38 @@ def test_show_a_layer():
         (("show", "Conv3d"), "did you mean Conv2d"),
         (("show", "LeNet5", "--preset", "modern"), "LeNet5 has no preset 'modern'"),
         (("show", "Linear", "--preset", "x"), "Linear has no presets"),
+        (("show", "LeNet5", "--depth", "0"), "depth must be at least 1, got 0"),
+        (("classify", "nowhere.jpg"), "there is no file nowhere.jpg"),
+        (("classify", str(Path(__file__).parent)), "is a folder; name an image file in it"),
+        (("classify", __file__), "cannot be read as an image"),
+        (("classify", "nowhere.jpg", "--model", "resnet51"), "did you mean resnet50"),
+        (("generate", "hello", "--model", str(Path(__file__).parent)), "there is no config.json in it"),
     ],
 )
 def test_a_mistake_is_one_line(arguments, words):
+    """And nothing before it: what could be said at once is not said after half a page, or a download."""
     done = groundup(*arguments)
     assert done.returncode == 2
+    assert done.stdout == ""
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert len(done.stderr) < 400
+
+
+def test_no_arguments_is_a_call_for_help():
+    done = groundup()
+    assert done.returncode == 0
+    assert "show" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_reader_may_stop_reading():
+    """As `head` does: no traceback, no complaint."""
+    command = [sys.executable, "-m", "groundup.cli", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as done:
+        done.stdout.close()
+        assert done.stderr.read() == ""
+        assert done.wait() == 0
 
 
 def test_find_ignores_case():

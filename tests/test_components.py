@@ -41,7 +41,7 @@ def test_every_layer_and_model_of_the_catalogue_has_cases():
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("case", WITH_ORACLE, **by_id)
-def test_parity(case, dtype):
+def test_parity(case, dtype, measured):
     """Outputs, gradients and buffers equal the oracle's, training (twice, so that buffers move) and not.
 
     Whole networks in bfloat16: see `assert_as_accurate`.
@@ -58,7 +58,8 @@ def test_parity(case, dtype):
             truth = call(exact, case, [x.double() for x in inputs], train)
             assert_as_accurate(actual, expected, truth, f"train={train}: ")
         else:
-            assert_same(actual, expected, dtype, f"train={train}: ", case.tolerance.get(dtype))
+            errors = assert_same(actual, expected, dtype, f"train={train}: ", case.tolerance.get(dtype))
+            measured(case.component, dtype, errors)
 
 
 @pytest.mark.parametrize("case", CASES, **by_id)

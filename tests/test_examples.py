@@ -95,6 +95,7 @@ def test_resume_with_nothing_to_resume_starts(tmp_path):
     [
         (("--preset", "modern"), "LeNet5 has no preset 'modern'"),
         (("--data", "nowhere"), "is neither"),
+        (("--epochs", "-3"), "epochs must be at least 0, got -3"),
     ],
 )
 def test_lenet_mistakes_are_one_line(flags, words, tmp_path):
@@ -192,6 +193,7 @@ def test_graphs_of_ones_own_by_diffpool(tmp_path):
         (GRAPHS, ("--data", "nowhere"), "'nowhere' is neither"),
         (GRAPHS, ("--model", "gat"), "model must be one of 'gin', 'diffpool', got 'gat'"),
         (ROOT / "examples" / "graph" / "cora.py", ("--model", "gat"), "model must be one of 'gcn', 'graphsage', got"),
+        (ROOT / "examples" / "graph" / "karate_club.py", ("--seeds", "0"), "seeds must be at least 1, got 0"),
     ],
 )
 def test_mistakes_with_graphs_are_one_line(path, flags, words, tmp_path):

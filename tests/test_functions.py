@@ -32,15 +32,16 @@ def call(case, dtype, function, mode="auto"):
 @pytest.mark.parametrize("mode", ["reference", "fused"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("case", FUNCTION_CASES, **by_id)
-def test_against_pytorch(case, dtype, mode):
+def test_against_pytorch(case, dtype, mode, measured):
     if case.oracle is None:
         pytest.skip("no oracle")
     try:
         actual = call(case, dtype, case.function, mode)
     except UnsupportedCall as refusal:
         pytest.skip(str(refusal))
-    assert_same(actual, call(case, dtype, case.oracle), dtype)
+    errors = assert_same(actual, call(case, dtype, case.oracle), dtype)
     assert all(output.dtype == dtype for output in actual.outputs)
+    measured(f"functional.{case.function.__name__}", dtype, errors)
 
 
 @pytest.mark.parametrize("case", GRAD_SMOOTH, **by_id)

@@ -1,17 +1,171 @@
-"""Write README's generated parts anew, or with --check say whether they are stale."""
+"""Write the generated pages anew: README's tables and docs/components.md; with --check say whether they are stale.
 
+They are drawn from what was measured: docs/parity.json (`make parity`), benchmarks/results.json (`make bench`) and the
+table of examples/README.md; and from the catalogue.
+"""
+
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from groundup.catalogue import COMPONENTS, markdown
+from groundup.catalogue import COMPONENTS, Component, by_family
 
-README = Path(__file__).parents[1] / "README.md"
-PARTS = {"catalogue": markdown, "count": lambda: f"{len(COMPONENTS)} of 123 components stand so far."}
+ROOT = Path(__file__).parents[1]
+PARITY: dict[str, Any] = json.loads((ROOT / "docs" / "parity.json").read_text(encoding="utf-8"))
+DTYPES = ("float64", "float32")
+#: README's results: (example, a word of its command or "" for the plain one), those that have a figure to be held to.
+RESULTS = (
+    ("convolutional/digits_lenet.py", "mnist"),
+    ("graph/cora.py", "--seeds 100"),
+    ("graph/graph_classification.py", "MUTAG"),
+    ("transformer/char_gpt.py", "--recipe public"),
+    ("recurrent/echo_state_mackey_glass.py", ""),
+    ("energy_based/hopfield_capacity.py", ""),
+    ("shallow/binary_classification.py", ""),
+    ("attention/recurrent_attention_digits.py", ""),
+)
 
 
-def generated(text: str) -> str:
+def table(head: str, *rows: list[str]) -> str:
+    """A table of Markdown; `head` names its columns, a colon after a name puts numbers to the right."""
+    names = [name.strip() for name in head.split("|")]
+    rule = ["---:" if name.endswith(":") else "---" for name in names]
+    lines = [[name.removesuffix(":") for name in names], rule, *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |" for cells in lines)
+
+
+# ---- components and their errors -----------------------------------------------------------------------------------
+
+
+def link(component: Component, up: str = "") -> str:
+    path = "src/groundup/" + component.source.as_posix().split("/groundup/")[-1]
+    return f"[`{component.name}`]({up}{path})"
+
+
+def error(names: list[str], dtype: str) -> float | None:
+    """The largest error of all these components' parts; None if none was compared in this dtype."""
+    rows = [PARITY["components"].get(name, {}).get(dtype, {}) for name in names]
+    return max((value for row in rows for part, value in row.items() if part != "cases"), default=None)
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else "equal" if value == 0 else f"{value:.0e}".replace("e-0", "e-")
+
+
+def errors(*names: str) -> list[str]:
+    return [number(error(list(names), dtype)) for dtype in DTYPES]
+
+
+def cases(name: str) -> int:
+    return sum(row["cases"] for dtype, row in PARITY["components"].get(name, {}).items() if dtype in DTYPES)
+
+
+def measured(name: str) -> list[str]:
+    return [str(cases(name) or "–"), *errors(name)]
+
+
+def families() -> str:
+    """README's components, a family a row."""
+    rows = [
+        [f"{title} ({len(row)})", " ".join(link(c) for c in row), *errors(*(c.name for c in row))]
+        for title, row in by_family().items()
+    ]
+    return table("family | components | float64: | float32:", *rows)
+
+
+def parity() -> str:
+    names = [c.name for c in COMPONENTS]
+    compared = [name for name in names if cases(name)]
+    worst = [max(compared, key=lambda name, d=dtype: error([name], d) or 0.0) for dtype in DTYPES]
+    sizes = [f"{number(error([name], dtype))} in {dtype} (`{name}`)" for name, dtype in zip(worst, DTYPES)]
+    return (
+        f"{sum(map(cases, names)):,} tests compare {len(compared)} of the {len(names)} components with an oracle. "
+        f"The largest differences found: {' and '.join(sizes)}."
+    )
+
+
+def components() -> str:
+    """docs/components.md's tables."""
+    lines = []
+    head = " | component | | paper | proven equal to | tests: | float64: | float32:"
+    for title, rows in by_family().items():
+        cells = [
+            [str(c.number), link(c, "../"), c.summary, f"[{c.paper}]({c.url})", c.oracle, *measured(c.name)]
+            for c in rows
+        ]
+        lines += [f"## {title}", "", table(head, *cells), ""]
+    functions = sorted(name for name in PARITY["components"] if name.startswith("functional."))
+    cells = [[f"`{name}`", *measured(name)] for name in functions]
+    return "\n".join([*lines, "## Functions", "", table("function | tests: | float64: | float32:", *cells)])
+
+
+# ---- speed and results ---------------------------------------------------------------------------------------------
+
+
+def interval(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
+
+
+def speed() -> str:
+    """The rows where groundup loses most, and the median of every family, of the machine measured last."""
+    machines = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    machine = max(machines, key=lambda m: (max(row["date"] for row in m["rows"].values()), len(m["rows"])))
+    rows = sorted(machine["rows"].values(), key=lambda row: -row["default"]["median"])
+    ratios: dict[str, list[float]] = {}
+    for row in rows:
+        ratios.setdefault(row["family"], []).append(row["default"]["median"])
+    medians = sorted((median(of), family) for family, of in ratios.items())
+    ahead = sum(row["default"]["high"] < 1 for row in rows)
+    over = sum(row["default"]["low"] > row["limit"] for row in rows)
+    by = ", ".join(f"{family} {value:.2f}" for value, family in medians)
+    of_all = median(row["default"]["median"] for row in rows)
+    facts = machine["machine"]
+    worst = [
+        [row["name"], row["work"], f"`{row['against']}`", interval(row["default"]), f"{row['reference']['median']:.2f}"]
+        for row in rows[:10]
+    ]
+    return (
+        f"{len(rows)} rows on {facts['processor']}, threads {facts['threads']}, torch {facts['torch']}: the median is "
+        f"{of_all:.2f} of\nthe peer's time; {ahead} rows are ahead with their whole interval, {over} over their limit "
+        f"with theirs.\n\nMedians by family: {by}.\n\nThe ten worst:\n\n"
+        + table("row | work | peer | default ÷ peer: | definition ÷ peer:", *worst)
+    )
+
+
+def results() -> str:
+    """The rows of examples/README.md that `RESULTS` names."""
+    text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    rows, example = {}, ""
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if not line.startswith("| ") or len(cells) != 6 or cells[0] in ("example", "---"):
+            continue
+        example = cells[0].split("(")[-1].rstrip(")") if cells[0] else example
+        rows[example, cells[1]] = cells[2:]
+    chosen = []
+    for path, word in RESULTS:
+        found = [(c, cells) for (e, c), cells in rows.items() if e == path and (word in c if word else path in c)]
+        if not found:
+            raise ValueError(f"examples/README.md has no row of {path} with {word!r}; mend RESULTS in tools/readme.py")
+        data, result, _, paper = found[0][1]
+        chosen.append([f"[{path.split('/')[-1]}](examples/{path})", data, result, paper])
+    return table("example | data | result, held out | published", *chosen)
+
+
+# ---- pages -----------------------------------------------------------------------------------------------------------
+
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"families": families, "parity": parity, "speed": speed, "results": results},
+    "docs/components.md": {"components": components},
+}
+
+
+def generated(text: str, parts: dict[str, Callable[[], str]]) -> str:
     """`text` with what lies between each pair of markers written anew."""
-    for name, make in PARTS.items():
+    for name, make in parts.items():
         start, end = f"<!-- {name} -->", f"<!-- end {name} -->"
         head, rest = text.split(start)
         _, tail = rest.split(end)
@@ -20,13 +174,15 @@ def generated(text: str) -> str:
 
 
 def main() -> None:
-    text = README.read_text()
-    fresh = generated(text)
-    if sys.argv[1:] == ["--check"]:
-        if text != fresh:
-            sys.exit("README.md is stale: run `make catalogue` and commit it")
-    else:
-        README.write_text(fresh)
+    for page, parts in PAGES.items():
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        fresh = generated(text, parts)
+        if sys.argv[1:] == ["--check"]:
+            if text != fresh:
+                sys.exit(f"{page} is stale: run `make pages` and commit it")
+        else:
+            path.write_text(fresh, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from groundup.checks import integer
 from groundup.data import NAMES, Compose, Loader, Pad, RandomShift, Rescale, Resize, ToFloat, load
 from groundup.functional import cross_entropy, map_loss
 from groundup.models.convolutional_networks import LeNet5
@@ -50,7 +51,7 @@ def main() -> None:
     loss = map_loss if hasattr(model.output, "codes") else cross_entropy
 
     # Train.
-    epochs = config.epochs or epochs
+    epochs = integer("epochs", config.epochs, 0) or epochs
     total = epochs * len(batches)
     optimizer = Adam(model.parameters(), lr=config.lr)
     scheduler = LR_CosineDecayScheduler(optimizer, warmup_steps=total // 20, decay_steps=total - total // 20)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from groundup.checks import integer
 from groundup.data import karate_club
 from groundup.functional import accuracy, cross_entropy, tanh
 from groundup.layers import Linear
@@ -44,6 +45,7 @@ def learned(config: Config, seed: int) -> tuple[float, torch.Tensor]:
 
 def main() -> None:
     config, run_dir = command_line(Config, "karate_club", __doc__)
+    integer("seeds", config.seeds)
     if config.smoke:
         config.steps, config.seeds = 20, 2
     results = [learned(config, config.seed + number) for number in range(config.seeds)]

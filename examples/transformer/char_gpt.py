@@ -5,6 +5,7 @@ CPU: the same model, steps and batch, so that losses may be compared.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -27,7 +28,7 @@ RECIPES = {"public": (1e-3, 0.1, 0.99, 0.05), "ours": (4e-3, 0.1, 0.95, 0.1)}
 @dataclass
 class Config(RunOptions):
     data: str = "python"  # python (the language's reference), shakespeare, or the path of your own text
-    recipe: str = "ours"  # or public
+    recipe: Literal["ours", "public"] = "ours"
     steps: int = 2000
     batch_size: int = 12
     context: int = 64
@@ -76,9 +77,8 @@ def main() -> None:
     result = trainer.fit(resume=config.resume)
 
     # Look.
-    generator, count = torch.Generator().manual_seed(config.seed), 40 if config.smoke else 500
-    options = {"temperature": 0.8, "past_context": "slide", "generator": generator}
-    written = generate(model.eval(), [[0]], max_new_tokens=count, **options)
+    options = {"temperature": 0.8, "past_context": "slide", "generator": torch.Generator().manual_seed(config.seed)}
+    written = generate(model.eval(), [[0]], max_new_tokens=40 if config.smoke else 500, **options)
     print("".join(alphabet[i] for i in written.tokens[0]))
     expected = EXPECTED.get((config.data, config.recipe), "what the text allows")
     print(f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import pkgutil
@@ -45,7 +46,7 @@ def image_classifiers() -> dict[str, type[ImageClassifier]]:
 def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
     """The class, and the published weights, that `name` means: "torchvision/resnet50", "resnet50", "ResNet50".
 
-    A name that several have published means the first. Raises `ValueError` that lists what there is.
+    A name that several have published means the first. Raises `ValueError` that names what is near, or all there is.
     """
     classes = image_classifiers()
     rows = [row for row in published_weights() if row.model in classes]
@@ -60,8 +61,10 @@ def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
     for known, cls in classes.items():
         if known.lower() == name.lower():
             return cls, None
-    there = ", ".join(dict.fromkeys(row.name.split("/")[1] for row in rows)) or "none with published weights"
-    raise ValueError(f"model: there is no image classifier {name!r}; there are {there}, and {', '.join(classes)}")
+    there = [*dict.fromkeys(row.name.split("/")[1] for row in rows), *classes]
+    near = difflib.get_close_matches(name, there, n=4, cutoff=0.5)
+    instead = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(there)}"
+    raise ValueError(f"model: there is no image classifier {name!r}; {instead}")
 
 
 def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageClassifier:
@@ -129,6 +132,7 @@ def report(photo: str, name: str, weights: str, top: int, saliency: str, num_cla
     """The lines of `groundup classify`."""
     checks.integer("top", top)
     _, row = find(name)
+    read_photo(photo)  # before any weights are looked for: what is no photo is said at once
     model = load(name, weights, num_classes)
     image = read_photo(photo, channels=model.in_channels)
     found = likeliest(model, image, top)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect as python_inspect
+import os
 import shutil
 import sys
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import tyro
 from torch import nn
 
-from groundup import __version__
+from groundup import __version__, checks
 from groundup.catalogue import FAMILIES, by_family, find
 from groundup.inspect import summary
 
@@ -50,19 +51,22 @@ def show(name: tyro.conf.Positional[str], preset: str = "", depth: int = 1) -> N
     """
     component = find(name)
     thing = component.load()
+    checks.integer("depth", depth)
+    if preset and not component.input_size:
+        raise ValueError(f"{component.name} has no presets; leave out --preset")
+    model: nn.Module | None = None
+    if component.input_size:
+        model = thing.preset(preset, device="meta") if preset else thing(device="meta")
     print(f"{component.name}: {component.summary}\n")
     print(f"  paper    {component.paper}")
     print(f"           {component.url}")
     print(f"  import   from {component.module} import {component.name}")
     print(f"  source   {component.source}")
     print(f"  proof    equal to {component.oracle}\n")
-    if not component.input_size:
-        if preset:
-            raise ValueError(f"{component.name} has no presets; leave out --preset")
+    if model is None:
         print(f"{component.name}{_arguments(thing)}\n")
         print(python_inspect.getdoc(thing))
         return
-    model: nn.Module = thing.preset(preset, device="meta") if preset else thing(device="meta")
     report = summary(model, thing.input_sizes.get(preset, component.input_size), depth=depth)
     print(report)
     for what, figure in component.figures:
@@ -159,9 +163,13 @@ def version() -> None:
 def main() -> None:
     """The entry point: what a person can mend is said in a line or a few, with exit code 2, never a traceback."""
     try:
-        app.cli(prog="groundup", description="Deep learning from the ground up.")
-    except BrokenPipeError:  # `groundup list | head`
-        sys.stderr.close()
+        app.cli(prog="groundup", description="Deep learning from the ground up.", args=sys.argv[1:] or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:  # `groundup list | head`: what is still to be written goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        sys.exit(130)
     except (ValueError, OSError, ImportError) as error:  # an extra that is missing says how to install it
         print(f"groundup: {error}", file=sys.stderr)
         sys.exit(2)

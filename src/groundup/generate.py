@@ -39,10 +39,12 @@ def model_class(folder: Path) -> Any:
     """The class of the model that lies there."""
     if (folder / FIRST).is_file():
         return LLaMA2
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} does not say what model it holds: there is no {CONFIG} in it")
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as failure:
-        raise ValueError(f"{folder} does not say what model it holds: {failure}") from failure
+        raise ValueError(f"{folder} does not say what model it holds: {CONFIG}: {failure}") from failure
     kind = config.get("class") or config.get("model_type")
     checks.require(kind in MODELS, f"{folder} holds a {kind!r}; there are {', '.join(map(repr, MODELS))}")
     return MODELS[kind]

@@ -20,7 +20,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("rule", "options", "name"), CASES)
-def test_fifty_steps_equal_torch_optim_under_a_changing_learning_rate(rule, options, name, monkeypatch):
+def test_fifty_steps_equal_torch_optim_under_a_changing_learning_rate(rule, options, name, monkeypatch, measured):
     a = parameters(*SHAPES)
     b = copies(a)
     mine, theirs = rule.pair(a, b, **options)
@@ -32,12 +32,13 @@ def test_fifty_steps_equal_torch_optim_under_a_changing_learning_rate(rule, opti
             for group in (*mine.param_groups, *theirs.param_groups):
                 group["lr"] *= 0.97
     assert distance(a, b) < 1e-12
+    measured(rule.name, torch.float64, {"outputs": distance(a, b)})
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("name", ["multi_tensor", "fused"])
 @every_rule
-def test_low_precision_equals_the_same_implementation_of_torch(rule, name, dtype, tolerance, monkeypatch):
+def test_low_precision_equals_the_same_implementation_of_torch(rule, name, dtype, tolerance, monkeypatch, measured):
     if name == "fused" and not rule.fused:
         pytest.skip("PyTorch has no fused step for this rule")
     a = parameters(*SHAPES, dtype=dtype)
@@ -51,6 +52,7 @@ def test_low_precision_equals_the_same_implementation_of_torch(rule, name, dtype
             mine.step()
             theirs.step()
     assert distance(a, b) < tolerance * 4
+    measured(rule.name, dtype, {"outputs": distance(a, b)})
 
 
 def layouts():

@@ -163,7 +163,7 @@ def test_the_real_library_without_a_network(call, monkeypatch, tmp_path):
     constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    with pytest.raises(DownloadError, match=r"(?s)no connection to huggingface\.co.*Put the file from .* by hand"):
+    with pytest.raises(DownloadError, match=r"(?s)no connection to huggingface\.co.*Put the files? from .* by hand"):
         call()
 
 

@@ -33,6 +33,15 @@ def test_equal_weights_make_equal_files(tmp_path):
     assert one == other
 
 
+def test_weights_may_be_read_by_whom_the_umask_lets(tmp_path):
+    before = os.umask(0o027)
+    try:
+        save_weights(tensors(), tmp_path / "f", config={})
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "f").iterdir()} == {0o640}
+
+
 def test_a_view_is_stored_alone_and_what_is_shared_twice(tmp_path):
     big = torch.arange(1000.0)
     save_weights({"part": big[:3], "again": big[:3], "all": big}, tmp_path / "f")

@@ -1,4 +1,4 @@
-"""The catalogue: one frozen table of every component. README, the command line and the sweep tests read it.
+"""The catalogue: one frozen table of every component. The pages, the command line and the sweep tests read it.
 
 A file of this folder holds the rows of a family, `ROWS`; a new file is found by itself.
 """
@@ -11,7 +11,7 @@ import pkgutil
 
 from groundup.catalogue.component import FAMILIES, Component
 
-__all__ = ["COMPONENTS", "FAMILIES", "Component", "by_family", "find", "markdown"]
+__all__ = ["COMPONENTS", "FAMILIES", "Component", "by_family", "find"]
 
 _tables = [importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__)]
 COMPONENTS: tuple[Component, ...] = tuple(
@@ -33,15 +33,3 @@ def find(name: str) -> Component:
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.4)
     hint = f"; did you mean {', '.join(by_lower[n].name for n in near)}?" if near else ""
     raise ValueError(f"there is no component {name!r}{hint}; `groundup list` shows them all".replace("?;", "?"))
-
-
-def markdown() -> str:
-    """README's component table."""
-    lines = []
-    for title, rows in by_family().items():
-        lines += [f"**{title}**", "", "| | component | | paper | proven equal to |", "| --- | --- | --- | --- | --- |"]
-        for c in rows:
-            path = "src/groundup/" + c.source.as_posix().split("/groundup/")[-1]
-            lines.append(f"| {c.number} | [`{c.name}`]({path}) | {c.summary} | [{c.paper}]({c.url}) | {c.oracle} |")
-        lines.append("")
-    return "\n".join(lines)

@@ -223,15 +223,15 @@ def _unwritable(folder: Path) -> str | None:
     return None if os.access(folder, os.W_OK) else f"the cache folder cannot be written: {folder}"
 
 
-def by_hand(name: str, file: RemoteFile, reasons: list[str]) -> str:
-    """Why the file could not be had, and where to put it."""
-    size = f" ({file.size / 1e6:.1f} MB)" if file.size else ""
+def by_hand(name: str, file: RemoteFile, reasons: list[str], what: str = "file") -> str:
+    """Why the file, or the files of a folder, could not be had, and where to put it."""
+    size = f" ({file.size / 1e6:.1f} MB)" if file.size >= 100_000 else f" ({file.size:,} bytes)" if file.size else ""
     source = f" from {file.addresses[0]}" if file.addresses else ""
     return "\n  ".join(
         (
             f"{name}{size} is not in the cache and could not be downloaded:",
             *reasons,
-            f"Put the file{source} at {cache_folder() / name} by hand,",
+            f"Put the {what}{source} at {cache_folder() / name} by hand,",
             f"or set GROUNDUP_DATA to a folder that holds {name}.",
         )
     )

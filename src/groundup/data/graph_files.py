@@ -153,7 +153,11 @@ def _take(lines: Iterator[tuple[int, list[int]]], path: Path, count: int | None 
     if number == 0:
         raise ValueError(f"{path} ends too early")
     if len(values) != count if count else len(values) < 2:
-        raise ValueError(f"{path}, line {number}: expected {count or 'two or more'} numbers, got {len(values)}")
+        wanted = "one number" if count == 1 else f"{count or 'two or more'} numbers"
+        raise ValueError(
+            f"{path}, line {number}: expected {wanted}, got {len(values)} (a file of graphs is their number; "
+            'of each a line "nodes label"; of each of its nodes a line "tag degree neighbours…")'
+        )
     return values
 
 

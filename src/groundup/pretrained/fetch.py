@@ -68,7 +68,7 @@ def fetch_folder(repository: str) -> Path:
                 return folder
     except (OSError, ValueError) as failure:
         page = RemoteFile(0, "", (f"https://huggingface.co/{repository}",))
-        raise DownloadError(by_hand(f"weights/{repository}", page, [_short(failure)])) from failure
+        raise DownloadError(by_hand(f"weights/{repository}", page, [_short(failure)], "files")) from failure
     raise ValueError(f"{repository} on the hub has neither model.safetensors nor pytorch_model.bin; name a file of it")
 
 

@@ -52,6 +52,7 @@ def save_weights(
         temporary.mkdir()
         for name, shard in shards.items():
             save_file(_apart(shard), temporary / name, metadata={"format": "pt"})
+            (temporary / name).chmod(temporary.stat().st_mode & 0o666)  # safetensors lets its owner alone read it
         if len(shards) > 1:
             places = {key: name for name, shard in shards.items() for key in shard}
             size = sum(value.nbytes for value in tensors.values())

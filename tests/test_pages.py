@@ -1,0 +1,154 @@
+"""What the pages say holds: their programs run, their commands are ones that the suite runs, their tables are fresh."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import tyro
+
+from commands import EXAMPLES, PAGES, ROOT, all_commands
+
+COMMANDS = all_commands()
+OF_EXAMPLES = [command for command in COMMANDS if command.example]
+TARGETS = dict(re.findall(r"^([\w-]+):.*?## .*\n((?:\t.*\n)*)", (ROOT / "Makefile").read_text(), re.MULTILINE))
+#: What runs that is no example: the command's first words, and the test that runs them.
+RUN_BY = {
+    "groundup list": "tests/test_cli.py",
+    "groundup show": "tests/test_cli.py",
+    "groundup classify": "tests/test_classify.py",
+    "groundup generate": "tests/test_generate.py",
+    "make demo": "tests/test_examples.py",
+    "make bench": "tests/test_benchmarks.py",
+    "make parity": "tests/test_parity_table.py",
+    "make pages": "tests/test_pages.py",
+    "make pictures": "tests/test_pages.py",
+    "make results": "tests/test_results.py",
+}
+#: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
+BESIDE = ("make test", "make lint", "make format", "pip install .")
+#: What stands for a reader's own data.
+OWN = {"PATH", "FILE", "FOLDER", "TEXTS"}
+
+
+def module_of(path):
+    """The example, imported, not run."""
+    name = f"example_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_collector_finds_what_pages_say():
+    found = {command.line for command in COMMANDS}
+    assert {"make demo", "groundup list", "python examples/convolutional/digits_lenet.py --resume"} <= found
+    assert "python examples/graph/cora.py --seeds 100" in found  # flags of the row's example
+    assert "python examples/graph/graph_classification.py --data PTC" in found  # of the example rows above
+    assert "python examples/transformer/char_gpt.py --data PATH" in found  # printed, behind a bar
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.example], ids=lambda c: c.line)
+def test_every_command_is_run_by_a_test(command):
+    start = " ".join(command.words[:2])
+    assert start in RUN_BY or command.line in BESIDE, f"{command.where}: add {start!r} to RUN_BY, and the test it names"
+    if start in RUN_BY:
+        assert (ROOT / RUN_BY[start]).exists()
+    if command.words[0] == "make":
+        assert command.words[1] in TARGETS, f"{command.where}: Makefile has no such target, or none with a word on it"
+
+
+@pytest.mark.parametrize("command", OF_EXAMPLES, ids=lambda c: c.line)
+def test_every_command_of_an_example_has_its_flags(command):
+    """test_examples runs every example; here the flags that pages and examples name are parsed."""
+    path, flags = command.example
+    assert path in EXAMPLES, f"{command.where}: there is no {path.relative_to(ROOT)}"
+    if flags:
+        tyro.cli(module_of(path).Config, args=list(flags))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [c for c in OF_EXAMPLES if c.example[1]], ids=lambda c: c.line)
+def test_every_command_of_an_example_runs(command, tmp_path):
+    """A few steps of each; what wants data that this machine does not have says so in a line."""
+    path, flags = command.example
+    if OWN & set(flags):
+        pytest.skip("stands for what the reader has")
+    done = subprocess.run(
+        [sys.executable, str(path), *flags, "--smoke"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert "Traceback" not in done.stderr
+    if done.returncode == 1 and re.match(r"(DownloadError|FetchError)", done.stderr.splitlines()[-1]):
+        pytest.skip(done.stderr.splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    assert "expected" in done.stdout
+
+
+def test_every_target_of_make_has_its_file():
+    for target, recipe in TARGETS.items():
+        for path in re.findall(r"(?:examples|tools|benchmarks)/\S+\.(?:py|json|md)", recipe):
+            assert (ROOT / path).exists(), f"make {target}: {path}"
+
+
+# ---- programs --------------------------------------------------------------------------------------------------------
+
+FENCED = re.compile(r"(?:<!-- from (\S+) -->\n)?```python\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text()], ids=lambda p: p.name)
+def test_programs_of_a_page_run_in_turn(page, tmp_path):
+    """As a reader types them, one after another. A quotation is to be found where it says it is from."""
+    program = []
+    for source, block in FENCED.findall(page.read_text(encoding="utf-8")):
+        if source:
+            assert block in (ROOT / source).read_text(encoding="utf-8"), f"{page.name}: {source} has changed"
+        else:
+            program.append(block)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", "\n".join(program)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    if page.name == "README.md":
+        right = re.search(r"([\d.]+) % of 359 digits", done.stdout)
+        assert float(right.group(1)) > 85, done.stdout
+
+
+# ---- tables, pictures and links --------------------------------------------------------------------------------------
+
+
+def test_generated_parts_are_fresh():
+    done = subprocess.run([sys.executable, "tools/readme.py", "--check"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_pictures_are_drawn_by_examples_and_small(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "tools/pictures.py", "--smoke", "letters"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"letters\.png  \d+ kB", done.stdout)
+    for picture in (ROOT / "docs" / "pictures").glob("*.png"):
+        assert picture.stat().st_size <= 60_000, picture
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_within_the_repository_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_extras_named_on_the_first_page_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = re.search(r"extras ((?:`\w+`(?:, | and )?)+)", (ROOT / "README.md").read_text()).group(1)
+    assert set(re.findall(r"`(\w+)`", named)) <= extras.keys()
