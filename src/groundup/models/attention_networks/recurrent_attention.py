@@ -93,8 +93,8 @@ class RecurrentAttention(Presets, nn.Module):
             init.kaiming_normal_(layer.weight, nonlinearity="relu")
         init.kaiming_normal_(self.core.weight_ih, nonlinearity="relu")
         init.orthogonal_(self.core.weight_hh)
-        init.constant_(self.location.weight, 0.0)
-        init.constant_(self.location.bias, 0.0)
+        for parameter in self.location.parameters():
+            init.constant_(parameter, 0.0)
 
     def sensor(self, x: Float[Tensor, "N C H W"], place: Float[Tensor, "N 2"]) -> Float[Tensor, "N S C G G"]:
         """ρ(x, l): around l, squares of G, 2 G, 4 G ... pixels, the means of 1, 2 × 2, 4 × 4 ... of these. Section 3.
