@@ -26,6 +26,7 @@ class Config(RunOptions):
     digit: int = 12  # pixels of the digit, on a page of `page` pixels
     page: int = 28
     glimpses: int = 4
+    glimpse: int = 8  # pixels of its sharp square; around it two more, twice and four times as wide, as many pixels
     episodes: int = 4  # of each page: what one did better than the others is what its glimpses are praised for
     batch_size: int = 32
     epochs: tuple[int, int] = (60, 180)  # of the glimpses, and of the other, each of which is far shorter
@@ -44,7 +45,7 @@ def main() -> None:
 
     # Models: the fully connected one as wide as makes it the larger.
     classes, pixels = len(train.class_names), config.page**2
-    sight = {"glimpse_size": 8, "num_scales": 3, "num_glimpses": config.glimpses}
+    sight = {"glimpse_size": config.glimpse, "num_scales": 3, "num_glimpses": config.glimpses}
     ram = RecurrentAttention(classes, **sight, glimpse_features=64, hidden_size=128)
     hidden = sum(p.numel() for p in ram.parameters()) // (pixels + classes + 1) + 1
     full = nn.Sequential(Flatten(), Linear(pixels, hidden), ReLU(), Linear(hidden, classes))
@@ -81,14 +82,14 @@ def main() -> None:
         episode = ram.cpu().eval().rollout(x)
     pairs = list(zip(labels.tolist(), episode.scores.argmax(1).tolist()))
     captions, wrong = [f"{t}" if t == g else f"{t} → {g}" for t, g in pairs], [t != g for t, g in pairs]
-    title = f"{config.glimpses} glimpses, the first in the middle"
-    glimpse_page(x, episode.locations, (8.0, 16.0), run_dir / "glimpses.png", captions, wrong, title=title)
+    squares, title = (config.glimpse, 2 * config.glimpse), f"{config.glimpses} glimpses, the first in the middle"
+    glimpse_page(x, episode.locations, squares, run_dir / "glimpses.png", captions, wrong, title=title)
     print(f"""
 test accuracy  {config.glimpses} glimpses {observed[0]}; the whole page, fully connected, {observed[1]}
 expected       {"anything, after 5 steps" if config.smoke else EXPECTED}
 picture        {run_dir}/glimpses.png
 the model      src/groundup/models/attention_networks/recurrent_attention.py · Mnih et al. 2014, section 3
-MNIST          --data mnist --digit 28 --page 60 --epochs 20 60""")
+MNIST          --data mnist --digit 28 --page 60 --glimpse 12 --epochs 20 60""")
 
 
 if __name__ == "__main__":
