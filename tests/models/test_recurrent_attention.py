@@ -38,22 +38,24 @@ def test_places_are_x_then_y_and_outside_there_is_nothing():
     torch.testing.assert_close(up, x[0, :, 0:2, 5:7])
 
 
+@pytest.mark.parametrize("reward", ["right", "probable"])
 @pytest.mark.parametrize("num_glimpses", [1, 3])
-def test_the_loss_and_every_gradient(num_glimpses):
+def test_the_loss_and_every_gradient(num_glimpses, reward):
     """Against the loss as the paper writes it, over the same draws."""
     net, x = model(num_scales=2, num_glimpses=num_glimpses), seeded_randn(4, 2, 8, 7)
     oracle = GlimpseOracle(2, num_glimpses).double()
     oracle.load_state_dict(net.state_dict())
     torch.manual_seed(3)
-    loss = hybrid_loss(net.rollout(x), TARGET)
+    loss = hybrid_loss(net.rollout(x), TARGET, reward=reward)
     torch.manual_seed(3)
     scores, _, means, chosen, expected = oracle.look(x)
-    reward = (scores.argmax(1) == TARGET).double()
+    p = torch.stack([row.softmax(0)[label] for row, label in zip(scores.detach(), TARGET)])
+    R = (scores.argmax(1) == TARGET).double() if reward == "right" else p
     theirs = F.cross_entropy(scores, TARGET)
     for mean, place, b in zip(means, chosen, expected):
         log_pi = torch.distributions.Normal(mean, 0.2).log_prob(place).sum(1)
         constant = 2 * torch.distributions.Normal(0.0, 0.2).log_prob(torch.zeros(())).item()
-        theirs = theirs + ((reward - b) ** 2).mean() - ((reward - b.detach()) * (log_pi - constant)).mean()
+        theirs = theirs + ((R - b) ** 2).mean() - ((R - b.detach()) * (log_pi - constant)).mean()
     torch.testing.assert_close(loss, theirs)
     loss.backward()
     theirs.backward()
@@ -67,13 +69,13 @@ def test_the_loss_and_every_gradient(num_glimpses):
 
 
 def test_who_learns_from_what():
-    """The scores teach neither policy nor baseline, the policy nobody else; and the places have no gradient."""
+    """The scores teach neither policy nor baseline; the policy the core, too; and the places have no gradient."""
     net, x = model(num_glimpses=3), seeded_randn(4, 2, 8, 7)
     episode = net.rollout(x)
     assert not episode.locations.requires_grad
     teachers = {
         "scores": (episode.scores.sum(), {"what", "where", "what_out", "where_out", "core", "head"}),
-        "policy": (episode.log_probs.sum(), {"location"}),
+        "policy": (episode.log_probs.sum(), {"what", "where", "what_out", "where_out", "core", "location"}),
         "baseline": (episode.baselines.sum(), {"baseline"}),
     }
     for source, expected in teachers.values():
@@ -138,6 +140,30 @@ def test_reinforce_points_the_right_way():
     assert slope.abs().max() > 0.05
 
 
+def test_episodes_of_one_image_are_each_others_baseline():
+    """Image by image: what an episode did better than the others on its image is what its places are praised for."""
+    net, x = model(num_glimpses=3), seeded_randn(4, 2, 8, 7)
+    episode = net.rollout(x.repeat(3, 1, 1, 1), torch.Generator().manual_seed(2))
+    alone = episode._replace(log_probs=torch.zeros_like(episode.log_probs))
+    policy = hybrid_loss(episode, TARGET.repeat(3), "sum", reward="probable", episodes=3)
+    policy = policy - hybrid_loss(alone, TARGET.repeat(3), "sum", reward="probable", episodes=3)
+    p = episode.scores.softmax(1)
+    theirs = 0.0
+    for image, label in enumerate(TARGET):
+        rows = [image, image + 4, image + 8]
+        for row in rows:
+            others = sum(p[other, label].item() for other in rows if other != row) / 2
+            theirs -= (p[row, label].item() - others) * episode.log_probs[row].sum()
+    torch.testing.assert_close(policy, theirs)
+    with pytest.raises(ValueError, match="target must be 5 episodes of each image, got 12 in all"):
+        hybrid_loss(episode, TARGET.repeat(3), episodes=5)
+
+
+def test_it_begins_by_looking_around_the_middle():
+    episode = RecurrentAttention(**SMALL).eval().rollout(torch.rand(2, 2, 8, 7))
+    assert (episode.locations == 0).all()
+
+
 def test_one_glimpse_is_trained_too():
     """With one step there is no place to choose, and another's optimizer refused the location's missing gradient."""
     net, x = model(num_glimpses=1), seeded_randn(4, 2, 8, 7)
@@ -155,3 +181,5 @@ def test_one_glimpse_is_trained_too():
 def test_what_the_loss_is_given():
     with pytest.raises(ValueError, match="reduction must be one of 'mean', 'sum', got 'none'"):
         hybrid_loss(model().rollout(seeded_randn(4, 2, 8, 7)), TARGET, "none")
+    with pytest.raises(ValueError, match="reward must be one of 'right', 'probable', got 'wrong'"):
+        hybrid_loss(model().rollout(seeded_randn(4, 2, 8, 7)), TARGET, reward="wrong")

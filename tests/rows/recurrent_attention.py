@@ -43,7 +43,7 @@ class GlimpseOracle(nn.Module):
             g = self.what_out(self.what(self.sensor(x, place)).relu()) + self.where_out(self.where(place).relu())
             h = self.core(g.relu(), h)
             if t + 1 < self.glimpses:
-                means.append(torch.tanh(self.location(h.detach())))
+                means.append(torch.tanh(self.location(h)))
                 drawn = torch.randn(len(x), 2, dtype=x.dtype) if self.training else torch.zeros_like(means[-1])
                 chosen.append((means[-1] + self.std * drawn).detach())
                 expected.append(self.baseline(h.detach())[:, 0])

@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
-from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, init, relu, tanh
+from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, init, relu, softmax, tanh
 from groundup.layers import Linear, RNN_cell
 from groundup.models.presets import Presets
 
@@ -41,8 +41,9 @@ class RecurrentAttention(Presets, nn.Module):
     std                         σ of the places; in eval mode the model looks at their means
     glimpse_features            of ρ, and of the place, before they meet; hidden_size: of g_t and h_t
 
-    The location network and the baseline see h_t, and teach it nothing: what they learn is theirs alone. So the core
-    learns from the scores, the location network from the reward (section 3.1, "hybrid").
+    The core learns from the scores and, through the location network, from the reward, as equation 2 has it: where the
+    digit is must be in h_t, and the scores alone do not ask for that. The baseline sees h_t and teaches it nothing.
+    The location network's weights begin at 0: a network that does not know where to look looks around the middle.
     Differs from the paper: the first look is at the middle of the image, and a square falls between pixels where its
     place does.
     """
@@ -92,6 +93,8 @@ class RecurrentAttention(Presets, nn.Module):
             init.kaiming_normal_(layer.weight, nonlinearity="relu")
         init.kaiming_normal_(self.core.weight_ih, nonlinearity="relu")
         init.orthogonal_(self.core.weight_hh)
+        for parameter in self.location.parameters():
+            init.constant_(parameter, 0.0)
 
     def sensor(self, x: Float[Tensor, "N C H W"], place: Float[Tensor, "N 2"]) -> Float[Tensor, "N S C G G"]:
         """ρ(x, l): around l, squares of G, 2 G, 4 G ... pixels, the means of 1, 2 × 2, 4 × 4 ... of these. Section 3.
@@ -120,12 +123,11 @@ class RecurrentAttention(Presets, nn.Module):
         h = self.core.step(self.glimpse(x, place), (h,))[0]
         places, log_probs, baselines = [place], [x.new_zeros(len(x), 0)], [x.new_zeros(len(x), 0)]
         for _ in range(self.num_glimpses - 1):
-            apart = h.detach()
-            mean = tanh(self.location(apart))
+            mean = tanh(self.location(h))
             noise = torch.empty_like(mean).normal_(generator=generator) if self.training else torch.zeros_like(mean)
             chosen = (mean + self.std * noise).detach()  # what was drawn is what was done: it has no gradient
             log_probs.append(-((chosen - mean) / self.std).square().sum(1, keepdim=True) / 2)  # but for a constant
-            baselines.append(self.baseline(apart))
+            baselines.append(self.baseline(h.detach()))
             place = chosen.clamp(-1, 1)
             places.append(place)
             h = self.core.step(self.glimpse(x, place), (h,))[0]
@@ -136,17 +138,42 @@ class RecurrentAttention(Presets, nn.Module):
 
 
 def hybrid_loss(
-    episode: Episode, target: Int[Tensor, " N"], reduction: str = "mean", weight: float = 1.0
+    episode: Episode,
+    target: Int[Tensor, " N"],
+    reduction: str = "mean",
+    weight: float = 1.0,
+    reward: str = "right",
+    episodes: int = 1,
 ) -> Float[Tensor, ""]:
-    """-log p(target) + Σ_t (R - b_t)² - weight Σ_t (R - b_t) log π(l_t), with R = 1 for a right answer, else 0.
+    """-log p(target) + Σ_t (R - b_t)² - weight Σ_t (R - B_t) log π(l_t). Section 3.1 and equation 2.
 
-    The last term's gradient is REINFORCE's: -Σ_t (R - b_t) ∇ log π(l_t), whose mean is -∇ E[R] for any b_t that does
-    not know l_t; there R - b_t is a constant. Section 3.1 and equation 2; Williams 1992, section 4.
-    reduction: "mean" over the batch, or "sum".
+    The last term's gradient is REINFORCE's: -Σ_t (R - B_t) ∇ log π(l_t), whose mean is -∇ E[R] for any B_t that does
+    not know l_t; there R - B_t is a constant. Williams 1992, section 4.
+
+    reward      R. "right", the paper's: 1 if the most probable class is the target, else 0. "probable": p(target), the
+                mean of that reward over classes drawn from the scores. It varies less, and counts before answers do
+    episodes    M: the batch is M times the same images, one after the other. B_t is b_t, what the baseline expects;
+                with M > 1 the mean of R over the other M - 1 episodes of the image, which knows how hard it is (Kool,
+                van Hoof and Welling 2019, Buy 4 REINFORCE Samples, Get a Baseline for Free!)
+    reduction   "mean" over the batch, or "sum"
     """
     checks.choice("reduction", reduction, ("mean", "sum"))
-    reward = (episode.scores.detach().argmax(1) == target).to(episode.scores.dtype)[:, None]
-    advantage = reward - episode.baselines
-    policy = -weight * (advantage.detach() * episode.log_probs).sum()
-    total = cross_entropy(episode.scores, target, reduction="sum") + advantage.square().sum() + policy
+    checks.choice("reward", reward, ("right", "probable"))
+    checks.integer("episodes", episodes)
+    checks.require(
+        len(target) % episodes == 0, f"target must be {episodes} episodes of each image, got {len(target)} in all"
+    )
+    scores = episode.scores.detach()
+    if reward == "right":
+        R = (scores.argmax(1) == target).to(scores.dtype)[:, None]
+    else:
+        R = softmax(scores, 1).gather(1, target[:, None])
+    surprise = R - episode.baselines
+    advantage = surprise.detach()
+    if episodes > 1:
+        of_image = R.view(episodes, -1)
+        others = (of_image.sum(0) - of_image) / (episodes - 1)
+        advantage = (of_image - others).view(-1, 1)
+    policy = -weight * (advantage * episode.log_probs).sum()
+    total = cross_entropy(episode.scores, target, reduction="sum") + surprise.square().sum() + policy
     return total if reduction == "sum" else total / len(target)
