@@ -1,0 +1,144 @@
+"""How a model trains on many processes: alone, replicated (DDP), or sharded (FSDP2, in fsdp.py).
+
+What the trainer asks of each: `model` to compute with, `micro_batch` around forward and backward, `mean_` of the summed
+gradients, `evaluated`, and `save` and `load`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from groundup.checks import choice
+from groundup.training.checkpoint import MODEL, SHARDS, STATE, Checkpoints, read_model
+from groundup.training.device import compiled
+from groundup.training.distributed.ranks import is_main, on_main, world_size
+from groundup.training.logs import say
+from groundup.training.writer import Writer
+
+KINDS = ("ddp", "fsdp")
+_default = os.environ.get("GROUNDUP_PARALLEL", KINDS[0])
+
+
+def use_parallel(kind: str) -> None:
+    """What a Trainer does that is not told: the command line's choice."""
+    global _default
+    _default = choice("parallel", kind, KINDS)
+
+
+def choose_parallel(kind: str | None) -> str:
+    """The kind asked for; None is the command line's choice, or the environment's GROUNDUP_PARALLEL, or "ddp"."""
+    kind = choice("parallel", _default if kind is None else kind, KINDS)
+    if kind == "fsdp" and world_size() == 1:
+        say("one process: there is nothing to shard among others; training it whole")
+        return "ddp"
+    return kind
+
+
+class Alone:
+    """One process: the model as it is."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool) -> None:
+        self.bare, self.optimizer, self.device = model, optimizer, device
+        self.model = compiled(model, device) if compile else model
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What the optimizer moves."""
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def micro_batch(self, last: bool) -> AbstractContextManager[Any]:
+        """Around forward and backward of a batch; `last` of those that make one optimizer step."""
+        return nullcontext()
+
+    def mean_(self, count: int | float | Tensor) -> None:
+        """Divide the gradients, summed over the units of all processes, by the number of units."""
+        torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], count)
+
+    def evaluated(self, evaluate: Callable[[nn.Module], Mapping[str, float]]) -> dict[str, float]:
+        """The metrics, the same in all processes."""
+        return {name: float(value) for name, value in evaluate(self.bare).items()}
+
+    def save(
+        self, checkpoints: Checkpoints, writer: Writer, step: int, state: dict[str, Any], best: int | None, log: Any
+    ) -> None:
+        """Write the checkpoint of `step`: model, optimizer and `state`; before it, sync the `log`."""
+        if not is_main():
+            return
+        content = {"model": self.bare.state_dict(), "state": state | {"optimizer": self.optimizer.state_dict()}}
+        content = writer.copied(content)
+
+        def write() -> None:
+            log.sync()
+            checkpoints.save(step, content["model"], content["state"], best)
+
+        writer.write(write)
+
+    def load(self, path: Path) -> dict[str, Any]:
+        """Fill model and optimizer from a checkpoint; what else it holds."""
+        if (path / SHARDS).exists():
+            from groundup.training.distributed.shards import load
+
+            return load(path, self.bare, self.optimizer)
+        read_model(self.bare, path / MODEL)
+        state = torch.load(path / STATE, weights_only=True, map_location="cpu")
+        self.optimizer.load_state_dict(state["optimizer"])
+        return state
+
+    def finish(self) -> None:
+        """Leave the trained weights in the model that the trainer was given."""
+
+
+class Replicated(Alone):
+    """The whole model in every process; gradients are summed: Li et al. 2020, arXiv:2006.15704.
+
+    BatchNorm sees the share of its process; the running statistics are those of the main one. Evaluations are the main
+    process's.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool) -> None:
+        super().__init__(model, optimizer, device, compile)
+        ids = [device.index] if device.type == "cuda" else None
+        self.model: Any = DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
+
+    def micro_batch(self, last: bool) -> AbstractContextManager[Any]:
+        return nullcontext() if last else self.model.no_sync()
+
+    def mean_(self, count: int | float | Tensor) -> None:
+        super().mean_(count / world_size())  # DDP gives the processes' mean, not their sum
+
+    def evaluated(self, evaluate: Callable[[nn.Module], Mapping[str, float]]) -> dict[str, float]:
+        return on_main(lambda: super(Replicated, self).evaluated(evaluate))
+
+    def save(
+        self, checkpoints: Checkpoints, writer: Writer, step: int, state: dict[str, Any], best: int | None, log: Any
+    ) -> None:
+        on_main(lambda: super(Replicated, self).save(checkpoints, writer, step, state, best, log))
+
+    def finish(self) -> None:
+        self.model = self.bare  # its hooks on the parameters go with it
+
+
+def parallelized(
+    kind: str,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+    compile: bool,
+    dtype: torch.dtype,
+) -> Alone:
+    """The model as `kind` has it on the processes that there are."""
+    if world_size() == 1:
+        return Alone(model, optimizer, device, compile)
+    if kind == "ddp":
+        return Replicated(model, optimizer, device, compile)
+    from groundup.training.distributed.fsdp import Sharded
+
+    return Sharded(model, optimizer, device, compile, dtype)
