@@ -2,10 +2,13 @@
 
     RANK=.. WORLD_SIZE=.. MASTER_ADDR=.. MASTER_PORT=.. python many_processes.py FOLDER PLAN
 
-PLAN is JSON: a list of [model, name of the run, settings], trained one after the other in one set of processes.
+PLAN is JSON: a list of [model, name of the run, settings], trained one after the other in one set of processes. A
+setting "fault" goes wrong in the last of them alone: see `faulty`.
 """
 
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,7 +27,15 @@ from groundup.models.convolutional_networks import LeNet5  # noqa: E402
 from groundup.models.graph_networks import GIN  # noqa: E402
 from groundup.models.transformer_networks import GPT2  # noqa: E402
 from groundup.optimizers import Adam, AdamW, LR_CosineDecayScheduler, SGD_Momentum  # noqa: E402
-from groundup.training import Trainer, language_model, perplexity, seed_everything, supervised  # noqa: E402
+from groundup.training import (  # noqa: E402
+    Trainer,
+    checkpoint,
+    language_model,
+    perplexity,
+    seed_everything,
+    supervised,
+)
+from groundup.training.distributed import shards  # noqa: E402
 
 
 class Samples(torch.utils.data.Dataset):
@@ -99,13 +110,47 @@ def train(name, run_dir, resume=False, **settings):
     return {name: value.clone() for name, value in one.model.state_dict().items()}
 
 
+def faulty(one, fault):
+    """A trainer whose last process gets a signal, a NaN, or a full disk, in its third step."""
+    last = torch.distributed.get_rank() == torch.distributed.get_world_size() - 1
+    objective, calls = one.objective, []
+
+    def counting(model, batch):
+        calls.append(None)
+        total, count = objective(model, batch)
+        if last and len(calls) == 4:  # batches of 5, 5 and 3, two of them a step
+            if fault == "signal":
+                os.kill(os.getpid(), signal.SIGTERM)
+            if fault == "nan":
+                total = total * float("nan")
+        if fault == "disk" and len(calls) == 4:  # of a sharded model the last process's, of a whole one the first's
+            if last:
+                shards.fingerprint = full_disk
+            checkpoint.save_file = full_disk
+        return total, count
+
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    one.objective = counting
+
+
 def main():
     groundup.plots.curves = lambda *_, **__: None
-    folder = Path(sys.argv[1])
+    folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_file)
     for name, run, settings in json.loads(sys.argv[2]):
-        weights = train(name, folder / run, **settings)
-        rank = torch.distributed.get_rank()
-        torch.save(weights, folder / f"{run}-{rank}.pt")
+        fault, resume = settings.pop("fault", None), settings.pop("resume", False)
+        one = trainer(name, folder / run, **settings)
+        if fault:
+            faulty(one, fault)
+        rank, ended = torch.distributed.get_rank(), ""
+        try:
+            one.fit(resume=resume)
+        except (SystemExit, Exception) as end:
+            ended = f"{type(end).__name__}: {end}"
+        shards.fingerprint, checkpoint.save_file = usual
+        path = folder / f"{run}{'-resumed' * resume}-{rank}.pt"
+        torch.save({"weights": one.model.state_dict(), "ended": ended}, path)
     torch.distributed.destroy_process_group()
 
 

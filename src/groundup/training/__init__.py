@@ -3,6 +3,7 @@
 from groundup.training.batches import Batches, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import RunOptions, command_line, run
+from groundup.training.distributed.export import export
 from groundup.training.evaluation import classification, predict
 from groundup.training.language import language_model
 from groundup.training.objective import Objective, supervised
@@ -38,6 +39,7 @@ __all__ = [
     "Batches",
     "to_device",
     "load_best",
+    "export",
     "CheckpointError",
     "next_run_dir",
     "latest_run_dir",

@@ -262,7 +262,7 @@ class Trainer:
         for number, batch in enumerate(window, 1):
             with self.team.micro_batch(last=number == len(window)):
                 with self._autocast():
-                    loss, units = distributed.counted(self.objective, self.team.model, to_device(batch, self.device))
+                    loss, units = self.team.computed(self.objective, to_device(batch, self.device))
                 require(
                     loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}"
                 )

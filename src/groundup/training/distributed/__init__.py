@@ -19,7 +19,7 @@ from groundup.training.distributed.ranks import (
     world_size,
     written,
 )
-from groundup.training.distributed.shares import counted, shared
+from groundup.training.distributed.shares import shared
 from groundup.training.distributed.streams import gathered_states, restore_states, seed_ranks
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
     "mark",
     "run_dir_of_this_job",
     "shared",
-    "counted",
     "seed_ranks",
     "gathered_states",
     "restore_states",

@@ -16,12 +16,15 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
 
 from groundup.training.blocks import blocks
 from groundup.training.checkpoint import Checkpoints
 from groundup.training.distributed import shards
-from groundup.training.distributed.parallel import Alone
+from groundup.training.distributed.parallel import Alone, Within
 from groundup.training.distributed.ranks import from_main, is_main, world_size
+from groundup.training.distributed.shares import counted
+from groundup.training.objective import Objective
 from groundup.training.writer import Writer
 
 
@@ -47,13 +50,16 @@ class Sharded(Alone):
         for tensor in (*self.model.parameters(), *self.model.buffers()):
             dist.broadcast(tensor.detach(), src=0, group=self.group)
         mesh = init_device_mesh(device.type, (world_size(),))
-        reduced = dtype is not torch.float32
-        policy = MixedPrecisionPolicy(dtype, torch.float32) if reduced else MixedPrecisionPolicy()
+        # Autocast decides what computes in which dtype, as in one process: inputs are left as they come.
+        lower = None if dtype is torch.float32 else dtype
+        reduced = None if lower is None else torch.float32
+        policy = MixedPrecisionPolicy(lower, reduced, cast_forward_inputs=False)
         for block in blocks(self.model):
             if compile:
                 block.compile()
             fully_shard(block, mesh=mesh, mp_policy=policy)
-        fully_shard(self.model, mesh=mesh, mp_policy=policy)
+        self.root: Any = Within(self.model)
+        fully_shard(self.root, mesh=mesh, mp_policy=policy)
         for part in self._parts():
             part.set_gradient_divide_factor(1.0)  # sums: the trainer divides
             part.set_force_sum_reduction_for_comms(True)  # and plain ones, which gloo has too
@@ -65,11 +71,14 @@ class Sharded(Alone):
             group["params"] = [cut[names[id(p)]] for p in group["params"]]
 
     def _parts(self) -> list[FSDPModule]:
-        return [part for part in self.model.modules() if isinstance(part, FSDPModule)]
+        return [part for part in self.root.modules() if isinstance(part, FSDPModule)]
+
+    def computed(self, objective: Objective, batch: Any) -> tuple[Tensor, int | Tensor]:
+        return self.root(counted, objective, batch)
 
     def evaluated(self, evaluate: Callable[[nn.Module], Mapping[str, float]]) -> dict[str, float]:
         self.model.eval()
-        metrics = {name: float(value) for name, value in evaluate(self.model).items()}
+        metrics = {name: float(value) for name, value in self.root(evaluate).items()}
         self.model.train()
         for part in self._parts():
             part.reshard()  # without a backward pass the outermost would stay whole
@@ -99,15 +108,13 @@ class Sharded(Alone):
         """Put every tensor together, in all processes, one after the other."""
         whole = self.bare.state_dict()
         for name, value in self.model.state_dict().items():
-            full = value.full_tensor() if hasattr(value, "full_tensor") else _of_main(value, self.group)
-            whole[name].copy_(full)
+            if isinstance(value, DTensor):
+                whole[name].copy_(value.full_tensor())
+            else:  # a buffer
+                dist.broadcast(value, src=0, group=self.group)
+                whole[name].copy_(value)
         for group, params in zip(self.optimizer.param_groups, self.given):
             group["params"] = params
         self.optimizer.state.clear()
         self.bare.to(self.device)
-        self.model = self.bare
-
-
-def _of_main(value: Tensor, group: Any) -> Tensor:
-    dist.broadcast(value, src=0, group=group)
-    return value
+        self.model = self.root = self.bare

@@ -1,6 +1,6 @@
 """How a model trains on many processes: alone, replicated (DDP), or sharded (FSDP2, in fsdp.py).
 
-What the trainer asks of each: `model` to compute with, `micro_batch` around forward and backward, `mean_` of the summed
+What the trainer asks of each: the objective `computed`, `micro_batch` around forward and backward, `mean_` of summed
 gradients, `evaluated`, and `save` and `load`.
 """
 
@@ -20,7 +20,9 @@ from groundup.checks import choice
 from groundup.training.checkpoint import MODEL, SHARDS, STATE, Checkpoints, read_model
 from groundup.training.device import compiled
 from groundup.training.distributed.ranks import is_main, on_main, world_size
+from groundup.training.distributed.shares import counted
 from groundup.training.logs import say
+from groundup.training.objective import Objective
 from groundup.training.writer import Writer
 
 KINDS = ("ddp", "fsdp")
@@ -53,6 +55,10 @@ class Alone:
     def parameters(self) -> list[Tensor]:
         """What the optimizer moves."""
         return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def computed(self, objective: Objective, batch: Any) -> tuple[Tensor, int | Tensor]:
+        """The objective's loss and count."""
+        return objective(self.model, batch)
 
     def micro_batch(self, last: bool) -> AbstractContextManager[Any]:
         """Around forward and backward of a batch; `last` of those that make one optimizer step."""
@@ -96,6 +102,20 @@ class Alone:
         """Leave the trained weights in the model that the trainer was given."""
 
 
+class Within(nn.Module):
+    """A function of the model as a module, for wrappers that watch over `forward`.
+
+    So an objective may call the model as it likes: more than once, by another method, or for a weight alone.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return function(self.model, *arguments)
+
+
 class Replicated(Alone):
     """The whole model in every process; gradients are summed: Li et al. 2020, arXiv:2006.15704.
 
@@ -105,11 +125,13 @@ class Replicated(Alone):
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool) -> None:
         super().__init__(model, optimizer, device, compile)
-        ids = [device.index] if device.type == "cuda" else None
-        self.model: Any = DistributedDataParallel(self.model, device_ids=ids, gradient_as_bucket_view=True)
+        self.replica: Any = DistributedDataParallel(Within(self.model), gradient_as_bucket_view=True)
+
+    def computed(self, objective: Objective, batch: Any) -> tuple[Tensor, int | Tensor]:
+        return self.replica(counted, objective, batch)
 
     def micro_batch(self, last: bool) -> AbstractContextManager[Any]:
-        return nullcontext() if last else self.model.no_sync()
+        return nullcontext() if last else self.replica.no_sync()
 
     def mean_(self, count: int | float | Tensor) -> None:
         super().mean_(count / world_size())  # DDP gives the processes' mean, not their sum
@@ -123,7 +145,7 @@ class Replicated(Alone):
         on_main(lambda: super(Replicated, self).save(checkpoints, writer, step, state, best, log))
 
     def finish(self) -> None:
-        self.model = self.bare  # its hooks on the parameters go with it
+        self.replica = None  # its hooks on the parameters go with it
 
 
 def parallelized(

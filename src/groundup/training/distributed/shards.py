@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 import torch.distributed.checkpoint as dcp
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.distributed.checkpoint import HuggingFaceStorageReader, HuggingFaceStorageWriter
 from torch.distributed.tensor import DTensor, distribute_tensor
@@ -26,7 +25,6 @@ from groundup.training.checkpoint import (
     STATE,
     CheckpointError,
     Checkpoints,
-    damage,
     fingerprint,
     read_tensors,
 )
@@ -58,31 +56,39 @@ def write_shards(
 
     Every process sums up some of the files. When one fails, all raise `CheckpointError`.
     """
-    error: BaseException | None = None
     try:
         folder = on_main(lambda: checkpoints.draft(step), group)
+        told = gathered(_written(folder, tensors, group), group)
+        on_main(lambda: checkpoints.commit(step, state, best, _known(told)), group)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise checkpoints.discarded(step, error) from error
+
+
+def _written(folder: Path, tensors: Mapping[str, Tensors], group: Any) -> dict[str, Any] | str:
+    """This process's part of the writing: size and SHA-256 of some of the files, or what went wrong, in words."""
+    try:
         for part, content in tensors.items():
             (folder / SHARDS / part).mkdir(parents=True, exist_ok=True)
             writer = HuggingFaceStorageWriter(str(folder / SHARDS / part), save_distributed=True)
             dcp.save(dict(content), storage_writer=writer, process_group=group)
-        files = sorted((folder / SHARDS).rglob("*.safetensors"))
-        told = gathered(
-            {p.relative_to(folder).as_posix(): fingerprint(p) for p in files[rank() :: world_size()]}, group
-        )
-        known = {name: seen for one in told or () for name, seen in one.items()}
-        on_main(lambda: checkpoints.commit(step, state, best, known), group)
-    except BaseException as failure:  # torch.distributed.checkpoint's own is no Exception
-        error = failure
-    if isinstance(error, KeyboardInterrupt):
-        raise error
-    if error is not None:
-        raise checkpoints.discarded(step, _cause(error)) from error
+        files = sorted((folder / SHARDS).rglob("*.safetensors"))[rank() :: world_size()]
+        return {path.relative_to(folder).as_posix(): fingerprint(path) for path in files}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # torch.distributed.checkpoint's own is no Exception, and lists all processes'
+        failures = getattr(error, "failures", None)
+        return str(next(iter(failures.values()))[0] if failures else error)
 
 
-def _cause(error: BaseException) -> BaseException:
-    """What went wrong, out of torch.distributed.checkpoint's list of what went wrong in each process."""
-    failures = getattr(error, "failures", None)
-    return next(iter(failures.values()))[0] if failures else error
+def _known(told: list[Any] | None) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    for one in told or ():
+        if isinstance(one, str):
+            raise OSError(one)
+        known |= one
+    return known
 
 
 def read_shards(folder: Path, tensors: Mapping[str, Tensor], group: Any = None) -> None:
@@ -90,7 +96,7 @@ def read_shards(folder: Path, tensors: Mapping[str, Tensor], group: Any = None) 
 
     Raises `CheckpointError` for a tensor that is missing, left over, or of another shape.
     """
-    saved = {name: shape for name, (shape, _) in _saved(folder).items()}
+    saved = {name: shape for name, (shape, _) in saved_shapes(folder).items()}
     wanted = {name: tuple(value.shape) for name, value in tensors.items()}
     if saved != wanted:
         name = next(name for name in {**wanted, **saved} if saved.get(name) != wanted.get(name))
@@ -101,7 +107,7 @@ def read_shards(folder: Path, tensors: Mapping[str, Tensor], group: Any = None) 
         dcp.load(dict(tensors), storage_reader=reader, process_group=group, no_dist=group is None)
 
 
-def _saved(folder: Path) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+def saved_shapes(folder: Path) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
     """Shape and dtype of every tensor in a folder of shards."""
     about: dict[str, Any] = HuggingFaceStorageReader(str(folder)).read_metadata().state_dict_metadata
     return {name: (tuple(one.size), one.properties.dtype) for name, one in about.items()}
@@ -114,7 +120,7 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, group: 
     if (path / SHARDS).exists():
         read_shards(path / SHARDS / "model", model.state_dict(), group)
         tensors = {}
-        for name, (shape, dtype) in _saved(path / SHARDS / "optimizer").items():
+        for name, (shape, dtype) in saved_shapes(path / SHARDS / "optimizer").items():
             p = params[int(name.partition(".")[0])]
             like = torch.zeros_like(p, dtype=dtype) if shape == p.shape else torch.zeros(shape, dtype=dtype)
             tensors[name] = like.detach()
@@ -143,21 +149,3 @@ def _like(value: Any, tensor: Tensor) -> Any:
     if isinstance(tensor, DTensor) and isinstance(value, Tensor) and value.shape == tensor.shape:
         return distribute_tensor(value.to(tensor.device), tensor.device_mesh, tensor.placements, src_data_rank=None)
     return value
-
-
-def export(run_dir: str | Path, path: str | Path, step: int | None = None) -> None:
-    """Write the weights of a run's checkpoint, the newest or that of `step`, as one safetensors file."""
-    checkpoints = Checkpoints(Path(run_dir) / "checkpoints")
-    step = checkpoints.newest() if step is None else step
-    if step is None or (fault := damage(checkpoints.path(step))) is not None:
-        raise CheckpointError(
-            f"{run_dir} holds no checkpoint" if step is None else f"the checkpoint of {step}: {fault}"
-        )
-    folder = checkpoints.path(step)
-    if (folder / SHARDS).exists():
-        shapes = _saved(folder / SHARDS / "model")
-        tensors = {name: torch.empty(shape, dtype=dtype) for name, (shape, dtype) in shapes.items()}
-        read_shards(folder / SHARDS / "model", tensors)
-    else:
-        tensors = read_tensors(folder / MODEL)
-    save_file({name: value.clone() for name, value in tensors.items()}, path, metadata={"format": "pt"})

@@ -77,7 +77,7 @@ def _cut(batch: Any, start: int, stop: int) -> Any:
     return batch
 
 
-def counted(objective: Objective, model: nn.Module, batch: Any) -> tuple[Tensor, int | Tensor]:
+def counted(model: nn.Module, objective: Objective, batch: Any) -> tuple[Tensor, int | Tensor]:
     """The objective's loss and count; of a stand-in both are nothing, and so is the gradient."""
     if not isinstance(batch, StandIn):
         return objective(model, batch)
