@@ -111,7 +111,7 @@ def train(name, run_dir, resume=False, **settings):
 
 
 def faulty(one, fault):
-    """A trainer whose last process gets a signal, a NaN, or a full disk, in its third step."""
+    """A trainer whose last process gets a signal, a NaN, an overflow or a full disk, in its third step."""
     last = torch.distributed.get_rank() == torch.distributed.get_world_size() - 1
     objective, calls = one.objective, []
 
@@ -121,6 +121,8 @@ def faulty(one, fault):
         if last and len(calls) == 4:  # batches of 5, 5 and 3, two of them a step
             if fault == "signal":
                 os.kill(os.getpid(), signal.SIGTERM)
+            if fault == "overflow":
+                total.register_hook(lambda gradient: gradient * float("inf"))
             if fault == "nan":
                 total = total * float("nan")
         if fault == "disk" and len(calls) == 4:  # of a sharded model the last process's, of a whole one the first's
@@ -140,7 +142,10 @@ def main():
     folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_file)
     for name, run, settings in json.loads(sys.argv[2]):
         fault, resume = settings.pop("fault", None), settings.pop("resume", False)
+        half = settings.pop("half", False)
         one = trainer(name, folder / run, **settings)
+        if half:  # what GPUs do, tried on the CPU: the scaler is put in by hand
+            one.precision, one.scaler = torch.float16, torch.amp.GradScaler("cpu", init_scale=2.0**10)
         if fault:
             faulty(one, fault)
         rank, ended = torch.distributed.get_rank(), ""
@@ -150,7 +155,7 @@ def main():
             ended = f"{type(end).__name__}: {end}"
         shards.fingerprint, checkpoint.save_file = usual
         path = folder / f"{run}{'-resumed' * resume}-{rank}.pt"
-        torch.save({"weights": one.model.state_dict(), "ended": ended}, path)
+        torch.save({"weights": one.model.state_dict(), "ended": ended, "scale": one.scaler.get_scale()}, path)
     torch.distributed.destroy_process_group()
 
 

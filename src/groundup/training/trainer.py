@@ -47,6 +47,7 @@ class Trainer:
     monitor, mode  the metric, and whether "max" or "min" of it is best
     patience       stop after so many evaluations in a row without a new best
     parallel       "ddp" or "fsdp": how the processes share the work, where torchrun started several
+    recompute      keep only the inputs of the model's blocks, and compute their insides again: less memory, more time
     background_saves    write checkpoints beside training, from a copy of the state on the host
 
     `fit` trains. Ctrl-C and SIGTERM save and leave; a NaN raises `NonFiniteLoss` before the weights are touched.
@@ -81,6 +82,7 @@ class Trainer:
         progress: bool = True,
         parallel: str | None = None,
         background_saves: bool = False,
+        recompute: bool = False,
     ) -> None:
         distributed.join()
         require((epochs is None) != (steps is None), f"give epochs or steps, one of them: got {epochs=}, {steps=}")
@@ -98,7 +100,8 @@ class Trainer:
         self.parallel = distributed.choose_parallel(parallel)
         self.precision = choose_precision(precision, self.device)
         self.model = model if self.parallel == "fsdp" else model.to(self.device)
-        self.optimizer, self.scheduler, self.background_saves = optimizer, scheduler, background_saves
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.background_saves, self.recompute = background_saves, recompute
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
         self.objective, self.evaluate = objective, evaluate
         self.run_dir, self.seed, self.compile, self.progress = Path(run_dir), seed, compile, progress
@@ -131,7 +134,7 @@ class Trainer:
         with ExitStack() as stack:
             going_on = distributed.on_main(lambda: self._claimed(stack, resume))
             self.team = distributed.parallelized(
-                self.parallel, self.model, self.optimizer, self.device, self.compile, self.precision
+                self.parallel, self.model, self.optimizer, self.device, self.compile, self.recompute, self.precision
             )
             self.position, generators = self._restore() if going_on else (Position(), None)
             if already := self._finished():

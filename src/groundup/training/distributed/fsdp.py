@@ -18,7 +18,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
-from groundup.training.blocks import blocks
+from groundup.training.blocks import blocks, recompute
 from groundup.training.checkpoint import Checkpoints
 from groundup.training.distributed import shards
 from groundup.training.distributed.parallel import Alone, Within
@@ -42,9 +42,10 @@ class Sharded(Alone):
         optimizer: torch.optim.Optimizer,
         device: torch.device,
         compile: bool,
+        again: bool,
         dtype: torch.dtype,
     ) -> None:
-        super().__init__(model.cpu(), optimizer, device, compile=False)
+        super().__init__(model.cpu(), optimizer, device, compile=False, again=False)
         self.group = dist.new_group(backend="gloo")  # for checkpoints, in a thread beside training
         self.model: Any = deepcopy(model)
         for tensor in (*self.model.parameters(), *self.model.buffers()):
@@ -54,6 +55,8 @@ class Sharded(Alone):
         lower = None if dtype is torch.float32 else dtype
         reduced = None if lower is None else torch.float32
         policy = MixedPrecisionPolicy(lower, reduced, cast_forward_inputs=False)
+        if again:
+            recompute(self.model)
         for block in blocks(self.model):
             if compile:
                 block.compile()

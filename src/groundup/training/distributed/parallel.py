@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from groundup.checks import choice
+from groundup.training.blocks import recompute
 from groundup.training.checkpoint import MODEL, SHARDS, STATE, Checkpoints, read_model
 from groundup.training.device import compiled
 from groundup.training.distributed.ranks import is_main, on_main, world_size
@@ -45,10 +46,13 @@ def choose_parallel(kind: str | None) -> str:
 
 
 class Alone:
-    """One process: the model as it is."""
+    """One process: the model as it is; with `again`, its blocks recomputed."""
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool, again: bool
+    ) -> None:
         self.bare, self.optimizer, self.device = model, optimizer, device
+        self.undo = recompute(model) if again else lambda: None
         self.model = compiled(model, device) if compile else model
 
     @property
@@ -99,7 +103,8 @@ class Alone:
         return state
 
     def finish(self) -> None:
-        """Leave the trained weights in the model that the trainer was given."""
+        """Leave the trained weights in the model that the trainer was given, and the model as it was."""
+        self.undo()
 
 
 class Within(nn.Module):
@@ -123,8 +128,10 @@ class Replicated(Alone):
     process's.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool) -> None:
-        super().__init__(model, optimizer, device, compile)
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, device: torch.device, compile: bool, again: bool
+    ) -> None:
+        super().__init__(model, optimizer, device, compile, again)
         self.replica: Any = DistributedDataParallel(Within(self.model), gradient_as_bucket_view=True)
 
     def computed(self, objective: Objective, batch: Any) -> tuple[Tensor, int | Tensor]:
@@ -145,6 +152,7 @@ class Replicated(Alone):
         on_main(lambda: super(Replicated, self).save(checkpoints, writer, step, state, best, log))
 
     def finish(self) -> None:
+        super().finish()
         self.replica = None  # its hooks on the parameters go with it
 
 
@@ -154,13 +162,13 @@ def parallelized(
     optimizer: torch.optim.Optimizer,
     device: torch.device,
     compile: bool,
+    again: bool,
     dtype: torch.dtype,
 ) -> Alone:
     """The model as `kind` has it on the processes that there are."""
-    if world_size() == 1:
-        return Alone(model, optimizer, device, compile)
-    if kind == "ddp":
-        return Replicated(model, optimizer, device, compile)
-    from groundup.training.distributed.fsdp import Sharded
+    if kind == "fsdp" and world_size() > 1:
+        from groundup.training.distributed.fsdp import Sharded  # a second of imports
 
-    return Sharded(model, optimizer, device, compile, dtype)
+        return Sharded(model, optimizer, device, compile, again, dtype)
+    team = Alone if world_size() == 1 else Replicated
+    return team(model, optimizer, device, compile, again)

@@ -51,7 +51,11 @@ def join() -> None:
                 f"torchrun started more processes here than there are GPUs ({here}): --nproc-per-node {here}",
             )
             torch.cuda.set_device(number)
-        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=TIMEOUT)
+        store, number, count = next(dist.rendezvous("env://", timeout=TIMEOUT))
+        # A restarted job meets at the same place, where the addresses of the processes before still lie.
+        store = dist.PrefixStore(f"start-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        dist.init_process_group(backend, store=store, rank=number, world_size=count, timeout=TIMEOUT)
         _settle()
 
 
