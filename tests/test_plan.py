@@ -77,7 +77,14 @@ def test_what_does_not_fit_says_so():
 
 
 def test_sizes_and_layouts():
-    assert [size(text) for text in ("80G", "3.2m", "300B", "1e9", "312 T")] == [8e10, 3.2e6, 300, 1e9, 3.12e14]
+    assert [size(text) for text in ("80G", "80GB", "3.2m", "300B", "1e9", "312 T")] == [
+        8e10,
+        8e10,
+        3.2e6,
+        3e11,
+        1e9,
+        3.12e14,
+    ]
     assert [layout(text, 8) for text in ("ddp", "fsdp", "fsdp=4")] == [1, 8, 4]
 
 

@@ -26,7 +26,7 @@ FAMILIES = {"gpt2": "GPT2", "gpt3": "GPT3", "llama1": "LLaMA1", "llama2": "LLaMA
 PROBE = (
     8  # tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small
 )
-UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Plan:
 
 
 def size(text: str) -> float:
-    """ "80G" is 8 · 10¹⁰."""
-    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([KMGTP]?)B?\s*", text, re.IGNORECASE)
+    """ "80G" is 8 · 10¹⁰; "300B", in billions of tokens, 3 · 10¹¹."""
+    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([KMGBTP]?)B?\s*", text, re.IGNORECASE)
     checks.require(match is not None, f"a size is a number with K, M, G, T or P, as 80G; got {text!r}")
     return float(match[1]) * UNITS[match[2].upper()]  # type: ignore[index]
 
