@@ -49,7 +49,7 @@ def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[li
         return objective(model, batch)
 
     def copying(writer, state):
-        writer.wait()  # of the checkpoint before: nothing, where steps outlast the writing
+        writer.wait()  # for the checkpoint before: not at all, where steps outlast the writing
         start = time.perf_counter()
         state = copied(writer, state)
         copies.append(time.perf_counter() - start)

@@ -142,10 +142,9 @@ class Trainer:
             else:
                 self._train(generators)
             self.team.finish()
-            at = self.position
-            stopped_early = at.step < self.total_steps
+            at, early = self.position, self.position.step < self.total_steps
             result = Result(
-                self.run_dir, at.step, at.epoch, at.seconds, at.units, at.best, at.best_step, at.final, stopped_early
+                self.run_dir, at.step, at.epoch, at.seconds, at.units, at.best, at.best_step, at.final, early
             )
             if self.progress or already:
                 say(f"{self.run_dir}: {result}")
@@ -214,6 +213,7 @@ class Trainer:
                 while not self._finished():
                     for window in windows(self.train, at.epoch, at.batch, self.accumulate):
                         save = self._advance(window)
+                        self.team.warm(self.writer)
                         leave = distributed.any_rank(self.writer.trouble() or interrupted())
                         if leave == TROUBLE:
                             distributed.written(self.writer)

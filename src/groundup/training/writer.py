@@ -25,17 +25,22 @@ class Writer:
         self.pending: Future[Any] | None = None
         self.stager: Any = None
 
-    def copied(self, state: dict[str, Any]) -> dict[str, Any]:
-        """The state, safe from the steps to come; waits for the checkpoint before, which is read from the same copy."""
-        if self.pool is None:
-            return state
-        self.wait()
-        if self.stager is None:
+    def warm(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Make room for the copies, once and beside training: taking it from the system lasts longer than copying."""
+        if self.pool is not None and self.stager is None:
             from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
 
             cuda = torch.cuda.is_available()
             options = {"use_shared_memory": False, "use_async_staging": False}
             self.stager = DefaultStager(StagingOptions(use_pinned_memory=cuda, use_non_blocking_copy=cuda, **options))
+            self.pending = self.pool.submit(self.stager.stage, state())
+
+    def copied(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state, safe from the steps to come; waits for the checkpoint before, which is read from the same copy."""
+        if self.pool is None:
+            return state
+        self.warm(lambda: state)
+        self.wait()
         return self.stager.stage(state)
 
     def write(self, act: Callable[[], Any]) -> None:

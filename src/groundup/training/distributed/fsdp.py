@@ -87,15 +87,20 @@ class Sharded(Alone):
             part.reshard()  # without a backward pass the outermost would stay whole
         return from_main(metrics)
 
-    def save(
-        self, checkpoints: Checkpoints, writer: Writer, step: int, state: dict[str, Any], best: int | None, log: Any
-    ) -> None:
+    def content(self, state: dict[str, Any]) -> dict[str, Any]:
         tensors, rest = shards.optimizer_tensors(self.optimizer)
-        content = {
+        return {
             "tensors": {"model": self.model.state_dict(), "optimizer": tensors},
             "state": state | {"optimizer": rest},
         }
-        content = writer.copied(content)
+
+    def warm(self, writer: Writer) -> None:
+        writer.warm(lambda: self.content({}))
+
+    def save(
+        self, checkpoints: Checkpoints, writer: Writer, step: int, state: dict[str, Any], best: int | None, log: Any
+    ) -> None:
+        content = writer.copied(self.content(state))
 
         def write() -> None:
             if is_main():

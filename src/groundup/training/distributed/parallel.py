@@ -76,14 +76,22 @@ class Alone:
         """The metrics, the same in all processes."""
         return {name: float(value) for name, value in evaluate(self.bare).items()}
 
+    def content(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What a checkpoint holds: model, optimizer and `state`."""
+        return {"model": self.bare.state_dict(), "state": state | {"optimizer": self.optimizer.state_dict()}}
+
+    def warm(self, writer: Writer) -> None:
+        """After the first step, which makes the optimizer's state: let the writer make room for it."""
+        if is_main():
+            writer.warm(lambda: self.content({}))
+
     def save(
         self, checkpoints: Checkpoints, writer: Writer, step: int, state: dict[str, Any], best: int | None, log: Any
     ) -> None:
         """Write the checkpoint of `step`: model, optimizer and `state`; before it, sync the `log`."""
         if not is_main():
             return
-        content = {"model": self.bare.state_dict(), "state": state | {"optimizer": self.optimizer.state_dict()}}
-        content = writer.copied(content)
+        content = writer.copied(self.content(state))
 
         def write() -> None:
             log.sync()
