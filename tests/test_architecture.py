@@ -25,7 +25,7 @@ FLOORS = [
     ["inspect", "saliency"],
     ["training"],
     ["catalogue"],
-    ["classify", "generate"],
+    ["classify", "generate", "plan"],
     ["cli"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

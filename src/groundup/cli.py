@@ -107,6 +107,42 @@ def classify(
         print(line, flush=True)
 
 
+@app.command(name="plan")
+def plan_training(
+    model: tyro.conf.Positional[str],
+    gpus: int = 1,
+    memory: str = "80G",
+    parallel: str = "ddp",
+    tokens: str = "0",
+    step_tokens: str = "0",
+    micro_batch: int = 1,
+    recompute: bool = False,
+    peak: str = "312T",
+    efficiency: float = 0.4,
+) -> None:
+    """Plan the training of a language model: memory of a device, communication, work and time.
+
+    Args:
+        model: gpt2, gpt2-xl, gpt3-175b, llama1-65b, llama2-7b …: family and preset.
+        gpus: how many devices.
+        memory: of one of them.
+        parallel: ddp, fsdp, or fsdp=64: groups of 64 share a copy of the model.
+        tokens: to train on; 20 a parameter by default.
+        step_tokens: of one optimizer step; one micro-batch on every device by default.
+        micro_batch: sequences on a device at a time.
+        recompute: keep only the blocks' inputs, and compute their insides again.
+        peak: floating-point operations a second of a device; by default an A100's in bfloat16.
+        efficiency: the share of them that is had.
+    """
+    from groundup import plan  # not at the top: it imports all language models
+
+    given = plan.size(tokens)
+    made = plan.plan(
+        model, gpus, parallel, given, plan.size(step_tokens), micro_batch, recompute, plan.size(peak), efficiency
+    )
+    print("\n".join(plan.report(made, plan.size(memory), given or 20.0 * made.parameters)))
+
+
 @app.command(name="generate")
 def generate_text(
     prompt: tyro.conf.Positional[str],

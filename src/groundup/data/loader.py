@@ -6,6 +6,8 @@ A run that stops after batch 17 of epoch 3 goes on with `loader.seek(3, 17)` and
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,13 @@ from groundup import checks
 from groundup.data.transforms import Transform
 
 _Job = tuple[int, int, Tensor]  # epoch, batch, indices
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """In place of an empty share: a sample that counts for nothing, on which a process keeps in step with others."""
+
+    batch: Any
 
 
 class Loader:
@@ -63,6 +72,8 @@ class Loader:
         self.transform = transform
         self.drop_last = drop_last
         self.num_workers = checks.integer("num_workers", num_workers, minimum=0)
+        self.pin_memory = pin_memory
+        self._part, self._parts = 0, 1
         if len(dataset) == 0:
             raise ValueError("dataset is empty; give at least one sample")
         if len(self) == 0:
@@ -71,17 +82,33 @@ class Loader:
                 "lower batch_size or set drop_last=False"
             )
         self._epoch, self._batch, self._iteration = 0, 0, 0
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._jobs = _Jobs()
         self._batches = DataLoader(
-            _Batches(dataset, transform, self.seed),
+            _Batches(self.dataset, self.transform, self.seed, self._part),
             batch_size=None,  # an item is a batch already
             sampler=self._jobs,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
-            pin_memory=pin_memory and torch.cuda.is_available(),
+            pin_memory=self.pin_memory and torch.cuda.is_available(),
             collate_fn=_as_it_is,
             generator=torch.Generator(),  # else every epoch would draw a number from the global one
         )
+
+    def share(self, part: int, parts: int) -> Loader:
+        """A loader like this one that reads only part `part`, from 0, of `parts` of every batch.
+
+        Put together in order, the parts of a batch are the batch; the first are the larger where it does not divide. A
+        part with no sample is a `StandIn`. What a transform draws, every part draws by itself.
+        """
+        checks.require(0 <= checks.integer("part", part, 0) < parts, f"part must be below parts={parts}, got {part}")
+        twin = copy(self)
+        twin._part, twin._parts = part, checks.integer("parts", parts)
+        twin._epoch, twin._batch, twin._iteration = 0, 0, 0
+        twin._prepare()
+        return twin
 
     def __len__(self) -> int:
         """The number of batches in a whole epoch."""
@@ -111,13 +138,19 @@ class Loader:
         self._iteration += 1
         iteration = self._iteration
         chunks = self.order(epoch).split(self.batch_size)
-        self._jobs.pending = [(epoch, batch, chunks[batch]) for batch in range(start, len(self))]
+        jobs = [(epoch, batch, chunks[batch]) for batch in range(start, len(self))]
+        empty: set[int] = set()  # batches of which this part has nothing
+        if self._parts > 1:
+            mine = [chunk.tensor_split(self._parts)[self._part] for _, _, chunk in jobs]
+            empty = {batch for (_, batch, _), part in zip(jobs, mine) if len(part) == 0}
+            jobs = [(epoch, batch, part if len(part) else chunk[:1]) for (_, batch, chunk), part in zip(jobs, mine)]
+        self._jobs.pending = jobs
         if start == len(self):
             self.seek(epoch + 1)
         for batch, data in enumerate(self._batches, start + 1):
             if batch == len(self):
                 self.seek(epoch + 1)
-            yield data
+            yield StandIn(data) if batch - 1 in empty else data
             if self.num_workers and iteration != self._iteration:
                 raise RuntimeError("this iteration ended when a newer one began; use a Loader for each")
 
@@ -134,8 +167,8 @@ class _Jobs:
 class _Batches(Dataset[Any]):
     """A job to its batch, transformed. It keeps no state, so that every process gives the same answer."""
 
-    def __init__(self, dataset: Any, transform: Transform | None, seed: int) -> None:
-        self.dataset, self.transform, self.seed = dataset, transform, seed
+    def __init__(self, dataset: Any, transform: Transform | None, seed: int, part: int) -> None:
+        self.dataset, self.transform, self.seed, self.part = dataset, transform, seed, part
 
     def __getitem__(self, job: _Job) -> Any:
         epoch, batch, indices = job
@@ -144,7 +177,7 @@ class _Batches(Dataset[Any]):
             return data
         if not isinstance(data, (tuple, list)):
             raise TypeError(f"a transform needs batches (x, ...), got {type(data).__name__}; transform in the dataset")
-        return (self.transform(data[0], _generator(self.seed, epoch, batch + 1)), *data[1:])
+        return (self.transform(data[0], _generator(self.seed, epoch, batch + 1, self.part)), *data[1:])
 
     def _gather(self, indices: Tensor) -> Any:
         if hasattr(self.dataset, "batch"):
@@ -154,9 +187,10 @@ class _Batches(Dataset[Any]):
         return default_collate([self.dataset[index] for index in indices.tolist()])
 
 
-def _generator(seed: int, epoch: int, stream: int = 0) -> torch.Generator:
+def _generator(seed: int, epoch: int, stream: int = 0, part: int = 0) -> torch.Generator:
     """A generator of its own for (seed, epoch, stream): stream 0 is the order, b + 1 the transform of batch b."""
-    mixed = np.random.SeedSequence((seed, epoch, stream)).generate_state(1, np.uint64)
+    entropy = (seed, epoch, stream, part) if part else (seed, epoch, stream)
+    mixed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(mixed[0]))
 
 

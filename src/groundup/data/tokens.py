@@ -22,6 +22,7 @@ from torch.utils.data import Dataset
 from groundup import checks
 from groundup.data.sentencepiece import SentencePieces
 from groundup.data.text import load_text
+from groundup.durable import one_at_a_time
 
 SPLITS = ("train", "valid")
 
@@ -124,9 +125,10 @@ def prepare_tokens(data: str | PathLike[str], vocab_size: int, folder: str | Pat
         return given
     files = sorted(given.glob("**/*.txt")) if given.is_dir() else [data]
     checks.require(len(files) > 0, f"{given} holds no .txt file")
-    if not (folder / "tokens.json").is_file():
-        tokenizer = train_byte_pairs((load_text(file) for file in files), vocab_size)
-        write_tokens(folder, (load_text(file) for file in files), tokenizer, valid)
+    with one_at_a_time(folder.with_name(f".{folder.name}.lock")):  # of many processes the first writes
+        if not (folder / "tokens.json").is_file():
+            tokenizer = train_byte_pairs((load_text(file) for file in files), vocab_size)
+            write_tokens(folder, (load_text(file) for file in files), tokenizer, valid)
     return folder
 
 

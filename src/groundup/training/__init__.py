@@ -3,13 +3,15 @@
 from groundup.training.batches import Batches, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import RunOptions, command_line, run
+from groundup.training.distributed.export import export
 from groundup.training.evaluation import classification, predict
 from groundup.training.language import language_model
 from groundup.training.objective import Objective, supervised
+from groundup.training.position import NonFiniteLoss, Result
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
 from groundup.training.text import exact_match, next_token, perplexity, translate, translation
-from groundup.training.trainer import NonFiniteLoss, Result, Trainer
+from groundup.training.trainer import Trainer
 from groundup.training.translations import Bleu, Translations, bleu, compare_lengths, score_translations
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "Batches",
     "to_device",
     "load_best",
+    "export",
     "CheckpointError",
     "next_run_dir",
     "latest_run_dir",

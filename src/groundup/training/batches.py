@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from groundup.checks import require
+from groundup.data.loader import StandIn
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ def windows(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list
 
 def to_device(batch: T, device: torch.device) -> T:
     """Every tensor of nested tuples, lists and mappings moved; what is no tensor stays as it is."""
+    if isinstance(batch, StandIn):
+        return StandIn(to_device(batch.batch, device))  # type: ignore[return-value]
     if isinstance(batch, Tensor) or (hasattr(batch, "to") and callable(batch.to)):
         return batch.to(device, non_blocking=True)
     if isinstance(batch, Mapping):

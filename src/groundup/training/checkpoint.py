@@ -3,6 +3,9 @@
 step-000100/model.safetensors   the weights and buffers, tied ones once
             state.pt            optimizer, scheduler, scaler, random states, position (`weights_only` types)
             checksums.json      size and SHA-256 of both, and of this table itself
+
+Of a model that is sharded, shards/ takes the place of the first, and of the tensors of the optimizer: see
+distributed/shards.py.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,7 @@ from torch import Tensor, nn
 from groundup.durable import move_into_place, sync
 from groundup.training.logs import say
 
-MODEL, STATE, CHECKSUMS = "model.safetensors", "state.pt", "checksums.json"
+MODEL, STATE, SHARDS, CHECKSUMS = "model.safetensors", "state.pt", "shards", "checksums.json"
 
 
 class CheckpointError(RuntimeError):
@@ -50,49 +54,68 @@ class Checkpoints:
         for leftover in self.folder.glob(".tmp-*"):
             shutil.rmtree(leftover)
 
-    def save(self, step: int, model: nn.Module, state: dict[str, Any], best: int | None = None) -> Path:
+    def save(
+        self, step: int, model: nn.Module | Mapping[str, Any], state: dict[str, Any], best: int | None = None
+    ) -> Path:
         """Write the checkpoint of `step`, then drop those that are neither among the newest nor the `best`.
 
         On any failure the temporary folder is removed, the older checkpoints stay, and `CheckpointError` says why.
         """
-        final, temporary = self.path(step), self.folder / f".tmp-{step:06d}"
         try:
-            temporary.mkdir(parents=True)
-            write_model(model, temporary / MODEL)
-            torch.save(state, temporary / STATE)
-            torch.load(
-                temporary / STATE, weights_only=True, mmap=True
-            )  # what cannot be read back fails here, not later
-            (temporary / CHECKSUMS).write_text(
-                _table({name: _fingerprint(temporary / name) for name in (MODEL, STATE)})
-            )
-            for name in (MODEL, STATE, CHECKSUMS):
-                sync(temporary / name)
-            sync(temporary)
-            if final.exists():
-                shutil.rmtree(final)
-            move_into_place(temporary, final)
+            folder = self.draft(step)
+            write_model(model, folder / MODEL)
+            self.commit(step, state, best)
         except Exception as error:  # the disk's errors come as OSError, RuntimeError or SafetensorError
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise CheckpointError(
-                f"the checkpoint of step {step} could not be written to {self.folder}: {error}. Older checkpoints are "
-                "intact: free disk space or mend the cause, then go on with fit(resume=True)"
-            ) from error
+            raise self.discarded(step, error) from error
+        return self.path(step)
+
+    def draft(self, step: int) -> Path:
+        """An empty folder, where a checkpoint is written aside."""
+        temporary = self.folder / f".tmp-{step:06d}"
+        temporary.mkdir(parents=True)
+        return temporary
+
+    def commit(
+        self, step: int, state: dict[str, Any], best: int | None = None, known: dict[str, Any] | None = None
+    ) -> None:
+        """Add `state` to the draft, sum it up and rename it; then drop those that are neither new nor the `best`.
+
+        known    size and SHA-256 of files in it, by name, where somebody has computed them already
+        """
+        final, temporary = self.path(step), self.folder / f".tmp-{step:06d}"
+        torch.save(state, temporary / STATE)
+        torch.load(temporary / STATE, weights_only=True, mmap=True)  # what cannot be read back fails here, not later
+        files = {name: (known or {}).get(name) or fingerprint(temporary / name) for name in _files(temporary)}
+        (temporary / CHECKSUMS).write_text(_table(files))
+        for name in (*files, CHECKSUMS):
+            sync(temporary / name)
+        for part in (temporary / SHARDS, *(temporary / SHARDS).glob("*/"), temporary):
+            if part.is_dir():
+                sync(part)
+        if final.exists():
+            shutil.rmtree(final)
+        move_into_place(temporary, final)
         for old in self.steps()[: -self.keep]:
             if old != best:
                 shutil.rmtree(self.path(old))
-        return final
 
-    def load_newest(self, model: nn.Module | None = None) -> dict[str, Any] | None:
-        """Fill `model` from the newest undamaged checkpoint and return its state; None when there is no checkpoint.
+    def discarded(self, step: int, error: BaseException) -> CheckpointError:
+        """Remove the draft; the error to raise."""
+        shutil.rmtree(self.folder / f".tmp-{step:06d}", ignore_errors=True)
+        return CheckpointError(
+            f"the checkpoint of step {step} could not be written to {self.folder}: {error}. Older checkpoints are "
+            "intact: free disk space or mend the cause, then go on with fit(resume=True)"
+        )
 
-        A damaged one is reported in one line and moved aside, as `damaged-step-000100`. Raises `CheckpointError` when
-        all are damaged.
+    def newest(self) -> int | None:
+        """The step of the newest undamaged checkpoint; None when there is no checkpoint.
+
+        A damaged one is reported in one line. Raises `CheckpointError` when all are damaged.
         """
         steps = self.steps()
         for step in reversed(steps):
             if (fault := damage(self.path(step))) is None:
-                return self.load(step, model)
+                return step
             say(f"checkpoint {self.path(step)} is damaged: {fault}; using the one before it")
         if steps:
             raise CheckpointError(
@@ -101,10 +124,20 @@ class Checkpoints:
             )
         return None
 
+    def load_newest(self, model: nn.Module | None = None) -> dict[str, Any] | None:
+        """Fill `model` from the newest undamaged checkpoint and return its state; None when there is no checkpoint."""
+        step = self.newest()
+        return None if step is None else self.load(step, model)
+
     def load(self, step: int, model: nn.Module | None = None) -> dict[str, Any]:
         """Fill `model` from the checkpoint of `step` and return its state, on the CPU."""
         if model is not None:
-            read_model(model, self.path(step) / MODEL)
+            if (self.path(step) / SHARDS).exists():
+                from groundup.training.distributed.shards import read_shards  # whole runs do without
+
+                read_shards(self.path(step) / SHARDS / "model", model.state_dict())
+            else:
+                read_model(model, self.path(step) / MODEL)
         return torch.load(self.path(step) / STATE, weights_only=True, map_location="cpu")
 
     def set_aside_after(self, step: int) -> None:
@@ -136,7 +169,7 @@ def damage(checkpoint: Path) -> str | None:
     try:
         content = (checkpoint / CHECKSUMS).read_text(encoding="utf-8")
         files = json.loads(content)["files"]
-        if _table(files) != content or set(files) != {MODEL, STATE}:
+        if _table(files) != content or STATE not in files or len(files) < 2:
             return f"{CHECKSUMS} does not match its own checksum"
     except OSError as error:
         return f"{CHECKSUMS} cannot be read ({error.strerror})"
@@ -147,14 +180,21 @@ def damage(checkpoint: Path) -> str | None:
             size = (checkpoint / name).stat().st_size
             if size != expected["bytes"]:
                 return f"{name} has {size:,} bytes, {expected['bytes']:,} were written"
-            if _fingerprint(checkpoint / name) != expected:
+            if fingerprint(checkpoint / name) != expected:
                 return f"{name} does not match its checksum"
         except OSError as error:
             return f"{name} cannot be read ({error.strerror})"
     return None
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
+def _files(folder: Path) -> list[str]:
+    """What a draft holds, by path from it; the model first."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+    return sorted(names)
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and SHA-256 of a file."""
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
@@ -164,13 +204,13 @@ def _table(files: dict[str, Any]) -> str:
     return json.dumps({"files": files, "sha256": digest}, indent=2) + "\n"
 
 
-def write_model(model: nn.Module, path: Path) -> None:
-    """The `state_dict` as safetensors. A tied tensor is stored once, its other names in the header."""
+def write_model(model: nn.Module | Mapping[str, Any], path: Path) -> None:
+    """A `state_dict`, a model's or by itself, as safetensors. A tied tensor is stored once, its other names beside."""
     tensors: dict[str, Tensor] = {}
     ties: dict[str, str] = {}
     first: dict[tuple[Any, ...], str] = {}
     storages: set[int] = set()
-    for name, value in model.state_dict().items():
+    for name, value in (model.state_dict() if isinstance(model, nn.Module) else model).items():
         if not isinstance(value, Tensor):
             raise RuntimeError(f"{name} in the state_dict is a {type(value).__name__}; only tensors can be stored")
         storage = value.untyped_storage().data_ptr()
@@ -189,7 +229,12 @@ def write_model(model: nn.Module, path: Path) -> None:
 
 def read_model(model: nn.Module, path: Path) -> None:
     """Fill a model, strictly: every name of its `state_dict`, no other, and equal shapes."""
+    model.load_state_dict(read_tensors(path), strict=True)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """What `write_model` wrote, tied tensors under each of their names."""
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         ties = json.loads((file.metadata() or {}).get("ties", "{}"))
-    model.load_state_dict(tensors | {name: tensors[source] for name, source in ties.items()}, strict=True)
+    return tensors | {name: tensors[source] for name, source in ties.items()}

@@ -6,15 +6,18 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
 
+from groundup.training import distributed
 from groundup.training.checkpoint import CheckpointError
 from groundup.training.position import NonFiniteLoss
-from groundup.training.runs import latest_run_dir, next_run_dir
+from groundup.training.runs import latest_run_dir
 from groundup.training.seeds import seed_everything
 
 C = TypeVar("C", bound="RunOptions")
@@ -28,10 +31,11 @@ class RunOptions:
     run_dir: str = ""  # the run's folder; by default a new one under runs/, or with --resume the newest there
     resume: bool = False  # go on with an interrupted run: its settings are read from the folder
     smoke: bool = False  # a few steps only, to see that everything works
+    parallel: str = "ddp"  # under torchrun: ddp, the whole model in every process, or fsdp, a part of it in each
 
     def settings(self) -> dict[str, Any]:
         """What makes the run what it is, for the Trainer's `config`."""
-        where_and_how = ("run_dir", "resume", "smoke")
+        where_and_how = ("run_dir", "resume", "smoke", "parallel")
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in where_and_how}
 
 
@@ -41,25 +45,44 @@ def command_line(config: type[C], name: str, description: str = "") -> tuple[C, 
     With --resume the saved settings are the defaults of all other flags.
     Exits with a usage message when the flags do not parse.
     """
-    given = tyro.cli(config, description=description)
+    distributed.join()
+    given, run_dir = distributed.on_main(lambda: _parsed(config, Path("runs") / name, description))
     seed_everything(given.seed)
-    base = Path("runs") / name
+    distributed.use_parallel(given.parallel)
+    return given, run_dir
+
+
+def _parsed(config: type[C], base: Path, description: str) -> tuple[C, Path]:
+    given = tyro.cli(config, description=description)
     if not given.resume:
-        return given, Path(given.run_dir) if given.run_dir else next_run_dir(base)
+        return given, Path(given.run_dir) if given.run_dir else distributed.run_dir_of_this_job(base)
     run_dir = Path(given.run_dir) if given.run_dir else latest_run_dir(base)
     if not (run_dir / "config.json").exists():  # stopped before it had begun: the Trainer says that it starts anew
         return given, run_dir
     saved = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))["config"]
-    given = tyro.cli(config, description=description, default=config(**saved))
-    seed_everything(given.seed)
-    return given, run_dir
+    return tyro.cli(config, description=description, default=config(**saved)), run_dir
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; what a person can mend is one line and exit code 1. `python -X dev` shows the traceback."""
+    """Call `main`; what a person can mend is one line and exit code 1. `python -X dev` shows the traceback.
+
+    Of many processes the main one alone prints, but for what only another knows to have failed.
+    """
     try:
-        main()
+        distributed.join()
+        with nullcontext() if distributed.is_main() else redirect_stdout(StringIO()):
+            main()
+        distributed.leave()
+    except distributed.FailedElsewhere:
+        sys.exit(1)
     except (ValueError, TypeError, OSError, ImportError, NonFiniteLoss, CheckpointError) as error:
         if sys.flags.dev_mode:
             raise
-        sys.exit(f"{type(error).__name__}: {error}")
+        if distributed.is_main():
+            sys.exit(f"{type(error).__name__}: {error}")
+        told = isinstance(error, (NonFiniteLoss, CheckpointError))  # by the main process
+        sys.exit(1 if told else f"rank {distributed.rank()}: {type(error).__name__}: {error}")
+    except RuntimeError as error:
+        if sys.flags.dev_mode or not distributed.is_loss_of_a_process(error):
+            raise
+        sys.exit(f"rank {distributed.rank()}: another process is gone")

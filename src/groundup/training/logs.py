@@ -20,9 +20,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+#: Whether this process talks to the person: of many that train together, one does.
+speaks = True
+
 
 def say(line: str) -> None:
     """One line for the person at the terminal, above the bar if there is one."""
+    if not speaks:
+        return
     tqdm.write(line)
     sys.stdout.flush()
 
@@ -48,10 +53,14 @@ class MetricsLog:
         except OSError as error:
             raise OSError(f"{self.path} cannot be written: {error}; then go on with fit(resume=True)") from error
 
+    def length(self) -> int:
+        """In bytes."""
+        return os.fstat(self.file.fileno()).st_size
+
     def sync(self) -> int:
         """Wait until all is on the disk; the length in bytes."""
         os.fsync(self.file.fileno())
-        return os.fstat(self.file.fileno()).st_size
+        return self.length()
 
     def close(self) -> None:
         self.file.close()

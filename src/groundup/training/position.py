@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from pathlib import Path
 
+import torch
+
+from groundup.training.checkpoint import Checkpoints
 from groundup.training.logs import clock
 
 
 class NonFiniteLoss(ArithmeticError):
     """The loss or the gradient became NaN or infinite; the optimizer step was not taken."""
+
+
+def non_finite(
+    loss: float, norm: float, at: Position, optimizer: torch.optim.Optimizer, checkpoints: Checkpoints
+) -> NonFiniteLoss:
+    """What to raise in the step after `at`."""
+    lr, saved = optimizer.param_groups[0]["lr"], checkpoints.steps()
+    what = f"the loss is {loss}" if not isfinite(loss) else f"the gradient's norm is {norm} (loss {loss:.6g})"
+    kept = f"the last good checkpoint is {checkpoints.path(saved[-1])}" if saved else "no checkpoint was saved"
+    return NonFiniteLoss(
+        f"{what} at step {at.step + 1} (epoch {at.epoch + 1}, lr {lr:.6g}); "
+        f"the weights are those of step {at.step}, and {kept}. "
+        "Lower the learning rate, set clip_norm, or look for bad values in the data"
+    )
 
 
 @dataclass

@@ -40,3 +40,37 @@ class Record:
             curves(self.run_dir / "metrics.jsonl", self.run_dir / "curves.png")
         except (ImportError, OSError) as error:  # a run without its picture is still a run
             say(f"no curves.png: {error}")
+
+    def log_bytes(self) -> int:
+        """The length of metrics.jsonl."""
+        return self.log.length()
+
+    def sync(self) -> None:
+        """Wait until metrics.jsonl is on the disk."""
+        self.log.sync()
+
+
+class NoRecord:
+    """What takes its place where another process keeps it."""
+
+    def __init__(self, run_dir: Path, position: Position, total_steps: int, unit: str, shown: bool) -> None:
+        self.position = position
+
+    @property
+    def progress(self) -> NoRecord:
+        return self
+
+    def advance(self, epoch: int, loss: float, units: int) -> None: ...
+
+    def milestone(self) -> None: ...
+
+    def training(self, epoch: int, loss: float, lr: float, grad_norm: float) -> None: ...
+
+    def evaluation(self, epoch: int, metrics: dict[str, float]) -> None: ...
+
+    def log_bytes(self) -> int:
+        return 0
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...

@@ -49,16 +49,17 @@ def next_run_dir(base: str | Path) -> Path:
     return path
 
 
-def latest_run_dir(base: str | Path) -> Path:
-    """The one of `base`, `base-2`, … with the highest number that holds a run; `base` itself when none does."""
+def numbered_run_dirs(base: str | Path) -> list[Path]:
+    """Those of `base`, `base-2`, … that are there, in this order."""
     base = Path(base)
     pattern = re.compile(re.escape(base.name) + r"-(\d+)")
-    numbered = {
-        int(match[1]): path
-        for path in base.parent.glob("*")
-        if (match := pattern.fullmatch(path.name)) and holds_run(path)
-    }
-    return numbered[max(numbered)] if numbered else base
+    numbered = {int(match[1]): path for path in base.parent.glob("*") if (match := pattern.fullmatch(path.name))}
+    return [base] * base.exists() + [numbered[number] for number in sorted(numbered)]
+
+
+def latest_run_dir(base: str | Path) -> Path:
+    """The one of `base`, `base-2`, … with the highest number that holds a run; `base` itself when none does."""
+    return next((path for path in reversed(numbered_run_dirs(base)) if holds_run(path)), Path(base))
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from math import ceil, inf, isfinite
 from pathlib import Path
@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from groundup.checks import choice, integer, real, require
 from groundup.optimizers import clip_by_global_norm_
+from groundup.training import distributed
 from groundup.training.batches import Batches, seekable, to_device, windows
 from groundup.training.checkpoint import Checkpoints
-from groundup.training.device import choose_device, choose_precision, compiled
-from groundup.training.distributed import is_main, sum_over_ranks
+from groundup.training.device import choose_device, choose_precision
 from groundup.training.interrupts import interruptions
 from groundup.training.logs import say
 from groundup.training.objective import Objective
-from groundup.training.position import NonFiniteLoss, Position, Result
-from groundup.training.record import Record
-from groundup.training.runs import claim, locked, plain
-from groundup.training.seeds import random_state, restore_random_state, seed_everything
+from groundup.training.position import Position, Result, non_finite
+from groundup.training.record import NoRecord, Record
+from groundup.training.runs import claim, holds_run, locked, plain
+from groundup.training.writer import TROUBLE, Writer
 
 SMALLEST_SCALE = 2.0**-24  # float16: a loss scale that falls this far is chasing gradients that are truly infinite
 
@@ -46,6 +46,9 @@ class Trainer:
     keep           how many of the newest checkpoints stay, beside the best one
     monitor, mode  the metric, and whether "max" or "min" of it is best
     patience       stop after so many evaluations in a row without a new best
+    parallel       "ddp" or "fsdp": how the processes share the work, where torchrun started several
+    recompute      keep only the inputs of the model's blocks, and compute their insides again: less memory, more time
+    background_saves    write checkpoints beside training, from a copy of the state on the host
 
     `fit` trains. Ctrl-C and SIGTERM save and leave; a NaN raises `NonFiniteLoss` before the weights are touched.
     """
@@ -77,28 +80,34 @@ class Trainer:
         mode: str = "max",
         patience: int | None = None,
         progress: bool = True,
+        parallel: str | None = None,
+        background_saves: bool = False,
+        recompute: bool = False,
     ) -> None:
+        distributed.join()
         require((epochs is None) != (steps is None), f"give epochs or steps, one of them: got {epochs=}, {steps=}")
         require(patience is None or evaluate is not None, "patience counts evaluations: give evaluate as well")
         intervals = {"log_every": log_every, "evaluate_every": evaluate_every, "save_every": save_every}
         for name, value in ({"epochs": epochs, "steps": steps, "patience": patience} | intervals).items():
             if value is not None:
                 integer(name, value)
-        self.train = seekable("train", train)
+        self.train = distributed.shared(seekable("train", train))
         self.accumulate = integer("accumulate", accumulate)
         self.total_steps = steps or epochs * ceil(len(train) / accumulate)  # type: ignore[operator]
         require(clip_norm is None or real("clip_norm", clip_norm) > 0, f"clip_norm must be positive, got {clip_norm}")
         self.clip_norm = clip_norm
-        self.device = choose_device(device)
+        self.device = distributed.local_device(choose_device(device))
+        self.parallel = distributed.choose_parallel(parallel)
         self.precision = choose_precision(precision, self.device)
-        self.model, self.optimizer, self.scheduler = model.to(self.device), optimizer, scheduler
+        self.model = model if self.parallel == "fsdp" else model.to(self.device)
+        self.optimizer, self.scheduler = optimizer, scheduler
+        self.background_saves, self.recompute = background_saves, recompute
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
         self.objective, self.evaluate = objective, evaluate
         self.run_dir, self.seed, self.compile, self.progress = Path(run_dir), seed, compile, progress
         self.log_every, self.evaluate_every, self.save_every = log_every, evaluate_every, save_every
         self.monitor, self.mode, self.patience = monitor, choice("mode", mode, ("max", "min")), patience
         self.checkpoints = Checkpoints(self.run_dir / "checkpoints", integer("keep", keep))
-        self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         # config.json: what the run is for, and every setting of ours that its bits depend on. Its length is not one of
         # them: a finished run may be resumed with more epochs.
         self.config = {
@@ -122,62 +131,63 @@ class Trainer:
         Raises `RunFolderError` (not writable, in use, taken), `ValueError` (another configuration), `CheckpointError`
         (none can be written, or none read) and `NonFiniteLoss`.
         """
-        with locked(self.run_dir):
-            going_on = claim(self.run_dir, self.config, resume)
-            if resume and not going_on:
-                say(f"{self.run_dir} holds no run to resume: starting one")
-            self.checkpoints.clean()
-            self.forward_model = compiled(self.model, self.device) if self.compile else self.model
+        with ExitStack() as stack:
+            going_on = distributed.on_main(lambda: self._claimed(stack, resume))
+            self.team = distributed.parallelized(
+                self.parallel, self.model, self.optimizer, self.device, self.compile, self.recompute, self.precision
+            )
             self.position, generators = self._restore() if going_on else (Position(), None)
             if already := self._finished():
                 say(f"{self.run_dir} was finished before; nothing to do")
             else:
                 self._train(generators)
-            at = self.position
-            stopped_early = at.step < self.total_steps
+            self.team.finish()
+            at, early = self.position, self.position.step < self.total_steps
             result = Result(
-                self.run_dir, at.step, at.epoch, at.seconds, at.units, at.best, at.best_step, at.final, stopped_early
+                self.run_dir, at.step, at.epoch, at.seconds, at.units, at.best, at.best_step, at.final, early
             )
             if self.progress or already:
                 say(f"{self.run_dir}: {result}")
             return result
 
+    def _claimed(self, stack: ExitStack, resume: bool) -> bool:
+        """Hold the folder until `stack` is left; whether it holds a run to go on with."""
+        stack.enter_context(locked(self.run_dir))
+        resume = resume or distributed.begun_by_this_job(self.run_dir)
+        if resume or not holds_run(self.run_dir):
+            distributed.mark(self.run_dir)
+        going_on = claim(self.run_dir, self.config, resume)
+        if resume and not going_on:
+            say(f"{self.run_dir} holds no run to resume: starting one")
+        self.checkpoints.clean()
+        return going_on
+
     def _restore(self) -> tuple[Position, dict[str, Any] | None]:
         """Everything from the newest good checkpoint but the random states, which are handed on."""
-        state = self.checkpoints.load_newest(self.model)
-        if state is None:
+        step = distributed.on_main(self.checkpoints.newest)
+        if step is None:
             say(f"{self.run_dir} was stopped before its first checkpoint: starting again")
             return Position(), None
+        state = self.team.load(self.checkpoints.path(step))
         position = Position(**state["position"])
-        self.checkpoints.set_aside_after(position.step)
-        self.optimizer.load_state_dict(state["optimizer"])
+        distributed.on_main(lambda: self.checkpoints.set_aside_after(position.step))
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
-        here = self._machine()
-        if changed := [
-            f"{name} ({was}, now {here[name]})" for name, was in state["machine"].items() if was != here[name]
-        ]:
-            say(f"resuming with another {', '.join(changed)}: the numbers may differ in their last bits")
+        distributed.compare(state["machine"], self.device)
         return position, state["random"]
 
     def _save(self) -> None:
         at = self.position
-        at.log_bytes = self.record.log.sync()
+        at.log_bytes = self.record.log_bytes()
         state = {
             "position": asdict(at),
-            "optimizer": self.optimizer.state_dict(),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "random": random_state(),
-            "machine": self._machine(),
+            "random": distributed.gathered_states(),
+            "machine": distributed.machine(self.device),
         }
-        if is_main():
-            self.checkpoints.save(at.step, self.model, state, at.best_step)
-
-    def _machine(self) -> dict[str, Any]:
-        """What the last bits of a sum depend on."""
-        return {"torch": str(torch.__version__), "device": self.device.type, "threads": torch.get_num_threads()}
+        self.team.save(self.checkpoints, self.writer, at.step, state, at.best_step, self.record)
 
     def _finished(self) -> bool:
         at = self.position
@@ -187,19 +197,26 @@ class Trainer:
         at = self.position
         started = time.perf_counter() - at.seconds
         unit = getattr(self.objective, "unit", "units")
-        self.record = Record(self.run_dir, at, self.total_steps, unit, shown=self.progress and is_main())
+        record = Record if distributed.is_main() else NoRecord
+        self.record, self.writer = (
+            record(self.run_dir, at, self.total_steps, unit, self.progress),
+            Writer(self.background_saves),
+        )
         try:
             # Only now: whatever was imported and opened up to here may have drawn random numbers.
             if generators is None:
-                seed_everything(self.seed)
+                distributed.seed_ranks(self.seed)
             else:
-                restore_random_state(generators)
+                distributed.restore_states(generators, self.seed, at.step)
             with interruptions() as interrupted:
                 self.model.train()
                 while not self._finished():
                     for window in windows(self.train, at.epoch, at.batch, self.accumulate):
                         save = self._advance(window)
-                        leave = interrupted()
+                        self.team.warm(self.writer)
+                        leave = distributed.any_rank(self.writer.trouble() or interrupted())
+                        if leave == TROUBLE:
+                            distributed.written(self.writer)
                         at.seconds = time.perf_counter() - started
                         if save or leave or self._finished():
                             self._save()
@@ -207,8 +224,11 @@ class Trainer:
                             break
                         if leave:
                             say(f"stopped and saved at step {at.step}; go on with fit(resume=True) in {self.run_dir}")
+                            distributed.written(self.writer)
                             raise SystemExit(128 + leave)
+                distributed.written(self.writer)
         finally:
+            self.writer.close()
             self.record.close()
 
     def _advance(self, window: list[Any]) -> bool:
@@ -242,22 +262,25 @@ class Trainer:
         total: Tensor = torch.zeros((), device=self.device)
         count: int | Tensor = 0
         self.optimizer.zero_grad(set_to_none=True)
-        for batch in window:
-            with self._autocast():
-                loss, units = self.objective(self.forward_model, to_device(batch, self.device))
-            require(loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}")
-            self.scaler.scale(loss).backward()
+        for number, batch in enumerate(window, 1):
+            with self.team.micro_batch(last=number == len(window)):
+                with self._autocast():
+                    loss, units = self.team.computed(self.objective, to_device(batch, self.device))
+                require(
+                    loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}"
+                )
+                self.scaler.scale(loss).backward()
             total, count = total + loss.detach(), count + units
-        total, count = sum_over_ranks(total, count)
+        total, count = distributed.sum_over_ranks(total, count)
         self.scaler.unscale_(self.optimizer)
-        torch._foreach_div_([p.grad for p in self.parameters if p.grad is not None], count)
-        norm = clip_by_global_norm_(self.parameters, inf if self.clip_norm is None else self.clip_norm).item()
+        self.team.mean_(count)
+        norm = clip_by_global_norm_(self.team.parameters, inf if self.clip_norm is None else self.clip_norm).item()
         # The step's one wait for the device: a NaN has to be seen before the weights are touched.
         summed, counted = total.item(), int(count)
         require(counted > 0, f"the objective counted no units in step {self.position.step + 1}: nothing to learn from")
         overflow = self.scaler.is_enabled() and isfinite(summed) and self.scaler.get_scale() > SMALLEST_SCALE
         if not isfinite(summed) or not (isfinite(norm) or overflow):
-            raise self._non_finite(summed / counted, norm)
+            raise non_finite(summed / counted, norm, self.position, self.optimizer, self.checkpoints)
         self.scaler.step(self.optimizer)  # float16 overflow: left out, and the scale is lowered
         self.scaler.update()
         if self.scheduler is not None and isfinite(norm):
@@ -271,16 +294,6 @@ class Trainer:
         assert self.evaluate is not None
         self.model.eval()
         with torch.no_grad(), self._autocast():
-            metrics = {name: float(value) for name, value in self.evaluate(self.model).items()}
+            metrics = self.team.evaluated(self.evaluate)
         self.model.train()
         return metrics
-
-    def _non_finite(self, loss: float, norm: float) -> NonFiniteLoss:
-        at, saved = self.position, self.checkpoints.steps()
-        what = f"the loss is {loss}" if not isfinite(loss) else f"the gradient's norm is {norm} (loss {loss:.6g})"
-        kept = f"the last good checkpoint is {self.checkpoints.path(saved[-1])}" if saved else "no checkpoint was saved"
-        return NonFiniteLoss(
-            f"{what} at step {at.step + 1} (epoch {at.epoch + 1}, lr {self.optimizer.param_groups[0]['lr']:.6g}); "
-            f"the weights are those of step {at.step}, and {kept}. "
-            "Lower the learning rate, set clip_norm, or look for bad values in the data"
-        )

@@ -1,0 +1,71 @@
+"""Who writes checkpoints: this thread, while training waits, or one beside it, from a copy of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import torch
+
+from groundup.training.logs import say
+
+#: Above every signal's number: what the trainer hears when a checkpoint could not be written.
+TROUBLE = 1000
+
+
+class Writer:
+    """Writes at once; with `background` in a thread, one checkpoint at a time, from copies on the host.
+
+    The copies stay allocated from one checkpoint to the next: the host needs room for the state once more.
+    """
+
+    def __init__(self, background: bool) -> None:
+        self.pool = ThreadPoolExecutor(1, "checkpoint") if background else None
+        self.pending: Future[Any] | None = None
+        self.stager: Any = None
+
+    def warm(self, state: Callable[[], dict[str, Any]]) -> None:
+        """Make room for the copies, once and beside training: taking it from the system lasts longer than copying."""
+        if self.pool is not None and self.stager is None:
+            from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+
+            cuda = torch.cuda.is_available()
+            options = {"use_shared_memory": False, "use_async_staging": False}
+            self.stager = DefaultStager(StagingOptions(use_pinned_memory=cuda, use_non_blocking_copy=cuda, **options))
+            self.pending = self.pool.submit(self.stager.stage, state())
+
+    def copied(self, state: dict[str, Any]) -> dict[str, Any]:
+        """The state, safe from the steps to come; waits for the checkpoint before, which is read from the same copy."""
+        if self.pool is None:
+            return state
+        self.warm(lambda: state)
+        self.wait()
+        return self.stager.stage(state)
+
+    def write(self, act: Callable[[], Any]) -> None:
+        """Call `act`, now or beside what follows."""
+        if self.pool is None:
+            act()
+        else:
+            self.wait()
+            self.pending = self.pool.submit(act)
+
+    def trouble(self) -> int:
+        """TROUBLE when the latest checkpoint could not be written, 0 when it could, or is still being written."""
+        return TROUBLE if self.pending is not None and self.pending.done() and self.pending.exception() else 0
+
+    def wait(self) -> None:
+        """Until the latest checkpoint is written; raises what kept it from that."""
+        pending, self.pending = self.pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Wait, and say what went wrong: for the end of a run that has its own failure to raise."""
+        try:
+            self.wait()
+        except Exception as failure:
+            say(str(failure))
+        if self.pool is not None:
+            self.pool.shutdown()

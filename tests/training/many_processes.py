@@ -1,0 +1,163 @@
+"""Runs of three models that any number of processes may share; test_distributed.py compares them.
+
+    RANK=.. WORLD_SIZE=.. MASTER_ADDR=.. MASTER_PORT=.. python many_processes.py FOLDER PLAN
+
+PLAN is JSON: a list of [model, name of the run, settings], trained one after the other in one set of processes. A
+setting "fault" goes wrong in the last of them alone: see `faulty`.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+torch.set_num_threads(1)
+sys.modules.setdefault("tensorboard", None)
+
+import groundup.plots  # noqa: E402
+from groundup.data import Loader  # noqa: E402
+from groundup.data.known_graphs import motif_graphs  # noqa: E402
+from groundup.functional import cross_entropy  # noqa: E402
+from groundup.layers import BatchNorm1d  # noqa: E402
+from groundup.models.convolutional_networks import LeNet5  # noqa: E402
+from groundup.models.graph_networks import GIN  # noqa: E402
+from groundup.models.transformer_networks import GPT2  # noqa: E402
+from groundup.optimizers import Adam, AdamW, LR_CosineDecayScheduler, SGD_Momentum  # noqa: E402
+from groundup.training import (  # noqa: E402
+    Trainer,
+    checkpoint,
+    language_model,
+    perplexity,
+    seed_everything,
+    supervised,
+)
+from groundup.training.distributed import shards  # noqa: E402
+
+
+class Samples(torch.utils.data.Dataset):
+    """Rows of tensors, which a Loader asks for a batch at a time."""
+
+    def __init__(self, *tensors):
+        self.tensors = tensors
+
+    def __len__(self):
+        return len(self.tensors[0])
+
+    def batch(self, indices):
+        return tuple(tensor[indices] for tensor in self.tensors)
+
+
+def drawn(shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def lenet(dtype):
+    """23 images in batches of 7, 7, 7 and 2: on four processes two have nothing of the last."""
+    x = drawn((23, 1, 32, 32)).to(dtype)
+    loader = Loader(Samples(x, torch.arange(23) % 10), 7, shuffle=True)
+    model = LeNet5(output="linear").to(dtype)
+    return model, SGD_Momentum(model.parameters(), lr=0.05, momentum=0.9), supervised(cross_entropy), loader, {}
+
+
+def gpt(dtype):
+    """13 rows of 12 tokens, of which each row ignores another number: batches of 5, 5 and 3."""
+    tokens = torch.randint(0, 30, (13, 13), generator=torch.Generator().manual_seed(1))
+    y = torch.where(torch.arange(12) < torch.arange(13)[:, None] % 12, -100, tokens[:, 1:])
+    loader = Loader(Samples(tokens[:, :-1], y), 5, shuffle=True)
+    model = GPT2(30, 12, 16, 2, 2, dropout=0.0).to(dtype)
+    evaluate = perplexity(Loader(Samples(tokens[:4, :-1], y[:4]), 4), language_model())
+    options = {"evaluate": evaluate, "monitor": "loss", "mode": "min"}
+    return model, AdamW(model.parameters(), lr=0.02, weight_decay=0.1), language_model(), loader, options
+
+
+def graph(dtype):
+    """15 graphs of unequal sizes in batches of 4, 4, 4 and 3. Without normalisation, which sees a share alone."""
+    graphs = motif_graphs(15, 5)
+    graphs.x, graphs.weight = graphs.x.to(dtype), graphs.weight.to(dtype)
+    model = GIN(graphs.x.size(1), 8, 2, dropout=0.0).to(dtype)
+    for parent in list(model.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, BatchNorm1d):
+                setattr(parent, name, nn.Identity())
+
+    def objective(model, batch):
+        scores = model(batch.x, batch.adj, batch.batch_index, batch.num_graphs)
+        return cross_entropy(scores, batch.y, reduction="sum"), batch.num_graphs
+
+    return model, Adam(model.parameters(), lr=0.01), objective, Loader(graphs, 4, shuffle=True), {}
+
+
+MODELS = {"lenet": lenet, "gpt": gpt, "graph": graph}
+
+
+def trainer(name, run_dir, dtype="float64", epochs=2, **settings):
+    seed_everything(3)
+    model, optimizer, objective, loader, options = MODELS[name](getattr(torch, dtype))
+    scheduler = LR_CosineDecayScheduler(optimizer, 1, 30)
+    common = {"accumulate": 2, "clip_norm": 0.5, "log_every": 1, "save_every": 1, "keep": 2, "device": "cpu"}
+    options = common | {"scheduler": scheduler, "epochs": epochs, "progress": False} | options | settings
+    return Trainer(model, optimizer, objective, loader, run_dir=run_dir, **options)
+
+
+def train(name, run_dir, resume=False, **settings):
+    """The weights at the end, after training in `run_dir`."""
+    one = trainer(name, run_dir, **settings)
+    one.fit(resume=resume)
+    return {name: value.clone() for name, value in one.model.state_dict().items()}
+
+
+def faulty(one, fault):
+    """A trainer whose last process gets a signal, a NaN, an overflow or a full disk, in its third step."""
+    last = torch.distributed.get_rank() == torch.distributed.get_world_size() - 1
+    objective, calls = one.objective, []
+
+    def counting(model, batch):
+        calls.append(None)
+        total, count = objective(model, batch)
+        if last and len(calls) == 4:  # batches of 5, 5 and 3, two of them a step
+            if fault == "signal":
+                os.kill(os.getpid(), signal.SIGTERM)
+            if fault == "overflow":
+                total.register_hook(lambda gradient: gradient * float("inf"))
+            if fault == "nan":
+                total = total * float("nan")
+        if fault == "disk" and len(calls) == 4:  # of a sharded model the last process's, of a whole one the first's
+            if last:
+                shards.fingerprint = full_disk
+            checkpoint.save_file = full_disk
+        return total, count
+
+    def full_disk(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    one.objective = counting
+
+
+def main():
+    groundup.plots.curves = lambda *_, **__: None
+    folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_file)
+    for name, run, settings in json.loads(sys.argv[2]):
+        fault, resume = settings.pop("fault", None), settings.pop("resume", False)
+        half = settings.pop("half", False)
+        one = trainer(name, folder / run, **settings)
+        if half:  # what GPUs do, tried on the CPU: the scaler is put in by hand
+            one.precision, one.scaler = torch.float16, torch.amp.GradScaler("cpu", init_scale=2.0**10)
+        if fault:
+            faulty(one, fault)
+        rank, ended = torch.distributed.get_rank(), ""
+        try:
+            one.fit(resume=resume)
+        except (SystemExit, Exception) as end:
+            ended = f"{type(end).__name__}: {end}"
+        shards.fingerprint, checkpoint.save_file = usual
+        path = folder / f"{run}{'-resumed' * resume}-{rank}.pt"
+        torch.save({"weights": one.model.state_dict(), "ended": ended, "scale": one.scaler.get_scale()}, path)
+    torch.distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

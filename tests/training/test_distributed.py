@@ -1,0 +1,252 @@
+"""Two and four processes train as one does with the same batches, whole models or sharded ones."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from many_processes import train, trainer
+from safetensors.torch import load_file
+
+from groundup.training import export, load_best
+from groundup.training.checkpoint import Checkpoints, damage
+
+SCRIPT = Path(__file__).with_name("many_processes.py")
+MODELS = ("lenet", "gpt", "graph")
+KINDS = ("ddp", "fsdp")
+
+
+def processes(count, folder, plan):
+    """Run `plan` in so many processes; every one must end well."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    command = [sys.executable, str(SCRIPT), str(folder), json.dumps(plan)]
+    started = [
+        subprocess.Popen(
+            command, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+        for rank in range(count)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=300)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * count, "\n".join(said)
+    return said
+
+
+def curve(run_dir):
+    """Every number of the log, in order."""
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    return [{**line, **line.pop("evaluation", {})} for line in lines]
+
+
+def assert_same_curve(ours, theirs, tolerance):
+    assert len(ours) == len(theirs)
+    for one, other in zip(ours, theirs):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert one[key] == pytest.approx(other[key], rel=tolerance, abs=tolerance), key
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One, two and four processes, each through all that is compared below."""
+    folder = tmp_path_factory.mktemp("runs")
+    alone = {}
+    for name in MODELS:
+        alone[name] = train(name, folder / f"{name}-1")
+    train("gpt", folder / "float32-1", dtype="float32")
+    train("gpt", folder / "bfloat16-1", dtype="float32", precision="bfloat16")
+    said = {}
+    for count in (2, 4):
+        plan = [[name, f"{name}-{kind}-{count}", {"parallel": kind}] for name in MODELS for kind in KINDS]
+        for kind in KINDS:
+            plan.append(["gpt", f"float32-{kind}-{count}", {"parallel": kind, "dtype": "float32"}])
+            if count == 4:
+                plan += [["gpt", f"{start}-{kind}", {"parallel": kind, "resume": True}] for start in ("moved", "nan")]
+                continue
+            for run in ("moved", "alone", "whole"):
+                plan.append(["gpt", f"{run}-{kind}", {"parallel": kind, "epochs": 1}])
+            plan.append(["gpt", f"background-{kind}", {"parallel": kind, "background_saves": True}])
+            for fault in ("signal", "nan", "disk"):
+                settings = {"parallel": kind, "fault": fault, "background_saves": fault == "disk"}
+                plan.append(["gpt", f"{fault}-{kind}", settings])
+            plan.append(["gpt", f"again-{kind}", {"parallel": kind, "recompute": True}])
+            plan.append(["gpt", f"bfloat16-{kind}", {"parallel": kind, "dtype": "float32", "precision": "bfloat16"}])
+            half = {"parallel": kind, "dtype": "float32", "half": True, "fault": "overflow", "scheduler": None}
+            plan.append(["gpt", f"float16-{kind}", half])
+            other = KINDS[1 - KINDS.index(kind)]
+            plan.append(["gpt", f"signal-{kind}", {"parallel": kind, "resume": True}])
+            plan.append(["gpt", f"whole-{kind}", {"parallel": other, "resume": True}])
+        said[count] = processes(count, folder, plan)
+    return folder, alone, said
+
+
+def ended(folder, run, rank):
+    return torch.load(folder / f"{run}-{rank}.pt")["ended"]
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_curve_of_one_process(runs, name, kind, count):
+    """Unequal last batches, shares of nothing, accumulation, clipping and a schedule included."""
+    folder, alone, _ = runs
+    assert_same_curve(curve(folder / f"{name}-{kind}-{count}"), curve(folder / f"{name}-1"), 1e-9)
+    for rank in range(count):
+        saved = torch.load(folder / f"{name}-{kind}-{count}-{rank}.pt")
+        assert saved["ended"] == ""
+        for key, value in alone[name].items():
+            torch.testing.assert_close(saved["weights"][key], value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_float32_to_rounding(runs, kind, count):
+    folder = runs[0]
+    assert_same_curve(curve(folder / f"float32-{kind}-{count}"), curve(folder / "float32-1"), 2e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("run", ["moved", "whole"])
+def test_begun_by_two_and_ended_otherwise(runs, run, kind):
+    """Resumed by four processes, or by two as the other kind, the curve goes on as if nothing had happened."""
+    folder = runs[0]
+    assert_same_curve(curve(folder / f"{run}-{kind}"), curve(folder / "gpt-1"), 1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_begun_by_two_and_ended_by_one(runs, kind):
+    folder, alone, _ = runs
+    weights = train("gpt", folder / f"alone-{kind}", resume=True)
+    assert_same_curve(curve(folder / f"alone-{kind}"), curve(folder / "gpt-1"), 1e-9)
+    for key, value in alone["gpt"].items():
+        torch.testing.assert_close(weights[key], value, rtol=1e-9, atol=1e-9)
+
+
+def test_one_process_talks(runs):
+    two, four = runs[2][2], runs[2][4]
+    assert "resuming with another processes (2, now 4)" in four[0]
+    assert not any("resuming" in words or "stopped and saved" in words for words in (*two[1:], *four[1:]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_blocks_computed_again_change_nothing(runs, kind):
+    folder = runs[0]
+    assert_same_curve(curve(folder / f"again-{kind}"), curve(folder / "gpt-1"), 1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bfloat16_keeps_float32_weights(runs, kind):
+    """Eight bits of mantissa: 1 % of the loss; FSDP rounds weights where autocast does not, in the norms."""
+    folder = runs[0]
+    ours, theirs = ([line["loss"] for line in curve(folder / run)] for run in (f"bfloat16-{kind}", "bfloat16-1"))
+    assert ours == pytest.approx(theirs, rel=1e-2)
+    weights = torch.load(folder / f"bfloat16-{kind}-0.pt")["weights"]
+    assert {value.dtype for value in weights.values()} == {torch.float32}
+    halves = [value.bfloat16().float() for value in weights.values()]
+    assert not all(torch.equal(half, value) for half, value in zip(halves, weights.values()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_overflow_in_one_share_is_left_out_by_all(runs, kind):
+    """float16: the step in which the last process alone has an infinite gradient is nobody's, and the scale halves."""
+    folder = runs[0]
+    one, other = (torch.load(folder / f"float16-{kind}-{rank}.pt") for rank in range(2))
+    assert one["scale"] == other["scale"] == 2.0**9
+    assert one["ended"] == other["ended"] == ""
+    assert all(torch.equal(other["weights"][key], value) for key, value in one["weights"].items())
+    norms = [line["grad_norm"] for line in curve(folder / f"float16-{kind}") if "grad_norm" in line]
+    assert [norm is None for norm in norms] == [False, False, True, False]
+
+
+# ---- checkpoints of shards
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_saving_in_the_background_changes_nothing(runs, tmp_path, kind):
+    folder, found = runs[0], []
+    for run in (f"gpt-{kind}-2", f"background-{kind}"):
+        export(folder / run, tmp_path / "model.safetensors")
+        found.append(((folder / run / "metrics.jsonl").read_bytes(), (tmp_path / "model.safetensors").read_bytes()))
+        assert Checkpoints(folder / run / "checkpoints").steps() == [2, 3, 4]  # the newest two, and the best
+    assert found[0] == found[1]
+
+
+def test_the_shards_are_one_file_when_asked(runs, tmp_path):
+    folder, alone, _ = runs
+    for run in ("gpt-fsdp-4", "gpt-ddp-2", "gpt-1"):
+        export(folder / run, tmp_path / "model.safetensors")
+        weights = load_file(tmp_path / "model.safetensors")
+        assert weights.keys() == alone["gpt"].keys()
+        for key, value in alone["gpt"].items():
+            torch.testing.assert_close(weights[key], value, rtol=1e-9, atol=1e-9)
+
+
+def test_the_best_of_a_sharded_run(runs):
+    folder = runs[0]
+    one, other = (trainer("gpt", folder / "unused").model for _ in range(2))
+    best, expected = load_best(one, folder / "gpt-fsdp-4"), load_best(other, folder / "gpt-1")
+    assert best == pytest.approx(expected, rel=1e-9)
+    for ours, theirs in zip(one.parameters(), other.parameters()):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_a_damaged_shard_is_found(runs, tmp_path):
+    folder = shutil.copytree(runs[0] / "gpt-fsdp-2" / "checkpoints", tmp_path / "checkpoints")
+    checkpoints = Checkpoints(folder)
+    newest = checkpoints.newest()
+    for shard in (folder / f"step-{newest:06d}" / "shards").rglob("*.safetensors"):
+        content = bytearray(shard.read_bytes())
+        content[-1] ^= 1
+        shard.write_bytes(content)
+        assert f"{shard.name} does not match its checksum" in damage(folder / f"step-{newest:06d}")
+        content[-1] ^= 1
+        shard.write_bytes(content)
+    assert damage(folder / f"step-{newest:06d}") is None
+    shard.unlink()
+    assert checkpoints.newest() == newest - 1
+
+
+# ---- faults
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signal_to_one_stops_all_after_the_step(runs, kind):
+    """The last process alone gets it; all save, and the run resumed ends to the bit as one left alone."""
+    folder = runs[0]
+    assert [ended(folder, f"signal-{kind}", rank) for rank in range(2)] == ["SystemExit: 143"] * 2
+    assert "stopped and saved at step 3" in runs[2][2][0]
+    resumed = (folder / f"signal-{kind}" / "metrics.jsonl").read_bytes()
+    assert resumed == (folder / f"gpt-{kind}-2" / "metrics.jsonl").read_bytes()
+    weights, whole = (
+        torch.load(folder / f"{run}-0.pt")["weights"] for run in (f"signal-{kind}-resumed", f"gpt-{kind}-2")
+    )
+    assert all(torch.equal(weights[key], whole[key]) for key in whole)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_nan_in_one_share_stops_all_before_the_weights(runs, kind):
+    """And the run goes on from the checkpoint before, with four processes."""
+    folder = runs[0]
+    for rank in range(2):
+        assert ended(folder, f"nan-{kind}", rank).startswith("NonFiniteLoss: the loss is nan at step 3")
+    assert_same_curve(curve(folder / f"nan-{kind}"), curve(folder / "gpt-1"), 1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_disk_ends_all_and_leaves_the_checkpoints_before(runs, kind):
+    folder = runs[0]
+    told = [ended(folder, f"disk-{kind}", rank) for rank in range(2)]
+    assert re.match("CheckpointError: the checkpoint of step [23] could not be written.*No space left", told[0])
+    assert told[1].partition(":")[0] in ("CheckpointError", "FailedElsewhere")
+    checkpoints = Checkpoints(folder / f"disk-{kind}" / "checkpoints")
+    assert checkpoints.steps() in ([1], [1, 2])  # the writer is a step behind, or not
+    assert not list(checkpoints.folder.glob(".tmp-*"))

@@ -1,0 +1,47 @@
+"""Under torchrun a process killed at any moment restarts all, and the run ends to the bit as one left alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("elastic.py")
+
+
+def torchrun(folder, kills, epochs, restarts, seed=0):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["--max-restarts", str(restarts), str(SCRIPT), *map(str, (folder, kills, seed, epochs))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
+
+
+def same_as_undisturbed(folder, kills, epochs):
+    for name, count in (("killed", kills), ("alone", 0)):
+        (folder / name).mkdir()
+        done = torchrun(folder / name, count, epochs, restarts=count)
+        assert done.returncode == 0, done.stderr
+    for file in ("0.txt", "1.txt", "run/metrics.jsonl"):
+        assert (folder / "killed" / file).read_bytes() == (folder / "alone" / file).read_bytes()
+
+
+def test_killed_three_times(tmp_path):
+    same_as_undisturbed(tmp_path, 3, epochs=3)
+
+
+@pytest.mark.slow
+def test_killed_a_hundred_times(tmp_path):
+    same_as_undisturbed(tmp_path, 100, epochs=40)
+
+
+def test_without_restarts_the_job_ends_and_an_occupied_folder_is_left_alone(tmp_path):
+    """One line says what happened; and a restart of another job does not go on with the run that lies there."""
+    first = torchrun(tmp_path, 1, epochs=2, restarts=0)
+    assert first.returncode != 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    second = torchrun(tmp_path, 0, epochs=2, restarts=1)
+    assert second.returncode != 0
+    assert "RunFolderError" in second.stderr
+    assert "already holds a run" in second.stderr
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == config
+    assert not list(tmp_path.glob("*.txt"))

@@ -1,0 +1,108 @@
+"""Checkpoints written beside training: the same bytes, one at a time, and no failure lost."""
+
+import threading
+
+import pytest
+import torch
+from training_toy import make_trainer, weights
+
+from groundup.training import CheckpointError, checkpoint
+from groundup.training.checkpoint import Checkpoints, damage
+from groundup.training.writer import TROUBLE, Writer
+
+
+def test_the_same_run_whoever_writes(tmp_path):
+    one, other = (make_trainer(tmp_path / name, background_saves=name == "b", save_every=1) for name in "ab")
+    one.fit()
+    other.fit()
+    assert weights(one.model) == weights(other.model)
+    for run in "ab":
+        checkpoints = Checkpoints(tmp_path / run / "checkpoints")
+        assert all(damage(checkpoints.path(step)) is None for step in checkpoints.steps())
+    steps = Checkpoints(tmp_path / "a" / "checkpoints").steps()
+    assert steps == checkpoints.steps()
+    for file in (f"checkpoints/step-{step:06d}/model.safetensors" for step in steps):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    resumed = make_trainer(tmp_path / "b", background_saves=True, save_every=1, epochs=4)
+    whole = make_trainer(tmp_path / "c", epochs=4)
+    resumed.fit(resume=True)
+    whole.fit()
+    assert weights(resumed.model) == weights(whole.model)
+
+
+def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkeypatch):
+    """The copy is of its own step, whatever the steps after it do; the second waits for the first."""
+    usual, gate, at_once = checkpoint.save_file, threading.Event(), []
+    alone = threading.Lock()
+
+    def slow(*arguments, **options):
+        assert alone.acquire(blocking=False), "two checkpoints are written at once"
+        gate.wait(60)
+        usual(*arguments, **options)
+        alone.release()
+
+    monkeypatch.setattr(checkpoint, "save_file", slow)
+    trainer = make_trainer(tmp_path / "r", background_saves=True, save_every=3, evaluate=None)
+    step = trainer._step
+
+    def watched(window):
+        if trainer.position.step == 5:
+            at_once.append(trainer.checkpoints.steps())
+            gate.set()
+        return step(window)
+
+    trainer._step = watched
+    trainer.fit()
+    assert at_once == [[]]  # two steps after the first save, its checkpoint is not there yet
+    assert trainer.checkpoints.steps() == [6, 9]
+    waited = make_trainer(tmp_path / "s", save_every=3, evaluate=None)
+    monkeypatch.setattr(checkpoint, "save_file", usual)
+    waited.fit()
+    for run_step in (6, 9):
+        ours, theirs = (t.checkpoints.path(run_step) / "model.safetensors" for t in (trainer, waited))
+        assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_what_went_wrong_is_raised_by_the_trainer(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    trainer = make_trainer(tmp_path / "r", background_saves=True)
+    with pytest.raises(CheckpointError, match=r"the checkpoint of step 2 could not be written.*No space left"):
+        trainer.fit()
+    assert not list((tmp_path / "r" / "checkpoints").iterdir())
+
+
+def test_a_failure_at_the_end_is_raised_before_fit_returns(tmp_path, monkeypatch):
+    calls, usual = [], checkpoint.save_file
+
+    def full_at_last(*arguments, **options):
+        calls.append(None)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        usual(*arguments, **options)
+
+    monkeypatch.setattr(checkpoint, "save_file", full_at_last)
+    trainer = make_trainer(tmp_path / "r", background_saves=True, save_every=5, evaluate=None)
+    with pytest.raises(CheckpointError, match="the checkpoint of step 9 could not be written"):
+        trainer.fit()
+    assert trainer.checkpoints.steps() == [5]
+
+
+def test_the_copy_is_no_view():
+    writer, value = Writer(background=True), torch.zeros(3)
+    held = writer.copied({"value": value, "step": 1})
+    value += 1
+    assert held["value"].tolist() == [0, 0, 0]
+    assert writer.trouble() == 0
+    gate = threading.Event()
+    writer.write(lambda: gate.wait(60) and [][0])
+    assert writer.trouble() == 0  # still being written
+    gate.set()
+    while not writer.pending.done():
+        pass
+    assert writer.trouble() == TROUBLE
+    with pytest.raises(IndexError):
+        writer.wait()
+    writer.close()
