@@ -80,10 +80,10 @@ def main() -> None:
         model(source[None], torch.tensor([[START, *said.tolist()]]))
     maps = [weights[0] for name, (weights,) in seen.items() if "cross_attn" in name]
     attention_page(maps, run_dir / "attention.png", title=f"{made.sources[0]}  →  {made.found[0]}")
-    expected = "99 or more" if config.data == "numbers" and not config.smoke else "what the pairs allow"
+    expected = "99 % right or more" if config.data == "numbers" and not config.smoke else "what the pairs allow"
     print(f"""
-whole sentences right  {100 * made.exact:.1f} % of {len(made.found)} not seen · expected {expected}
-BLEU, beam {config.beam}           {made.bleu}
+beam {config.beam}                 {made}
+expected               {expected}
 pictures               attention.png (where the decoder looks), curves.png (training) and lengths.png (BLEU of short
                        and long sentences, beside other runs') in {run_dir}
 the model              src/groundup/models/transformer_networks/transformer.py · Vaswani et al. 2017, section 3

@@ -75,6 +75,8 @@ def test_short_and_long_sentences_apart():
     assert 0 < scores[2] < 90
     assert scores[3] < 1
     assert made.exact == 5 / 8
+    assert str(made).startswith(f"BLEU {made.bleu.score:.2f} (nrefs:1|")
+    assert str(made).endswith("), 62.5 % of 8 unseen right to the letter")
     ((mean, whole),) = made.bleu_by_length(1)
     assert (mean, whole) == (sum(lengths) / 8, made.bleu.score)
     assert len(Translations(["a"] * 9, ["a"] * 9, ["a"] * 9).bleu_by_length(3)) == 1

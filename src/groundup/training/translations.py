@@ -73,6 +73,9 @@ class Translations:
         """Which part is right to the letter, in 0 … 1."""
         return exact_match(self.found, self.references)
 
+    def __str__(self) -> str:
+        return f"BLEU {self.bleu}, {100 * self.exact:.1f} % of {len(self.found):,} unseen right to the letter"
+
     def bleu_by_length(self, bins: int = 5) -> list[tuple[float, float]]:
         """(mean words of the sources, BLEU) of the shortest sentences, …, of the longest: about N / bins each.
 
