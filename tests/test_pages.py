@@ -27,6 +27,7 @@ RUN_BY = {
     "make pages": "tests/test_pages.py",
     "make pictures": "tests/test_pages.py",
     "make results": "tests/test_results.py",
+    "python -m": "tests/test_scaling.py",
 }
 #: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
 BESIDE = ("make test", "make lint", "make format", "pip install .")
