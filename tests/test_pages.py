@@ -21,6 +21,7 @@ RUN_BY = {
     "groundup show": "tests/test_cli.py",
     "groundup classify": "tests/test_classify.py",
     "groundup generate": "tests/test_generate.py",
+    "groundup plan": "tests/test_plan.py",
     "make demo": "tests/test_examples.py",
     "make bench": "tests/test_benchmarks.py",
     "make parity": "tests/test_parity_table.py",
