@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -95,9 +96,9 @@ def all_logits(v: int) -> Work:
     return backward(lambda x, w: G.cross_entropy(x @ w.mT, target), torch.randn(512, 256), torch.randn(v, 256))
 
 
-def graph(nodes: int, edges: int) -> Work:
+def graph(nodes: int, edges: int, features: int = 32) -> Work:
     adj = adjacency(*torch.randint(0, nodes, (2, edges)), nodes)
-    return backward(lambda x: G.neighbour_sum(x, adj), torch.randn(nodes, 32))
+    return backward(lambda x: G.neighbour_sum(x, adj), torch.randn(nodes, features))
 
 
 def gpt(depth: int = 2, batch: int = 4) -> Work:
@@ -121,13 +122,13 @@ GROWTHS = (
            square_root, 1.5, 1.5, "a query sees some 2 √n keys: Child et al. 2019"),
     Growth("LSTM", "steps", "batch 8, 32 → 64", (128, 256, 512, 1024), recurrent, 1, 1, "one step after another"),
     Growth("linear_cross_entropy", "classes", "512 rows of 256", (8192, 16384, 32768, 65536), vocabulary, 1, 1,
-           "every row meets every class; memory is the weights', at a few rows' scores a time"),
+           "every row meets every class; memory is that of the weights and of a few rows' scores"),
     Growth("cross_entropy of all logits", "classes", "512 rows of 256", (8192, 16384, 32768, 65536), all_logits, 1, 1,
            "the same, all scores at once"),
     Growth("sum over neighbours", "nodes", "16 edges a node, 32 features", (8192, 16384, 32768, 65536),
            lambda n: graph(n, 16 * n), 1, 1, "a row of the output a node, a product an edge"),
-    Growth("sum over neighbours", "edges", "1,024 nodes, 32 features", (65536, 131072, 262144, 524288),
-           lambda e: graph(1024, e), 1, 1, "edges are read once, and never stand as a matrix of nodes"),
+    Growth("sum over neighbours", "edges", "4,096 nodes, 8 features", (65536, 131072, 262144, 524288),
+           lambda e: graph(4096, e, 8), 1, 1, "edges are read once, and never stand as a matrix of nodes"),
     Growth("GPT-2 of width 128", "batch", "2 layers, 64 tokens", (4, 8, 16, 32), lambda b: gpt(batch=b), 1, 1,
            "samples do not meet; the weights are shared"),
     Growth("GPT-2 of width 128", "depth", "batch 4, 64 tokens", (2, 4, 8, 16), lambda d: gpt(depth=d), 1, 1,
@@ -172,7 +173,7 @@ HEAD = """\
 Forward and backward at doubling sizes: the median time of five, in turn, and the peak of memory (as in
 [results.md](results.md)). The exponent is the slope of log cost over log size, over all sizes measured; where a cost
 that does not grow is still a good part of the whole, it is below the one expected. Written by
-`python -m benchmarks.scaling`.
+`python -m benchmarks.scaling`; a machine with other work to do, whose load is above 1, tilts slopes of time.
 """
 
 
@@ -193,7 +194,7 @@ def markdown(machine: dict[str, str], measured: list[dict[str, Any]]) -> str:
     for m in measured:
         points = [Point(**point) for point in m["points"]]
         parts += [
-            f"**{m['name']}**, {m['fixed']} ({m['date']})\n",
+            f"**{m['name']}**, {m['fixed']} ({m['date']}, load of the machine {m['load']:.1f})\n",
             f"| {m['axis']} | " + " | ".join(f"{p.size:,}" for p in points) + " |",
             "| --- |" + " ---: |" * len(points),
             "| time | " + " | ".join(duration(p.seconds) for p in points) + " |",
@@ -209,7 +210,7 @@ def row(growth: Growth, points: list[Point]) -> dict[str, Any]:
         "name": growth.name, "axis": growth.axis, "fixed": growth.fixed, "why": growth.why,
         "time": exponent(sizes, [p.seconds for p in points]), "expected_time": growth.time,
         "memory": exponent(sizes, [p.bytes for p in points]), "expected_memory": growth.memory,
-        "points": [vars(p) for p in points], "date": date.today().isoformat(),
+        "points": [vars(p) for p in points], "date": date.today().isoformat(), "load": os.getloadavg()[0],
     }  # fmt: skip
 
 

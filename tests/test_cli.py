@@ -55,6 +55,7 @@ def test_show_a_layer():
         (("classify", str(Path(__file__).parent)), "is a folder; name an image file in it"),
         (("classify", __file__), "cannot be read as an image"),
         (("classify", "nowhere.jpg", "--model", "resnet51"), "did you mean resnet50"),
+        (("plan", "gpt3-175"), "GPT3 has no preset '175'; it has "),
         (("generate", "hello", "--model", str(Path(__file__).parent)), "there is no config.json in it"),
     ],
 )
@@ -66,6 +67,13 @@ def test_a_mistake_is_one_line(arguments, words):
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert len(done.stderr) < 400
+
+
+def test_plan_of_a_large_model():
+    done = groundup("plan", "gpt3-175b", "--gpus", "1024", "--parallel", "fsdp")
+    assert done.returncode == 0
+    assert "174,604,259,328 parameters on 1,024 devices" in done.stdout
+    assert done.stderr == ""
 
 
 def test_no_arguments_is_a_call_for_help():

@@ -21,12 +21,14 @@ RUN_BY = {
     "groundup show": "tests/test_cli.py",
     "groundup classify": "tests/test_classify.py",
     "groundup generate": "tests/test_generate.py",
+    "groundup plan": "tests/test_cli.py",
     "make demo": "tests/test_examples.py",
     "make bench": "tests/test_benchmarks.py",
     "make parity": "tests/test_parity_table.py",
     "make pages": "tests/test_pages.py",
     "make pictures": "tests/test_pages.py",
     "make results": "tests/test_results.py",
+    "python -m": "tests/test_scaling.py",
 }
 #: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
 BESIDE = ("make test", "make lint", "make format", "pip install .")
@@ -56,7 +58,8 @@ def test_every_command_is_run_by_a_test(command):
     start = " ".join(command.words[:2])
     assert start in RUN_BY or command.line in BESIDE, f"{command.where}: add {start!r} to RUN_BY, and the test it names"
     if start in RUN_BY:
-        assert (ROOT / RUN_BY[start]).exists()
+        test = (ROOT / RUN_BY[start]).read_text(encoding="utf-8")
+        assert command.words[0] != "groundup" or f'"{command.words[1]}"' in test
     if command.words[0] == "make":
         assert command.words[1] in TARGETS, f"{command.where}: Makefile has no such target, or none with a word on it"
 
