@@ -7,22 +7,22 @@ from groundup.models.transformer_networks import GPT2
 from groundup.plan import kept_by_block, language_model, layout, plan, report, size
 
 # Brown et al. 2020, table D.1: 300 billion tokens.
-GPT3 = {"gpt3-small": 2.25e20, "gpt3-175b": 3.14e23}
+GPT3_WORK = 3.14e23
 # Touvron et al. 2023, table 2: hours of A100s for 2 trillion tokens.
-LLAMA2 = {"llama2-7b": 184_320, "llama2-13b": 368_640, "llama2-70b": 1_720_320}
+LLAMA2 = {"llama2-7b": 184_320, "llama2-70b": 1_720_320}
 
 
 def test_the_work_of_gpt3_is_the_published():
     """The table leaves attention's scores out, which are 2 % of the largest."""
     made = plan("gpt3-175b", 1024, "fsdp", tokens=300e9)
-    assert made.flops == pytest.approx(GPT3["gpt3-175b"], rel=0.03)
+    assert made.flops == pytest.approx(GPT3_WORK, rel=0.03)
 
 
-def test_the_hours_of_llama2_are_the_published_at_a_common_efficiency():
-    """An efficiency that nobody published; what is tested is that one, a usual one, explains two sizes to a tenth."""
-    for name in ("llama2-7b", "llama2-70b"):
-        made = plan(name, 2048, "fsdp", tokens=2e12, efficiency=0.45)
-        assert made.seconds * made.devices / 3600 == pytest.approx(LLAMA2[name], rel=0.15), name
+@pytest.mark.parametrize("name", ["llama2-7b", pytest.param("llama2-70b", marks=pytest.mark.slow)])
+def test_the_hours_of_llama2_are_the_published_at_a_common_efficiency(name):
+    """An efficiency that nobody published; what is tested is that one, a usual one, explains both sizes to 15 %."""
+    made = plan(name, 2048, "fsdp", tokens=2e12, efficiency=0.45)
+    assert made.seconds * made.devices / 3600 == pytest.approx(LLAMA2[name], rel=0.15)
 
 
 def test_memory_is_zeros():
