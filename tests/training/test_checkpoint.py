@@ -1,6 +1,7 @@
 """Checkpoints: damage is found and reported, disks that are full leave the old ones whole, tied tensors stay tied."""
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -107,6 +108,17 @@ def test_keep_counts_the_newest_and_leaves_the_best(tmp_path):
     for step in range(1, 7):
         checkpoints.save(step, model, {"position": {}}, best=2 if step >= 2 else None)
     assert checkpoints.steps() == [2, 5, 6]
+
+
+def test_others_may_read_it(tmp_path):
+    before = os.umask(0o022)
+    try:
+        path = Checkpoints(tmp_path).save(1, nn.Linear(2, 2), {})
+    finally:
+        os.umask(before)
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in path.iterdir() if file.is_file()} == dict.fromkeys(
+        ("model.safetensors", "state.pt", "checksums.json"), "0o644"
+    )
 
 
 def test_leftovers_of_a_death_while_saving_are_cleaned(tmp_path):

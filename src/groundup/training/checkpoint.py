@@ -225,6 +225,7 @@ def write_model(model: nn.Module | Mapping[str, Any], path: Path) -> None:
         storages.add(storage)
     # The format writes its metadata in no fixed order: with one entry, equal weights make equal files.
     save_file(tensors, path, metadata={"format": "pt"} | ({"ties": json.dumps(ties)} if ties else {}))
+    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets its owner alone read it
 
 
 def read_model(model: nn.Module, path: Path) -> None:

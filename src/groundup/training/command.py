@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
@@ -72,9 +74,14 @@ def run(main: Callable[[], None]) -> None:
         distributed.join()
         with nullcontext() if distributed.is_main() else redirect_stdout(StringIO()):
             main()
+            sys.stdout.flush()
         distributed.leave()
     except distributed.FailedElsewhere:
         sys.exit(1)
+    except KeyboardInterrupt:  # outside of training, which saves first
+        sys.exit(128 + signal.SIGINT)
+    except BrokenPipeError:  # whoever read along, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, TypeError, OSError, ImportError, NonFiniteLoss, CheckpointError) as error:
         if sys.flags.dev_mode:
             raise

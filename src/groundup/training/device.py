@@ -39,7 +39,8 @@ def compiled(model: nn.Module, device: torch.device) -> nn.Module:
     try:  # the model compiles at its first call, too late to go on without: ask a small function first
         torch.compile(lambda x: x * 2 + 1)(torch.ones(2, device=device))
     except Exception as error:  # whatever the toolchain raises; errors of the model's own graph are not caught
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        reason = lines[1] if lines[0].endswith("raised:") and len(lines) > 1 else lines[0]
         say(f"torch.compile does not work here ({reason}): training uncompiled")
         return model
     return torch.compile(model)  # type: ignore[return-value]
