@@ -71,7 +71,7 @@ def test_without_network_the_message_says_what_to_do(cache, capsys):
     with pytest.raises(DownloadError) as raised:
         fetch(NAME)
     address = download.FILES[NAME].addresses[0]
-    for part in (NAME, "0.0 MB", f"from {address}", str(cache / NAME), "by hand", "GROUNDUP_DATA"):
+    for part in (NAME, "4,542 bytes", f"from {address}", str(cache / NAME), "by hand", "GROUNDUP_DATA"):
         assert part in str(raised.value)
     assert isinstance(raised.value, OSError)
     assert capsys.readouterr() == ("", "")  # the error is all there is

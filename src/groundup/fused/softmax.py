@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 
 import torch
 from torch import Tensor
@@ -17,12 +18,12 @@ def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
 def _safe(kernel: Callable[[Tensor, int], Tensor], x: Tensor, dim: int, empty_value: float) -> Tensor:
     """`kernel`, but `empty_value` with no gradient in slices that are all -inf, where it gives NaN.
 
-    Such a slice begins with -inf. Where that can be read cheaply, the common case pays nothing more. (x is read, not y:
-    what was just written lies in the caches of all the cores that wrote it.)
+    Such a slice begins with -inf, and with NaN in y. Where that can be read cheaply, the common case pays nothing more.
+    (x is read first: what was just written lies in the caches of all the cores that wrote it.)
     """
     if checks.readable(x) and x.numel() > 0 and x.dim() > 0:
         y = kernel(x, dim)
-        if x.detach().select(dim, 0).amin().item() > -torch.inf:  # not so for a NaN either: look closer
+        if x.detach().select(dim, 0).amin().item() > -torch.inf or not isnan(y.detach().select(dim, 0).sum()):
             return y
     empty = x.detach().amax(dim, keepdim=True) == -torch.inf
     return kernel(torch.where(empty, 0, x), dim).masked_fill(empty, empty_value)
