@@ -1,5 +1,7 @@
 """Products so large that oneDNN makes them: the same numbers, derivatives of every kind, and nothing in the way."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -70,10 +72,16 @@ def test_transforms_go_past_it(operands, used):
     close(torch.vmap(linear, (0, None, None))(x, weight, bias), F.linear(x, weight, bias))
     _, tangent = torch.func.jvp(lambda w: linear(x, w, bias), (weight,), (weight,))
     close(tangent, F.linear(x, weight))
+    close(torch.vmap(linear, (None, 0))(x, torch.stack([weight, -weight]))[1], -F.linear(x, weight))
+    slope = torch.func.grad(lambda w: linear(x, w, bias).square().sum() / 2)(weight)
+    close(slope, F.linear(x, weight, bias).mT @ x)
     with forward_ad.dual_level():
         dual = forward_ad.make_dual(x, x)
         close(forward_ad.unpack_dual(linear(dual, weight)).tangent, F.linear(x, weight))
     assert linear(x.to("meta"), weight.to("meta")).shape == (ROWS, O)
+    with warnings.catch_warnings():  # the checks of sizes are not traced, which it says
+        warnings.simplefilter("ignore")
+        assert "mkldnn" not in str(torch.jit.trace(linear, (x, weight, bias)).graph)
     assert torch.compile(linear, fullgraph=True)(x, weight, bias).shape == (ROWS, O)
     with torch.autocast("cpu", torch.bfloat16):
         assert linear(x, weight, bias).dtype == torch.bfloat16

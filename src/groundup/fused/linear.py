@@ -18,7 +18,6 @@ from groundup import checks
 # oneDNN takes longer to call: it is worth it from so many multiply-adds on, or for a matrix of so many numbers that
 # they have to be fetched from memory; and where a graph is kept, which takes time too, from more.
 MANY, LARGE, MANY_MORE = 2**25, 2**18, 2**27
-PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -36,12 +35,12 @@ def _for_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     return (
         x.dtype == weight.dtype == torch.float32
         and x.numel() > 0
-        and (bias is None or bias.dtype == torch.float32)
-        and type(weight) in PLAIN
-        and weight.device == x.device
+        and (bias is None or (bias.dtype == torch.float32 and checks.readable(bias)))
         and (weight.is_contiguous() or weight.mT.is_contiguous())
         and checks.readable(x)
+        and checks.readable(weight)
         and not torch.is_autocast_enabled("cpu")
+        and not torch.jit.is_tracing()
         and torch.backends.mkldnn.is_available()
         and forward_ad._current_level < 0
         and bool(torch.backends.mkldnn.enabled)
