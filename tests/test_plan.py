@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from groundup import backend
 from groundup.models.transformer_networks import GPT2
 from groundup.plan import kept_by_block, language_model, layout, plan, report, size
 
@@ -42,7 +43,8 @@ def test_activations_are_near_the_published_count():
     That is the least a block written by hand keeps; ours, read off autograd, keeps up to a third more.
     """
     model = language_model("gpt2-medium")
-    assert 34 <= kept_by_block(model) / model.embed_dim <= 34 * 4 / 3
+    with backend("auto"):  # the definitions keep more
+        assert 34 <= kept_by_block(model) / model.embed_dim <= 34 * 4 / 3
 
 
 def test_recomputing_takes_less_memory_and_a_third_more_time():

@@ -7,10 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import forward_ad
 
+from groundup import backend
 from groundup.functional import linear
 from groundup.fused import linear as kernels
 
 O, I, ROWS = 512, 640, 512  # 2²⁷ · 1.25 multiply-adds
+
+
+@pytest.fixture(autouse=True)
+def _kernels():
+    with backend("auto"):
+        yield
 
 
 @pytest.fixture
