@@ -23,9 +23,8 @@ from groundup.models import transformer_networks
 from groundup.training.blocks import blocks
 
 FAMILIES = {"gpt2": "GPT2", "gpt3": "GPT3", "llama1": "LLaMA1", "llama2": "LLaMA2"}
-PROBE = (
-    8  # tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small
-)
+#: Tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small.
+PROBE = 8
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 
 

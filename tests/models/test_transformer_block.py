@@ -123,3 +123,19 @@ def test_the_hidden_places_are_kept_once_and_their_derivatives_are_right(activat
     with backend("auto"):
         assert kept(lambda: wide(x)) < 1.1 * 512 * 4096 * x.itemsize
         assert kept(lambda: checkpoint(wide, x, use_reentrant=False)) < 0.1 * 512 * 4096 * x.itemsize
+
+
+def test_transforms_and_tensors_without_memory_go_past_that():
+    layer, x = FeedForward(4, 8, "gelu").double(), seeded_randn(3, 4)
+    weights = {name: p.detach() for name, p in layer.named_parameters()}
+
+    def loss(weights, x):
+        return torch.func.functional_call(layer, weights, (x,)).square().sum()
+
+    each = torch.vmap(torch.func.grad(loss), (None, 0))(weights, x)
+    loss(dict(layer.named_parameters()), x).backward()
+    for name, p in layer.named_parameters():
+        torch.testing.assert_close(each[name].sum(0), p.grad)
+    meta = FeedForward(4, 8, "gelu", device="meta")
+    meta(torch.empty(3, 4, device="meta")).sum().backward()
+    assert meta.linear2.weight.grad.shape == (4, 8)

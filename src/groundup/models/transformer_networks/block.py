@@ -83,7 +83,8 @@ def _not_kept(y: Tensor, again: Callable[[], Tensor]) -> AbstractContextManager[
     ReLU keeps its result itself.)
     """
     others = torch._C._autograd._top_saved_tensors_default_hooks  # as of checkpointing, which keeps even less
-    if torch.compiler.is_compiling() or not y.requires_grad or others(False) is not None:
+    plain = type(y) is Tensor and not y.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(y)
+    if torch.compiler.is_compiling() or not plain or not y.requires_grad or others(False) is not None:
         return nullcontext()
     place = y.data_ptr()
 
