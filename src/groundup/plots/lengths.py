@@ -25,7 +25,7 @@ def scores_by_length(
             width = 2.4 if i == 0 else 1.4
             axis.plot(*zip(*points), "o-", color=colours[i % len(colours)], linewidth=width, markersize=5, label=name)
         axis.set(xlabel="words of the source", ylabel="BLEU")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.1 * max(max(score for points in runs.values() for _, score in points), 1.0))
         axis.legend(frameon=False, loc="lower left")
         if title:
             figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold")
