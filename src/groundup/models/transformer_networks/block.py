@@ -82,9 +82,11 @@ def _not_kept(y: Tensor, again: Callable[[], Tensor]) -> AbstractContextManager[
     A pass over y is short beside a product, and y, four times as wide as the model, the largest thing a block keeps. (A
     ReLU keeps its result itself.)
     """
+    if torch.compiler.is_compiling():  # which decides itself what to keep, and can read nothing of what follows
+        return nullcontext()
     others = torch._C._autograd._top_saved_tensors_default_hooks  # as of checkpointing, which keeps even less
     plain = type(y) is Tensor and not y.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(y)
-    if torch.compiler.is_compiling() or not plain or not y.requires_grad or others(False) is not None:
+    if not plain or not y.requires_grad or others(False) is not None:
         return nullcontext()
     place = y.data_ptr()
 
