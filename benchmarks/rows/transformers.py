@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ from groundup.pretrained.language_tables import gpt2_table, llama_table
 
 STEP, DECODE = (2, 512), (64, 64)  # batch and tokens; tokens of the prompt and new ones
 SMALL_LLAMA = {"embed_dim": 512, "num_layers": 8, "num_heads": 8, "context": 2048}  # 60 million parameters
+TRANSLATOR = {"embed_dim": 256, "num_layers": 4, "num_heads": 4, "context": 512, "vocab_size": 8000}  # of that size
+BEAM, STOP = 5, 2
 
 
 class Training(Unit):
@@ -92,55 +95,61 @@ def their_step() -> Unit:
 
 
 class Decoding(Unit):
-    """Greedy new tokens after prompts of one length."""
+    """New tokens after prompts of one length. Its outcome is that of a twin in float64, where no two chances tie."""
 
-    def __init__(self, write: Callable[[Tensor], Tensor], batch: int) -> None:
-        self.write = write
-        self.prompts = torch.randint(3, 32000, (batch, DECODE[0]), generator=torch.Generator().manual_seed(0))
+    def __init__(self, model: Any, write: Callable[[Any, Tensor], Tensor], batch: int, vocab_size: int) -> None:
+        self.model, self.write = model.eval(), write
+        generator = torch.Generator().manual_seed(0)
+        self.prompts = torch.randint(3, vocab_size, (batch, DECODE[0]), generator=generator)
 
     def run(self) -> Sequence[Tensor]:
-        return (self.write(self.prompts),)
+        return (self.write(self.model, self.prompts),)
 
     def outcome(self) -> list[Tensor]:
-        return list(self.run())
+        return [self.write(copy.deepcopy(self.model).double(), self.prompts)]
 
     def compile(self) -> None:
         raise NotImplementedError
 
 
-def our_decoding(batch: int) -> Callable[[], Unit]:
+def our_decoding(batch: int, sizes: dict[str, int], beam: int = 1) -> Callable[[], Unit]:
+    how: Any = {"temperature": 0.0} if beam == 1 else {"width": beam, "stop": STOP}
+
     def build() -> Unit:
-        model = _filled(LLaMA2(**SMALL_LLAMA)).eval()
-        return Decoding(
-            lambda prompts: generate(model, prompts, max_new_tokens=DECODE[1], temperature=0.0).tokens, batch
-        )
+        def write(model: Any, prompts: Tensor) -> Tensor:
+            return generate(model, prompts, max_new_tokens=DECODE[1], **how).tokens
+
+        model = _filled(LLaMA2(**sizes))
+        return Decoding(model, write, batch, model.vocab_size)
 
     return build
 
 
-def their_decoding(batch: int) -> Callable[[], Unit]:
+def their_decoding(batch: int, sizes: dict[str, int], beam: int = 1) -> Callable[[], Unit]:
+    how = {"num_beams": beam, "do_sample": False, "max_new_tokens": DECODE[1], "pad_token_id": STOP}
+
     def build() -> Unit:
         ready_torchvision()
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        ours = _filled(LLaMA2(**SMALL_LLAMA))
+        ours = _filled(LLaMA2(**sizes))
         config = LlamaConfig(
-            hidden_size=512,
+            vocab_size=ours.vocab_size,
+            hidden_size=sizes["embed_dim"],
             intermediate_size=ours.init_arguments["hidden_dim"],
-            num_hidden_layers=8,
-            num_attention_heads=8,
+            num_hidden_layers=sizes["num_layers"],
+            num_attention_heads=sizes["num_heads"],
             rms_norm_eps=1e-5,
-            eos_token_id=None,
+            eos_token_id=None if beam == 1 else STOP,
         )
-        model = _theirs(LlamaForCausalLM(config), llama_table(False), ours).eval()
 
-        def write(prompts: Tensor) -> Tensor:
-            given = {"attention_mask": torch.ones_like(prompts), "pad_token_id": 0}
+        def write(model: Any, prompts: Tensor) -> Tensor:
             with torch.no_grad():
-                new: Tensor = model.generate(prompts, max_new_tokens=DECODE[1], do_sample=False, **given)
+                new: Tensor = model.generate(prompts, attention_mask=torch.ones_like(prompts), **how)
             return new[:, prompts.size(1) :]
 
-        return Decoding(write, batch)
+        model = _theirs(LlamaForCausalLM(config), llama_table(False), ours)
+        return Decoding(model, write, batch, ours.vocab_size)
 
     return build
 
@@ -166,11 +175,22 @@ ROWS = [
             f"{batch} × ({DECODE[0]} + {DECODE[1]})",
             "greedy decoding",
             "transformers' generate",
-            our_decoding(batch),
-            their_decoding(batch),
+            our_decoding(batch, SMALL_LLAMA),
+            their_decoding(batch, SMALL_LLAMA),
             0.77,
             not_compiled=_LONG,
         )
         for batch in (1, 8)
+    ),
+    Row(
+        "transformer",
+        "LLaMA, 8M",
+        f"16 × ({DECODE[0]} + {DECODE[1]})",
+        f"beam search, {BEAM} wide",
+        "transformers' generate",
+        our_decoding(16, TRANSLATOR, BEAM),
+        their_decoding(16, TRANSLATOR, BEAM),
+        1.0,
+        not_compiled=_LONG,
     ),
 ]
