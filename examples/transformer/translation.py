@@ -22,7 +22,7 @@ from groundup.training import RunOptions, Trainer, command_line, perplexity, run
 class Config(RunOptions):
     data: str = "numbers"  # numbers, multi30k, or a file of pairs
     byte_pairs: int = 0  # so many pieces of words of each language, instead of words that occur twice
-    epochs: int = 8
+    epochs: int = 4
     batch_size: int = 64
     d_model: int = 128
     nhead: int = 4
@@ -30,8 +30,8 @@ class Config(RunOptions):
     dim_feedforward: int = 256
     dropout: float = 0.1
     lr: float = 2e-3
-    warmup_steps: int = 400
-    schedule: str = "noam"  # the paper's; or cosine, which comes down to 0 at the end: better for few epochs
+    warmup_steps: int = 200
+    schedule: str = "cosine"  # it comes down to 0 at the end, which is better for few epochs; or noam, the paper's
     precision: str = "float32"  # or bfloat16
     beam: int = 5
 
