@@ -31,6 +31,7 @@ class Config(RunOptions):
     batch_size: int = 48
     lr: float = 4e-3
     weight_decay: float = 0.05
+    precision: str = "float32"  # or bfloat16
 
 
 def main() -> None:
@@ -56,6 +57,7 @@ def main() -> None:
         scheduler=LR_CosineDecayScheduler(optimizer, warmup_steps=steps // 10, decay_steps=steps - steps // 10),
         **({"steps": steps} if config.smoke else {"epochs": config.epochs or epochs}),
         clip_norm=1.0,
+        precision=config.precision,
         config=config.settings(),
         seed=config.seed,
     )
