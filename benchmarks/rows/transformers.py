@@ -34,10 +34,13 @@ class Training(Unit):
         loss: Callable[[Any, Tensor], Tensor],
         optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
         gradients: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+        vocab_size: int = 50257,
+        step: tuple[int, int] = STEP,
     ) -> None:
         self.model, self.loss, self.gradients = model.train(), loss, gradients
         self.optimizer = optimizer(list(model.parameters()))
-        self.tokens = torch.randint(0, 50257, (STEP[0], STEP[1] + 1), generator=torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        self.tokens = torch.randint(0, vocab_size, (step[0], step[1] + 1), generator=generator)
 
     def run(self) -> Sequence[Tensor]:
         self.optimizer.zero_grad()
@@ -53,10 +56,11 @@ class Training(Unit):
         return [*loss, torch.cat([grads[name].flatten() for name in sorted(grads)])]
 
     def compile(self) -> None:
-        raise NotImplementedError
+        """The model; loss and optimizer stay as they are."""
+        self.model.compile(fullgraph=True, dynamic=False)
 
 
-def _filled(model: Any) -> Any:
+def filled(model: Any) -> Any:
     fill(model)
     for part in model.modules():
         if hasattr(part, "derive"):  # tables of positions, which are no weights
@@ -74,7 +78,7 @@ def our_step() -> Unit:
         hidden = model(tokens[:, :-1], pre_logits=True)
         return linear_cross_entropy(hidden, model.head_weight, tokens[:, 1:])
 
-    return Training(_filled(GPT2(dropout=0.0)), loss, lambda p: AdamW(p, lr=1e-4), dict)
+    return Training(filled(GPT2(dropout=0.0)), loss, lambda p: AdamW(p, lr=1e-4), dict)
 
 
 def their_step() -> Unit:
@@ -86,7 +90,7 @@ def their_step() -> Unit:
         result: Tensor = model(tokens[:, :-1], **labels, use_cache=False).loss
         return result
 
-    ours, table = _filled(GPT2(dropout=0.0)), gpt2_table(True)
+    ours, table = filled(GPT2(dropout=0.0)), gpt2_table(True)
     config = GPT2Config(resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
     model = _theirs(GPT2LMHeadModel(config), table, ours)
     shapes = {name: p.detach().to("meta") for name, p in ours.named_parameters()}
@@ -119,7 +123,7 @@ def our_decoding(batch: int, sizes: dict[str, int], beam: int = 1) -> Callable[[
         def write(model: Any, prompts: Tensor) -> Tensor:
             return generate(model, prompts, max_new_tokens=DECODE[1], **how).tokens
 
-        model = _filled(LLaMA2(**sizes))
+        model = filled(LLaMA2(**sizes))
         return Decoding(model, write, batch, model.vocab_size)
 
     return build
@@ -132,7 +136,7 @@ def their_decoding(batch: int, sizes: dict[str, int], beam: int = 1) -> Callable
         ready_torchvision()
         from transformers import LlamaConfig, LlamaForCausalLM
 
-        ours = _filled(LLaMA2(**sizes))
+        ours = filled(LLaMA2(**sizes))
         config = LlamaConfig(
             vocab_size=ours.vocab_size,
             hidden_size=sizes["embed_dim"],

@@ -40,6 +40,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(gelu, approximate="tanh"),
     "silu": silu,
 }
+LARGE = 2**20  # numbers, from which on their memory is worth a second pass
 
 
 class FeedForward(nn.Module):
@@ -79,14 +80,14 @@ class FeedForward(nn.Module):
 def _not_kept(y: Tensor, again: Callable[[], Tensor]) -> AbstractContextManager[object]:
     """What is computed from y here does not keep it for its derivative, which makes it `again`.
 
-    A pass over y is short beside a product, and y, four times as wide as the model, the largest thing a block keeps. (A
-    ReLU keeps its result itself.)
+    Where y is large: a pass over it is then short beside a product, and y, four times as wide as the model, the largest
+    thing a block keeps. (A ReLU keeps its result itself.)
     """
     if torch.compiler.is_compiling():  # which decides itself what to keep, and can read nothing of what follows
         return nullcontext()
     others = torch._C._autograd._top_saved_tensors_default_hooks  # as of checkpointing, which keeps even less
     plain = type(y) is Tensor and not y.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(y)
-    if not plain or not y.requires_grad or others(False) is not None:
+    if not plain or y.numel() < LARGE or not y.requires_grad or others(False) is not None:
         return nullcontext()
     place = y.data_ptr()
 
