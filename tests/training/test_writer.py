@@ -1,5 +1,7 @@
 """Checkpoints written beside training: the same bytes, one at a time, and no failure lost."""
 
+import os
+import sys
 import threading
 
 import pytest
@@ -61,6 +63,15 @@ def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkey
     for run_step in (6, 9):
         ours, theirs = (t.checkpoints.path(run_step) / "model.safetensors" for t in (trainer, waited))
         assert ours.read_bytes() == theirs.read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is a whole process's")
+def test_the_writing_thread_gives_way_and_no_other_does():
+    writer, before, asked = Writer(True), os.getpriority(os.PRIO_PROCESS, 0), []
+    writer.write(lambda: asked.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+    writer.close()
+    assert asked == [min(19, before + 15)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_what_went_wrong_is_raised_by_the_trainer(tmp_path, monkeypatch):
