@@ -8,6 +8,7 @@ import platform
 from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
@@ -86,7 +87,16 @@ def save(folder: Path, machine: dict[str, str], results: Collection[Result], row
 
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(machines, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "results.md").write_text(markdown(machines), encoding="utf-8")
+    write(folder)
+
+
+def write(folder: Path) -> None:
+    """results.md, of all that the folder's files hold."""
+    saving = folder / "saving.json"
+    page = markdown(load(folder / "results.json"))
+    if saving.exists():
+        page += "\n" + saving_markdown(json.loads(saving.read_text(encoding="utf-8")))
+    (folder / "results.md").write_text(page, encoding="utf-8")
 
 
 def load(path: Path) -> list[Machine]:
@@ -158,6 +168,26 @@ def verdict(row: dict[str, Any]) -> str:
     if default["median"] > limit:
         return "**over**" if default["low"] > limit else "*over?*"
     return "ahead" if default["high"] < 1 else ""
+
+
+def saving_markdown(measured: dict[str, Any]) -> str:
+    """What `benchmarks.saving` measured: how long a step lasts, and one that a checkpoint falls into."""
+    facts = ", ".join(f"{name} {value}" for name, value in measured["machine"].items())
+    lines = [
+        "## Saving a checkpoint while training\n",
+        f"{measured['what']}. {facts}, {measured['date']}.",
+        "Written by `python -m benchmarks.saving`.\n",
+        "| who writes | step, median | shortest to longest | longest with a checkpoint | delay | limit | copying |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in measured["rows"]:
+        usual, longest = row["usual"], max(row["with_checkpoint"])
+        delay = longest / median(usual) - 1
+        lines.append(
+            f"| {row['who']} | {duration(median(usual))} | {duration(min(usual))} to {duration(max(usual))} "
+            f"| {duration(longest)} | {delay:+.0%} | {row['limit']} | {duration(max(row['copies']))} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def duration(seconds: float) -> str:

@@ -1,26 +1,31 @@
 """How long saving GPT-2's checkpoint, 124 million parameters and AdamW's state, delays training.
 
-    python -m benchmarks.saving [--steps 16] [--batch 1] [--context 256] [--small]
+    python -m benchmarks.saving [--steps 25] [--batch 2] [--context 512] [--small] [--out benchmarks]
 
-A step lasts from one call of the objective to the next. Every fourth ends with a checkpoint, first written while
-training waits, then in the background.
+A step lasts from one call of the objective to the next. Every eighth ends with a checkpoint, first written while
+training waits, then in the background, where it delays steps after it, too: they count among those with a checkpoint.
+What is measured stands in saving.json, and at the end of results.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import torch
 
+from benchmarks.report import environment, saving_markdown, write
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW
 from groundup.training import Trainer, language_model
 from groundup.training.writer import Writer
+
+EVERY, AFTER = 8, 4  # steps from one checkpoint to the next, and in which one is written beside training
 
 
 class Tokens:
@@ -57,32 +62,49 @@ def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[li
 
     Writer.copied = copying
     loader = Tokens(given.batch, given.context, model.vocab_size)
-    options = {"steps": given.steps, "save_every": 4, "keep": 1, "log_every": 1000, "progress": False, "device": "cpu"}
+    options = {
+        "steps": given.steps,
+        "save_every": EVERY,
+        "keep": 1,
+        "log_every": 1000,
+        "progress": False,
+        "device": "cpu",
+    }
     optimizer = AdamW(model.parameters())
-    Trainer(model, optimizer, timed, loader, run_dir=folder, background_saves=background, **options).fit()
+    Trainer(
+        model, optimizer, timed, loader, run_dir=folder, steps=given.steps, background_saves=background, **options
+    ).fit()
     Writer.copied = copied
     lasted = [b - a for a, b in pairwise(calls)][1:]  # the first makes the optimizer's state
-    with_save = [seconds for step, seconds in enumerate(lasted, 2) if step % 4 == 0]
-    return [seconds for step, seconds in enumerate(lasted, 2) if step % 4 != 0], with_save, copies
+    beside = [step >= EVERY and step % EVERY < (AFTER if background else 1) for step in range(2, len(lasted) + 2)]
+    with_save = [seconds for seconds, saved in zip(lasted, beside, strict=True) if saved]
+    return [seconds for seconds, saved in zip(lasted, beside, strict=True) if not saved], with_save, copies
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=16)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--context", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--small", action="store_true", help="a model in miniature, to see that it works")
+    parser.add_argument("--out", type=Path, help="folder of saving.json; benchmarks/, if the model is whole")
     given = parser.parse_args()
-    for background in (False, True):
+    rows = []
+    for who, background, limit in (("training waits", False, "–"), ("in the background", True, "+10%")):
         with tempfile.TemporaryDirectory() as folder:
-            usual, with_save, copies = steps(background, given, Path(folder) / "run")
-        middle = median(usual)
-        print(
-            f"{'in the background' if background else 'training waits':<18}"
-            f"step {middle:.2f} s ({min(usual):.2f} to {max(usual):.2f}), with a checkpoint "
-            f"{', '.join(f'{seconds:.2f}' for seconds in with_save)} s: at most {max(with_save) / middle - 1:+.0%}; "
-            f"copying the state {', '.join(f'{seconds:.2f}' for seconds in copies)} s"
-        )
+            usual, with_checkpoint, copies = steps(background, given, Path(folder) / "run")
+        rows.append({"who": who, "limit": limit, "usual": usual, "with_checkpoint": with_checkpoint, "copies": copies})
+    measured = {
+        "what": f"GPT-2 {'in miniature' if given.small else '124M'} with AdamW, {given.batch} × {given.context} tokens",
+        "machine": environment(torch.device("cpu")),
+        "date": date.today().isoformat(),
+        "rows": rows,
+    }
+    print(saving_markdown(measured))
+    out = given.out or (None if given.small else Path(__file__).parent)
+    if out is not None:
+        (out / "saving.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+        write(out)
 
 
 if __name__ == "__main__":

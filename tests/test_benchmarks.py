@@ -255,6 +255,16 @@ def test_losses_are_marked_and_come_first():
     assert [report.memory(r) for r in (rows[0], {**rows[0], "peer_bytes": 0})] == ["1.50", "–"]
 
 
+def test_saving_stands_below_the_rows(tmp_path):
+    """The delay is that of the longest step with a checkpoint, over the median of the others."""
+    row = {"who": "P", "limit": "+10%", "usual": [1.0, 2.0, 9.0], "with_checkpoint": [1.5, 2.5, 2.0], "copies": [0.25]}
+    measured = {"what": "a model", "machine": {"processor": "Q"}, "date": "2025-01-01", "rows": [row]}
+    (tmp_path / "saving.json").write_text(json.dumps(measured))
+    report.save(tmp_path, {"processor": "Q"}, [], TABLE)
+    page = (tmp_path / "results.md").read_text()
+    assert "| P | 2 s | 1 s to 9 s | 2.5 s | +25% | +10% | 250 ms |" in page
+
+
 def test_a_missing_compiler_costs_one_column_and_is_said(monkeypatch):
     class InvalidCompiler(RuntimeError):
         pass
