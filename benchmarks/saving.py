@@ -62,18 +62,9 @@ def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[li
 
     Writer.copied = copying
     loader = Tokens(given.batch, given.context, model.vocab_size)
-    options = {
-        "steps": given.steps,
-        "save_every": EVERY,
-        "keep": 1,
-        "log_every": 1000,
-        "progress": False,
-        "device": "cpu",
-    }
-    optimizer = AdamW(model.parameters())
-    Trainer(
-        model, optimizer, timed, loader, run_dir=folder, steps=given.steps, background_saves=background, **options
-    ).fit()
+    how = {"steps": given.steps, "save_every": EVERY, "keep": 1, "background_saves": background, "run_dir": folder}
+    quiet = {"log_every": 1000, "progress": False, "device": "cpu"}
+    Trainer(model, AdamW(model.parameters()), timed, loader, **how, **quiet).fit()
     Writer.copied = copied
     lasted = [b - a for a, b in pairwise(calls)][1:]  # the first makes the optimizer's state
     beside = [step >= EVERY and step % EVERY < (AFTER if background else 1) for step in range(2, len(lasted) + 2)]
