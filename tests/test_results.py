@@ -1,6 +1,6 @@
 """The table of examples: it is what results.json says, and runs that are stopped go on and are counted whole."""
 
-import importlib.util
+import importlib
 import json
 import sys
 
@@ -8,9 +8,8 @@ import pytest
 
 from commands import ROOT
 
-_spec = importlib.util.spec_from_file_location("results", ROOT / "tools" / "results.py")
-results = sys.modules["results"] = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(results)
+sys.path.append(str(ROOT / "tools"))
+results, targets = importlib.import_module("results"), importlib.import_module("targets")
 
 ROWS = json.loads(results.TABLE.read_text(encoding="utf-8"))
 
@@ -23,6 +22,28 @@ def test_the_page_shows_the_table():
 def test_adopting_an_unchanged_page_changes_nothing():
     page = results.parsed(results.PAGE.read_text(encoding="utf-8"))
     assert results.adopted(ROWS, page) == ROWS
+
+
+def test_a_target_is_met_missed_or_not_measured():
+    row = {"target": {"says": "at least 2", "find": r"([\d.]+) %", "least": 2}}
+    said = ["3.5 % (seed 0)", "1.9 %", "not measured yet"]
+    found = [targets.reached(row, text) for text in said]
+    assert [cells[1:] for cells in found] == [["3.5", "met"], ["1.9", "**missed**"], ["–", "not measured"]]
+    assert targets.count(found) == "3 targets: 1 met, 1 missed, 1 not measured yet."
+
+
+def test_every_target_finds_its_number_where_there_is_one():
+    measured = [row for row in ROWS if "target" in row and results.UNKNOWN not in results.cells(row, False)[3]]
+    assert len(measured) > 10
+    for row in measured:
+        assert targets.reached(row, results.cells(row, False)[3])[-1] != "not measured", row["command"]
+
+
+def test_a_row_of_the_bench_is_held_to_its_limits():
+    row = {"name": "fixed sparse", "size": "s", "work": "w", "against": "softmax(QKᵀ)V, masked", "family": "model"}
+    row |= {"default": {"median": 1.1}, "limit": 1.0, "our_bytes": 24, "peer_bytes": 100}
+    verdicts = [cells[-1] for cells in targets.bench({"rows": {"key": row}})]
+    assert verdicts == ["**missed**", "met"]
 
 
 def test_what_was_changed_by_hand_is_no_longer_what_runs_said():

@@ -11,6 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from results import cells
+from targets import bench as bench_reached
+from targets import count
+from targets import examples as examples_reached
+
 from groundup.catalogue import COMPONENTS, Component, by_family
 
 ROOT = Path(__file__).parents[1]
@@ -109,11 +114,16 @@ def interval(ratio: dict[str, float]) -> str:
     return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
+def machine() -> dict[str, Any]:
+    """The bench's machine that was measured last."""
+    machines = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    return max(machines, key=lambda m: (max(row["date"] for row in m["rows"].values()), len(m["rows"])))
+
+
 def speed() -> str:
     """The rows where groundup loses most, and the median of every family, of the machine measured last."""
-    machines = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
-    machine = max(machines, key=lambda m: (max(row["date"] for row in m["rows"].values()), len(m["rows"])))
-    rows = sorted(machine["rows"].values(), key=lambda row: -row["default"]["median"])
+    measured_on = machine()
+    rows = sorted(measured_on["rows"].values(), key=lambda row: -row["default"]["median"])
     ratios: dict[str, list[float]] = {}
     for row in rows:
         ratios.setdefault(row["family"], []).append(row["default"]["median"])
@@ -122,7 +132,7 @@ def speed() -> str:
     over = sum(row["default"]["low"] > row["limit"] for row in rows)
     by = ", ".join(f"{family} {value:.2f}" for value, family in medians)
     of_all = median(row["default"]["median"] for row in rows)
-    facts = machine["machine"]
+    facts = measured_on["machine"]
     worst = [
         [row["name"], row["work"], f"`{row['against']}`", interval(row["default"]), f"{row['reference']['median']:.2f}"]
         for row in rows[:10]
@@ -155,11 +165,27 @@ def results() -> str:
     return table("example | data | result, held out | published", *chosen)
 
 
+def targets() -> str:
+    """docs/targets.md: of the examples, and of the bench's machine measured last."""
+    rows = json.loads((ROOT / "examples" / "results.json").read_text(encoding="utf-8"))
+    reached = examples_reached(rows, [cells(row, False)[3] for row in rows])
+    timed = bench_reached(machine())
+    return "\n\n".join(
+        (
+            count(reached, timed),
+            table("example | command | aim | measured: | ", *reached),
+            "Over the time or the memory of what one would use instead:",
+            table("row | work | peer | aim | measured: | ", *timed),
+        )
+    )
+
+
 # ---- pages -----------------------------------------------------------------------------------------------------------
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"families": families, "parity": parity, "speed": speed, "results": results},
     "docs/components.md": {"components": components},
+    "docs/targets.md": {"targets": targets},
 }
 
 
