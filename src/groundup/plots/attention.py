@@ -31,8 +31,11 @@ def attention_page(
         require(not labels or len(labels) == weights.size(2), f"labels must be {weights.size(2)}, got {len(labels)}")
     heads, keys = max(len(weights) for weights in layers), layers[0].size(2)
     side = min(3.0, max(1.1, 0.11 * keys)) if labels else 1.3
-    left, head, gap = 0.85 if labels else 0.6, 0.75 if title else 0.4, 0.16
-    width, height = left + heads * (side + gap) + 0.1, head + len(layers) * (side + gap) + 0.1
+    left, gap = 0.85 if labels else 0.6, 0.16
+    width = left + heads * (side + gap) + 0.1
+    lines = textwrap.wrap(title or "", int(10.5 * width), max_lines=4, placeholder=" …")
+    head = 0.4 + (0.2 + 0.17 * len(lines) if lines else 0.0)
+    height = head + len(layers) * (side + gap) + 0.1
     with page(path, width, height) as figure:
         for i, weights in enumerate(layers):
             for h, map in enumerate(weights.detach().float().cpu().numpy()):
@@ -52,9 +55,7 @@ def attention_page(
                     if labels:
                         axis.set_yticks(range(len(labels)), [_shown(label) for label in labels], fontsize=6)
                         axis.tick_params(length=0)
-        if title:
-            text = textwrap.shorten(title, int(10.5 * width), placeholder=" …")
-            figure.text(0.12 / width, 1 - 0.28 / height, text, va="center", fontsize=12, fontweight="bold")
+        figure.text(0.12 / width, 1 - 0.14 / height, "\n".join(lines), va="top", fontsize=10, fontweight="bold")
 
 
 def _shown(label: str) -> str:
