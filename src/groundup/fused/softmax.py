@@ -19,11 +19,12 @@ def _safe(kernel: Callable[[Tensor, int], Tensor], x: Tensor, dim: int, empty_va
     """`kernel`, but `empty_value` with no gradient in slices that are all -inf, where it gives NaN.
 
     Such a slice begins with -inf, and with NaN in y. Where that can be read cheaply, the common case pays nothing more.
-    (x is read first: what was just written lies in the caches of all the cores that wrote it.)
+    (x is looked at before the kernel: after it, it lies in the caches of all the cores that read it.)
     """
     if checks.readable(x) and x.numel() > 0 and x.dim() > 0:
+        begun = x.detach().select(dim, 0).amin().item() > -torch.inf
         y = kernel(x, dim)
-        if x.detach().select(dim, 0).amin().item() > -torch.inf or not isnan(y.detach().select(dim, 0).sum()):
+        if begun or not isnan(y.detach().select(dim, 0).sum()):
             return y
     empty = x.detach().amax(dim, keepdim=True) == -torch.inf
     return kernel(torch.where(empty, 0, x), dim).masked_fill(empty, empty_value)
