@@ -157,7 +157,8 @@ def test_compiling_changes_nothing(runs, kind):
     """Whole models, or the blocks of sharded ones: forward and backward are compiled, in each process."""
     folder = runs[0]
     assert_same_curve(curve(folder / f"compiled-{kind}"), curve(folder / "gpt-1"), 1e-9)
-    assert all(torch.load(folder / f"compiled-{kind}-{rank}.pt")["graphs"] > 0 for rank in range(2))
+    graphs = [torch.load(folder / f"compiled-{kind}-{rank}.pt")["graphs"] for rank in range(2)]
+    assert min(graphs) > 1, graphs  # the first is of a small function, to see whether there is a compiler
     assert torch.load(folder / f"gpt-{kind}-2-0.pt")["graphs"] == 0
 
 
