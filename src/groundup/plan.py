@@ -143,7 +143,8 @@ def plan(
     # its gradients. Replicated: autocast holds a copy of the weights of the largest part at a time at least.
     whole = 2.0 * (2 * max(parts) + 2 * outside) if shards > 1 else 2.0 * max(parts)
     share, replicas = (shards - 1) / shards, devices // shards
-    gathering = rounds * share * count * (2 + 2 + 4)  # weights forward and backward, float32 gradients
+    # Weights forward, those of blocks backward as well, and float32 gradients.
+    gathering = rounds * share * (2 * count + 2 * sum(parts) + 4 * count)
     averaging = 2 * (replicas - 1) / replicas * 4 * count / shards
     work = (4 if recompute else 3) * forward * tokens
     return Plan(

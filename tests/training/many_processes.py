@@ -3,7 +3,7 @@
     RANK=.. WORLD_SIZE=.. MASTER_ADDR=.. MASTER_PORT=.. python many_processes.py FOLDER PLAN
 
 PLAN is JSON: a list of [model, name of the run, settings], trained one after the other in one set of processes. A
-setting "fault" goes wrong in the last of them alone: see `faulty`.
+setting "fault" goes wrong in the last of them alone: see `faulty`; "measured" watches memory and wire: measured.py.
 """
 
 import json
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
+from measured import Measured, graphs_compiled
 from torch import nn
 
 torch.set_num_threads(1)
@@ -21,6 +22,7 @@ sys.modules.setdefault("tensorboard", None)
 import groundup.plots  # noqa: E402
 from groundup.data import Loader  # noqa: E402
 from groundup.data.known_graphs import motif_graphs  # noqa: E402
+from groundup.data.tokenizers import PAD  # noqa: E402
 from groundup.functional import cross_entropy  # noqa: E402
 from groundup.layers import BatchNorm1d  # noqa: E402
 from groundup.models.convolutional_networks import LeNet5  # noqa: E402
@@ -31,6 +33,7 @@ from groundup.training import (  # noqa: E402
     Trainer,
     checkpoint,
     language_model,
+    next_token,
     perplexity,
     seed_everything,
     supervised,
@@ -91,7 +94,49 @@ def graph(dtype):
     return model, Adam(model.parameters(), lr=0.01), objective, Loader(graphs, 4, shuffle=True), {}
 
 
-MODELS = {"lenet": lenet, "gpt": gpt, "graph": graph}
+class Texts(torch.utils.data.Dataset):
+    """23 texts of 3 to 14 tokens; those that are read together are padded to the longest of them."""
+
+    def __init__(self):
+        generator = torch.Generator().manual_seed(2)
+        lengths = torch.randint(3, 15, (23,), generator=generator).tolist()
+        self.texts = [torch.randint(4, 30, (length,), generator=generator) for length in lengths]
+
+    def __len__(self):
+        return len(self.texts)
+
+    def batch(self, indices):
+        return nn.utils.rnn.pad_sequence([self.texts[i] for i in indices], batch_first=True, padding_value=PAD)
+
+
+def texts(dtype, batch_size=3):
+    """Batches of 3 texts, each as long as its longest."""
+    model = GPT2(30, 14, 16, 2, 2, dropout=0.0).to(dtype)
+    return model, AdamW(model.parameters(), lr=0.02), next_token, Loader(Texts(), batch_size, shuffle=True), {}
+
+
+def texts_at_once(dtype):
+    """The same texts in the same order, 12 at a time."""
+    return texts(dtype, 12)
+
+
+def planned(dtype):
+    """A GPT with blocks, on 8 whole rows in batches of 4: what `groundup plan` counts with."""
+    tokens = torch.randint(0, 256, (8, 17), generator=torch.Generator().manual_seed(1))
+    model = GPT2(**PLANNED, dropout=0.0).to(dtype)
+    loader = Loader(Samples(tokens[:, :-1], tokens[:, 1:]), 4)
+    return model, AdamW(model.parameters(), lr=1e-3), language_model(), loader, {"scheduler": None}
+
+
+PLANNED = {"vocab_size": 256, "context": 16, "embed_dim": 64, "num_layers": 2, "num_heads": 2}
+MODELS = {
+    "lenet": lenet,
+    "gpt": gpt,
+    "graph": graph,
+    "texts": texts,
+    "texts_at_once": texts_at_once,
+    "planned": planned,
+}
 
 
 def trainer(name, run_dir, dtype="float64", epochs=2, **settings):
@@ -142,20 +187,23 @@ def main():
     folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_file)
     for name, run, settings in json.loads(sys.argv[2]):
         fault, resume = settings.pop("fault", None), settings.pop("resume", False)
-        half = settings.pop("half", False)
+        half, measured = settings.pop("half", False), settings.pop("measured", False)
         one = trainer(name, folder / run, **settings)
         if half:  # what GPUs do, tried on the CPU: the scaler is put in by hand
             one.precision, one.scaler = torch.float16, torch.amp.GradScaler("cpu", init_scale=2.0**10)
         if fault:
             faulty(one, fault)
+        seen = Measured(one.optimizer) if measured else None
         rank, ended = torch.distributed.get_rank(), ""
         try:
-            one.fit(resume=resume)
+            with graphs_compiled(broken=fault == "compiler") as graphs:
+                one.fit(resume=resume)
         except (SystemExit, Exception) as end:
             ended = f"{type(end).__name__}: {end}"
         shards.fingerprint, checkpoint.save_file = usual
         path = folder / f"{run}{'-resumed' * resume}-{rank}.pt"
-        torch.save({"weights": one.model.state_dict(), "ended": ended, "scale": one.scaler.get_scale()}, path)
+        result = {"weights": one.model.state_dict(), "ended": ended, "scale": one.scaler.get_scale()}
+        torch.save(result | {"graphs": len(graphs), "measured": seen and seen.found}, path)
     torch.distributed.destroy_process_group()
 
 

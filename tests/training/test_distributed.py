@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from many_processes import train, trainer
+from many_processes import PLANNED, train, trainer
 from safetensors.torch import load_file
 
+import groundup.plan
+from groundup.models.transformer_networks import GPT2
 from groundup.training import export, load_best
 from groundup.training.checkpoint import Checkpoints, damage
 
@@ -62,6 +64,8 @@ def runs(tmp_path_factory):
     alone = {}
     for name in MODELS:
         alone[name] = train(name, folder / f"{name}-1")
+    train("texts", folder / "texts-1", accumulate=4)
+    train("texts_at_once", folder / "at-once-1", accumulate=1)
     train("gpt", folder / "float32-1", dtype="float32")
     train("gpt", folder / "bfloat16-1", dtype="float32", precision="bfloat16")
     said = {}
@@ -79,6 +83,11 @@ def runs(tmp_path_factory):
                 settings = {"parallel": kind, "fault": fault, "background_saves": fault == "disk"}
                 plan.append(["gpt", f"{fault}-{kind}", settings])
             plan.append(["gpt", f"again-{kind}", {"parallel": kind, "recompute": True}])
+            plan.append(["gpt", f"compiled-{kind}", {"parallel": kind, "compile": True}])
+            plan.append(["gpt", f"uncompiled-{kind}", {"parallel": kind, "compile": True, "fault": "compiler"}])
+            plan.append(["texts", f"texts-{kind}", {"parallel": kind, "accumulate": 4}])
+            planned = {"dtype": "float32", "precision": "bfloat16", "epochs": 3, "save_every": 100, "measured": True}
+            plan.append(["planned", f"planned-{kind}", {"parallel": kind} | planned])
             plan.append(["gpt", f"bfloat16-{kind}", {"parallel": kind, "dtype": "float32", "precision": "bfloat16"}])
             half = {"parallel": kind, "dtype": "float32", "half": True, "fault": "overflow", "scheduler": None}
             plan.append(["gpt", f"float16-{kind}", half])
@@ -141,6 +150,48 @@ def test_one_process_talks(runs):
 def test_blocks_computed_again_change_nothing(runs, kind):
     folder = runs[0]
     assert_same_curve(curve(folder / f"again-{kind}"), curve(folder / "gpt-1"), 1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiling_changes_nothing(runs, kind):
+    """Whole models, or the blocks of sharded ones: forward and backward are compiled, in each process."""
+    folder = runs[0]
+    assert_same_curve(curve(folder / f"compiled-{kind}"), curve(folder / "gpt-1"), 1e-9)
+    graphs = [torch.load(folder / f"compiled-{kind}-{rank}.pt")["graphs"] for rank in range(2)]
+    assert min(graphs) > 1, graphs  # the first is of a small function, to see whether there is a compiler
+    assert torch.load(folder / f"gpt-{kind}-2-0.pt")["graphs"] == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_compiler_they_train_uncompiled(runs, kind):
+    folder = runs[0]
+    assert_same_curve(curve(folder / f"uncompiled-{kind}"), curve(folder / "gpt-1"), 1e-9)
+    assert runs[2][2][0].count("no C++ compiler here): training uncompiled") == 2  # once a kind, by one process
+    assert "training uncompiled" not in runs[2][2][1]
+
+
+@pytest.mark.parametrize("run", ["texts-1", *(f"texts-{kind}" for kind in KINDS)])
+def test_four_batches_of_padded_texts_are_one(runs, run):
+    """Batches of other lengths in every process, counted in tokens, against 12 texts at once: 11 the second time."""
+    folder = runs[0]
+    assert_same_curve(curve(folder / run), curve(folder / "at-once-1"), 1e-9)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the kernel's count of bytes")
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_processes_hold_and_send_what_was_planned(runs, kind):
+    """To the byte what is held; what is sent to 1 %, which are the headers of gloo and some scalars.
+
+    gloo has no reduce-scatter of its own: it reduces all, and sends what NCCL sends twice.
+    """
+    of_two = {"step_tokens": 2 * 4 * 16, "micro_batch": 2, "model": GPT2(**PLANNED, device="meta")}
+    made = groundup.plan.plan("gpt2", 2, kind, **of_two)
+    expected = {name: getattr(made, name) for name in ("weights", "gradients", "optimizer")}
+    twice = 2 / 2 * 4 * made.parameters if kind == "fsdp" else 0  # half of the gradients, after both batches
+    for rank in range(2):
+        found = torch.load(runs[0] / f"planned-{kind}-{rank}.pt")["measured"]
+        assert found.pop("communication") == pytest.approx(made.communication + twice, rel=0.01)
+        assert found == expected
 
 
 @pytest.mark.parametrize("kind", KINDS)

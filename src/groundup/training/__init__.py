@@ -1,6 +1,6 @@
 """Training: a trainer that stops and resumes at any step to the bit, and the run folder it writes."""
 
-from groundup.training.batches import Batches, to_device
+from groundup.training.batches import Batches, DataError, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import RunOptions, command_line, run
 from groundup.training.distributed.export import export
@@ -37,6 +37,7 @@ __all__ = [
     "command_line",
     "run",
     "Batches",
+    "DataError",
     "to_device",
     "load_best",
     "export",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -13,6 +14,10 @@ from groundup.checks import require
 from groundup.data.loader import StandIn
 
 T = TypeVar("T")
+
+
+class DataError(RuntimeError):
+    """A batch could not be read in the middle of training; the checkpoints are as they were."""
 
 
 @runtime_checkable
@@ -49,13 +54,43 @@ def windows(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list
     loader.seek(epoch, batch)
     source, promised = iter(loader), len(loader)
     while batch < promised:
-        window = list(islice(source, min(size, promised - batch)))
-        if len(window) < min(size, promised - batch):
-            raise ValueError(
-                f"the loader ended epoch {epoch + 1} after {batch + len(window)} batches, but its len() is {promised}"
-            )
-        batch += len(window)
+        window: list[Any] = []
+        while len(window) < size and batch < promised:
+            try:
+                window.append(next(source))
+            except StopIteration:
+                raise ValueError(
+                    f"the loader ended epoch {epoch + 1} after {batch} batches, but its len() is {promised}"
+                ) from None
+            except Exception as error:
+                raise DataError(
+                    f"batch {batch + 1} of epoch {epoch + 1} could not be read: {_cause(error)}; "
+                    "mend the data or what reads it, then go on with fit(resume=True)"
+                ) from error
+            batch += 1
         yield window
+
+
+def _cause(error: Exception) -> str:
+    """An error and the line of code it came from, in one line. A worker's is told by PyTorch as a text of many."""
+    lines = str(error).splitlines() or [""]
+    if any(line.startswith("Original Traceback") for line in lines):
+        last = max(number for number, line in enumerate(lines) if line.startswith("  File "))
+        what = next((line for line in lines[last:] if not line.startswith(" ")), lines[-1])
+        file, number = lines[last].split('"')[1], lines[last].split(", ")[1].removeprefix("line ")
+        return f"{what} ({Path(file).name}:{number}, in a data worker)"
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {lines[0].strip()} ({Path(frame.filename).name}:{frame.lineno})"
+
+
+def death_of_a_worker(error: RuntimeError) -> DataError | None:
+    """What to raise in place of PyTorch's error for a data worker that was killed, which comes at any moment."""
+    if not str(error).startswith("DataLoader worker (pid"):
+        return None
+    return DataError(
+        f"{str(error).splitlines()[0].strip().rstrip('.')}; if memory ran out, take a smaller num_workers, "
+        "then go on with fit(resume=True)"
+    )
 
 
 def to_device(batch: T, device: torch.device) -> T:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import tyro
 
 from groundup.training import distributed
+from groundup.training.batches import DataError
 from groundup.training.checkpoint import CheckpointError
 from groundup.training.position import NonFiniteLoss
 from groundup.training.runs import latest_run_dir
@@ -82,7 +83,7 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # whoever read along, as `head` does, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (ValueError, TypeError, OSError, ImportError, NonFiniteLoss, CheckpointError) as error:
+    except (ValueError, TypeError, OSError, ImportError, NonFiniteLoss, CheckpointError, DataError) as error:
         if sys.flags.dev_mode:
             raise
         if distributed.is_main():

@@ -34,13 +34,18 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def compiled(model: nn.Module, device: torch.device) -> nn.Module:
-    """`torch.compile(model)`, or the model itself where nothing can be compiled."""
-    try:  # the model compiles at its first call, too late to go on without: ask a small function first
+def compiles(device: torch.device) -> bool:
+    """Whether `torch.compile` works here; where it does not, one line says why."""
+    try:  # a model compiles at its first call, too late to go on without: ask a small function first
         torch.compile(lambda x: x * 2 + 1)(torch.ones(2, device=device))
     except Exception as error:  # whatever the toolchain raises; errors of the model's own graph are not caught
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         reason = lines[1] if lines[0].endswith("raised:") and len(lines) > 1 else lines[0]
         say(f"torch.compile does not work here ({reason}): training uncompiled")
-        return model
-    return torch.compile(model)  # type: ignore[return-value]
+        return False
+    return True
+
+
+def compiled(model: nn.Module, device: torch.device) -> nn.Module:
+    """`torch.compile(model)`, or the model itself where nothing can be compiled."""
+    return torch.compile(model) if compiles(device) else model  # type: ignore[return-value]

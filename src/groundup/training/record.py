@@ -53,7 +53,7 @@ class Record:
 class NoRecord:
     """What takes its place where another process keeps it."""
 
-    def __init__(self, run_dir: Path, position: Position, total_steps: int, unit: str, shown: bool) -> None:
+    def __init__(self, position: Position) -> None:
         self.position = position
 
     @property

@@ -72,16 +72,27 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 @contextmanager
+def written_to(run_dir: Path) -> Iterator[None]:
+    """Around what a run begins with: what the disk refuses is a `RunFolderError`, which says what to do."""
+    try:
+        yield
+    except RunFolderError:
+        raise
+    except OSError as error:  # of a full disk it names no file
+        raise RunFolderError(
+            f"run folder {run_dir} cannot be written ({error}); mend that, or choose another run_dir"
+        ) from error
+
+
+@contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
     """Hold the folder, creating it; the kernel releases the lock however the process ends.
 
     Raises `RunFolderError` when it cannot be written, or when another process holds it.
     """
-    try:
+    with written_to(run_dir):
         run_dir.mkdir(parents=True, exist_ok=True)
         lock = os.open(run_dir / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise RunFolderError(f"run folder {run_dir} cannot be written ({error}); choose another run_dir") from error
     _locks.add(lock)
     try:
         try:

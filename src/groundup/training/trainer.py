@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from groundup.checks import choice, integer, real, require
 from groundup.optimizers import clip_by_global_norm_
 from groundup.training import distributed
-from groundup.training.batches import Batches, seekable, to_device, windows
+from groundup.training.batches import Batches, death_of_a_worker, seekable, to_device, windows
 from groundup.training.checkpoint import Checkpoints
 from groundup.training.device import choose_device, choose_precision
 from groundup.training.interrupts import interruptions
@@ -24,7 +24,7 @@ from groundup.training.logs import say
 from groundup.training.objective import Objective
 from groundup.training.position import Position, Result, non_finite
 from groundup.training.record import NoRecord, Record
-from groundup.training.runs import claim, holds_run, locked, plain
+from groundup.training.runs import claim, holds_run, locked, plain, written_to
 from groundup.training.writer import TROUBLE, Writer
 
 SMALLEST_SCALE = 2.0**-24  # float16: a loss scale that falls this far is chasing gradients that are truly infinite
@@ -129,7 +129,7 @@ class Trainer:
         """Train to the end and return the `Result`; with `resume`, go on from the newest good checkpoint.
 
         Raises `RunFolderError` (not writable, in use, taken), `ValueError` (another configuration), `CheckpointError`
-        (none can be written, or none read) and `NonFiniteLoss`.
+        (none can be written, or none read), `DataError` (a batch cannot be read) and `NonFiniteLoss`.
         """
         with ExitStack() as stack:
             going_on = distributed.on_main(lambda: self._claimed(stack, resume))
@@ -153,13 +153,14 @@ class Trainer:
     def _claimed(self, stack: ExitStack, resume: bool) -> bool:
         """Hold the folder until `stack` is left; whether it holds a run to go on with."""
         stack.enter_context(locked(self.run_dir))
-        resume = resume or distributed.begun_by_this_job(self.run_dir)
-        if resume or not holds_run(self.run_dir):
-            distributed.mark(self.run_dir)
-        going_on = claim(self.run_dir, self.config, resume)
+        with written_to(self.run_dir):
+            resume = resume or distributed.begun_by_this_job(self.run_dir)
+            if resume or not holds_run(self.run_dir):
+                distributed.mark(self.run_dir)
+            going_on = claim(self.run_dir, self.config, resume)
+            self.checkpoints.clean()
         if resume and not going_on:
             say(f"{self.run_dir} holds no run to resume: starting one")
-        self.checkpoints.clean()
         return going_on
 
     def _restore(self) -> tuple[Position, dict[str, Any] | None]:
@@ -196,12 +197,9 @@ class Trainer:
     def _train(self, generators: dict[str, Any] | None) -> None:
         at = self.position
         started = time.perf_counter() - at.seconds
-        unit = getattr(self.objective, "unit", "units")
-        record = Record if distributed.is_main() else NoRecord
-        self.record, self.writer = (
-            record(self.run_dir, at, self.total_steps, unit, self.progress),
-            Writer(self.background_saves),
-        )
+        self.record: Record | NoRecord = NoRecord(at)
+        distributed.on_main(self._open_record)  # where it fails, nobody waits for the first step
+        self.writer = Writer(self.background_saves)
         try:
             # Only now: whatever was imported and opened up to here may have drawn random numbers.
             if generators is None:
@@ -227,9 +225,18 @@ class Trainer:
                             distributed.written(self.writer)
                             raise SystemExit(128 + leave)
                 distributed.written(self.writer)
+        except RuntimeError as error:
+            if (death := death_of_a_worker(error)) is not None:
+                raise death from error
+            raise
         finally:
             self.writer.close()
             self.record.close()
+
+    def _open_record(self) -> None:
+        unit = getattr(self.objective, "unit", "units")
+        with written_to(self.run_dir):
+            self.record = Record(self.run_dir, self.position, self.total_steps, unit, self.progress)
 
     def _advance(self, window: list[Any]) -> bool:
         """One optimizer step, its log and its evaluation; whether a checkpoint is due."""

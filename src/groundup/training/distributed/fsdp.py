@@ -20,6 +20,7 @@ from torch.distributed.tensor import DTensor
 
 from groundup.training.blocks import blocks, recompute
 from groundup.training.checkpoint import Checkpoints
+from groundup.training.device import compiles
 from groundup.training.distributed import shards
 from groundup.training.distributed.parallel import Alone, Within
 from groundup.training.distributed.ranks import from_main, is_main, world_size
@@ -57,6 +58,7 @@ class Sharded(Alone):
         policy = MixedPrecisionPolicy(lower, reduced, cast_forward_inputs=False)
         if again:
             recompute(self.model)
+        compile = compile and compiles(device)
         for block in blocks(self.model):
             if compile:
                 block.compile()
