@@ -15,14 +15,14 @@ from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_CosineDecayScheduler, LR_NoamScheduler
 from groundup.plots import attention_page
-from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations, translation
+from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations
 
 
 @dataclass
 class Config(RunOptions):
     data: str = "numbers"  # numbers, multi30k, or a file of pairs
     byte_pairs: int = 0  # so many pieces of words of each language, instead of words that occur twice
-    epochs: int = 4
+    epochs: int = 5
     batch_size: int = 64
     d_model: int = 128
     nhead: int = 4
@@ -61,7 +61,7 @@ def main() -> None:
     trainer = Trainer(
         *(model, optimizer, objective, batches),
         run_dir=run_dir,
-        evaluate=perplexity(BucketLoader(valid, 100), translation),
+        evaluate=perplexity(BucketLoader(valid, 100), objective),  # what is trained for chooses the weights
         scheduler=kind(optimizer, config.warmup_steps, *rest),
         precision=config.precision,
         **({"steps": 5} if config.smoke else {"epochs": config.epochs}),
