@@ -42,7 +42,8 @@ class Row:
     """One comparison. `ours` and `peer` build a unit of work each; `compare` says what, if anything, differs.
 
     `against` names what one would use instead, `work` what is run, `limit` the ratio that ours may take.
-    `not_compiled` is "", or why the definition is not tried under `torch.compile`.
+    `not_compiled` is "", or why the definition is not tried under `torch.compile`; `why` is "", or what keeps the row
+    from its limit.
     """
 
     family: str
@@ -56,6 +57,7 @@ class Row:
     tolerance: float = 1e-4
     compare: Compare = same_values
     not_compiled: str = ""
+    why: str = ""
 
     @property
     def key(self) -> str:

@@ -74,7 +74,7 @@ def save(folder: Path, machine: dict[str, str], results: Collection[Result], row
     """
     path = folder / "results.json"
     machines = load(path)
-    known = {row.key for row in rows}
+    known = {row.key: row.why for row in rows}
     section = next((m for m in machines if m["machine"] == machine), None)
     if section is None:
         section = {"machine": machine, "rows": {}}
@@ -82,7 +82,7 @@ def save(folder: Path, machine: dict[str, str], results: Collection[Result], row
     for result in results:
         section["rows"][_key(result)] = asdict(result)
     for each in machines:
-        each["rows"] = {key: value for key, value in each["rows"].items() if key in known}
+        each["rows"] = {key: {**row, "why": known[key]} for key, row in each["rows"].items() if key in known}
     machines = [m for m in machines if m["rows"]]
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,6 +133,10 @@ def markdown(machines: list[Machine]) -> str:
             *(f"| {' | '.join(cells(row))} |" for row in rows),
             "",
         ]
+        for row in rows:
+            if row.get("why") and row["default"]["median"] > row["limit"]:
+                parts += [f"- {row['name']}, {row['size']}, {row['work']}: {row['why']}"]
+        parts += [""]
         reasons = sorted({row["not_compiled"] for row in rows if row["not_compiled"]})
         if reasons:
             parts += [f"–: not compiled ({'; '.join(reasons)}).\n"]

@@ -220,6 +220,14 @@ def test_rows_that_are_no_more_are_dropped_and_other_machines_kept(tmp_path):
     assert [list(m["rows"]) for m in machines] == [[LINEAR.key], [LINEAR.key]]
 
 
+def test_a_row_over_its_limit_says_why_and_others_do_not(tmp_path):
+    result = harness.measure(LINEAR, CPU, timing.QUICK)
+    table = [replace(LINEAR, why="a cause")]
+    for limit, said in ((0.0, True), (1e9, False)):
+        report.save(tmp_path, {"processor": "P"}, [replace(result, limit=limit)], table)
+        assert (": a cause" in (tmp_path / "results.md").read_text()) is said
+
+
 def test_losses_are_marked_and_come_first():
     def row(name, median, low, high):
         default = {"median": median, "low": low, "high": high, "rounds": 9}
