@@ -92,6 +92,6 @@ ROWS = [
     Row(
         *("transformer", "GPT-2, 0.8M", " × ".join(map(str, STEP)), "training step, AdamW"),
         *("torch.nn + optim.AdamW", our_step, their_step, 1.0),
-        why="q, k and v are three products here and one there: 24 calls more for the same work; all else is the same kernels",
+        why="q, k and v are three products here and one there: 24 calls more for the same work; the rest is alike",
     )
 ]
