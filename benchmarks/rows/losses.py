@@ -13,8 +13,8 @@ from benchmarks.units import Apply, Unit
 from groundup import functional
 
 LOOK = (
-    "where a slice is all -inf PyTorch gives NaN and groundup zeros, so each slice's first score is looked at: 10 µs with "
-    "code and data in the caches, 20 to 50 where the kernel's passes over 4 MB have driven them out. The floor is "
+    "where a slice is all -inf PyTorch gives NaN and groundup zeros, so each slice's first score is looked at: 10 µs "
+    "with code and data in the caches, 20 to 50 where the kernel's passes over 4 MB have driven them out. The floor is "
     "PyTorch's kernel itself"
 )
 
