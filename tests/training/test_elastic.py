@@ -20,6 +20,7 @@ def same_as_undisturbed(folder, kills, epochs):
         (folder / name).mkdir()
         done = torchrun(folder / name, count, epochs, restarts=count)
         assert done.returncode == 0, done.stderr
+        assert (folder / name / "0.txt").read_bytes() == (folder / name / "1.txt").read_bytes()  # one model in all
     for file in ("0.txt", "1.txt", "run/metrics.jsonl"):
         assert (folder / "killed" / file).read_bytes() == (folder / "alone" / file).read_bytes()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -162,6 +163,8 @@ class Replicated(Alone):
     def finish(self) -> None:
         super().finish()
         self.replica = None  # its hooks on the parameters go with it
+        for buffer in self.bare.buffers():  # the last batch left each process its own
+            dist.broadcast(buffer, src=0)
 
 
 def parallelized(
