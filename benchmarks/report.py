@@ -92,10 +92,10 @@ def save(folder: Path, machine: dict[str, str], results: Collection[Result], row
 
 def write(folder: Path) -> None:
     """results.md, of all that the folder's files hold."""
-    saving = folder / "saving.json"
     page = markdown(load(folder / "results.json"))
-    if saving.exists():
-        page += "\n" + saving_markdown(json.loads(saving.read_text(encoding="utf-8")))
+    for name, section in (("decoding.json", decoding_markdown), ("saving.json", saving_markdown)):
+        if (folder / name).exists():
+            page += "\n" + section(json.loads((folder / name).read_text(encoding="utf-8")))
     (folder / "results.md").write_text(page, encoding="utf-8")
 
 
@@ -174,12 +174,34 @@ def verdict(row: dict[str, Any]) -> str:
     return "ahead" if default["high"] < 1 else ""
 
 
+def decoding_markdown(measured: dict[str, Any]) -> str:
+    """What `benchmarks.decoding` measured: bytes a step over its time, and over what the memory gives."""
+    lines = [
+        "## Decoding, and the memory's bandwidth\n",
+        f"{measured['what']}. {_facts(measured)}.",
+        f"A sum over half a gigabyte reads {measured['ceiling'] / 1e9:.1f} GB/s. "
+        "Written by `python -m benchmarks.decoding`.\n",
+        "| rows | a step | tokens a second | read, a step | GB/s | of the bandwidth |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in measured["rows"]:
+        rate = row["bytes"] / row["step"]
+        lines.append(
+            f"| {row['batch']} | {duration(row['step'])} | {row['batch'] / row['step']:.0f} "
+            f"| {row['bytes'] / 1e6:.0f} MB | {rate / 1e9:.1f} | {rate / measured['ceiling']:.0%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _facts(measured: dict[str, Any]) -> str:
+    return ", ".join([*(f"{name} {value}" for name, value in measured["machine"].items()), measured["date"]])
+
+
 def saving_markdown(measured: dict[str, Any]) -> str:
     """What `benchmarks.saving` measured: how long a step lasts, and one that a checkpoint falls into."""
-    facts = ", ".join(f"{name} {value}" for name, value in measured["machine"].items())
     lines = [
         "## Saving a checkpoint while training\n",
-        f"{measured['what']}. {facts}, {measured['date']}.",
+        f"{measured['what']}. {_facts(measured)}.",
         "Written by `python -m benchmarks.saving`.\n",
         "| who writes | step, median | shortest to longest | longest with a checkpoint | delay | limit | copying |",
         "|---|---:|---:|---:|---:|---:|---:|",

@@ -273,6 +273,12 @@ def test_saving_stands_below_the_rows(tmp_path):
     assert "| P | 2 s | 1 s to 9 s | 2.5 s | +25% | +10% | 250 ms |" in page
 
 
+def test_decoding_is_held_to_the_bandwidth():
+    measured = {"what": "a model", "machine": {"processor": "Q"}, "date": "2025-01-01", "ceiling": 2e9}
+    page = report.decoding_markdown({**measured, "rows": [{"batch": 8, "step": 0.5, "bytes": 5e8}]})
+    assert "| 8 | 500 ms | 16 | 500 MB | 1.0 | 50% |" in page
+
+
 def test_a_missing_compiler_costs_one_column_and_is_said(monkeypatch):
     class InvalidCompiler(RuntimeError):
         pass

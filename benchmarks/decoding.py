@@ -1,0 +1,76 @@
+"""What share of the memory's bandwidth decoding reaches: each new token reads all weights once.
+
+    python -m benchmarks.decoding [--tokens 64] [--out benchmarks]
+
+The ceiling is the machine's own: a sum over half a gigabyte, all threads, the best of ten. What is measured stands in
+decoding.json, and at the end of results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from datetime import date
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.report import decoding_markdown, environment, write
+from benchmarks.rows.transformers import SMALL_LLAMA, filled
+from groundup.decoding import generate
+from groundup.models.transformer_networks import LLaMA2
+
+PROMPT, ROUNDS = 64, 7
+
+
+def seconds(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def ceiling(numbers: int = 2**27) -> float:
+    """Bytes a second that a sum reads."""
+    x = torch.ones(numbers)
+    return 4 * numbers / min(seconds(x.sum) for _ in range(10))
+
+
+def bytes_of_a_step(model: LLaMA2, batch: int, length: int) -> int:
+    """Every weight, but of the table of tokens a row each, and the keys and values so far."""
+    weights = sum(p.numel() for p in model.parameters()) - model.token_embedding.weight.numel()
+    cached = 2 * SMALL_LLAMA["num_layers"] * batch * length * SMALL_LLAMA["embed_dim"]
+    return 4 * (weights + cached)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
+    given = parser.parse_args()
+    model, rows = filled(LLaMA2(**SMALL_LLAMA)).eval(), []
+    for batch in (1, 8):
+        prompts = torch.randint(3, model.vocab_size, (batch, PROMPT))
+
+        def spent(new: int, prompts=prompts) -> float:
+            return median(
+                seconds(lambda: generate(model, prompts, max_new_tokens=new, temperature=0.0)) for _ in range(ROUNDS)
+            )
+
+        step = (spent(given.tokens + 1) - spent(1)) / given.tokens  # without the prompt
+        rows.append({"batch": batch, "step": step, "bytes": bytes_of_a_step(model, batch, PROMPT + given.tokens // 2)})
+    measured = {
+        "what": f"LLaMA, 60M, float32, greedy: {given.tokens} tokens after {PROMPT}",
+        "machine": environment(torch.device("cpu")),
+        "date": date.today().isoformat(),
+        "ceiling": ceiling(),
+        "rows": rows,
+    }
+    print(decoding_markdown(measured))
+    (given.out / "decoding.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    write(given.out)
+
+
+if __name__ == "__main__":
+    main()
