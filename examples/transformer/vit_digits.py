@@ -20,7 +20,7 @@ from groundup.training import RunOptions, Trainer, classification, command_line,
 # data: (preset, epochs, size, random changes of an image, what to expect of it in %)
 RECIPES = {
     "digits": ("digits", 24, 16, (RandomAffine(10.0, (0.9, 1.1), 1.0),), "97-100"),
-    "cifar10": ("cifar10", 30, 32, (RandomCrop(32, padding=4), RandomHorizontalFlip()), "not measured yet"),
+    "cifar10": ("cifar10", 30, 32, (RandomCrop(32, padding=4), RandomHorizontalFlip()), "50 after three epochs"),
 }
 
 
