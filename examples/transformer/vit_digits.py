@@ -70,7 +70,7 @@ def main() -> None:
     with capture_attention(model) as seen, torch.no_grad():
         guesses = model(centred(x)).argmax(1)
     layers = [weights for (weights,) in seen.values()]  # each N, heads, T, T
-    maps = {f"block {i}, class token": w.mean(1)[:, 0, 1:] for i, w in enumerate(layers, 1)}
+    maps = {f"block {i}": w.mean(1)[:, 0, 1:] for i, w in enumerate(layers, 1)}
     maps |= {"rollout": attention_rollout(layers)[:, 0, 1:]}
     names = [train.class_names[g] for g in guesses.tolist()]
     attended_images(
