@@ -101,6 +101,12 @@ def test_swin_t_is_timms():
     assert_equal_networks(ours, lambda: oracle, SWIN_TIMM, (224, 224))
 
 
+@pytest.mark.slow
+def test_vit_b_16_is_timms():
+    oracle = timm.create_model("vit_base_patch16_224")
+    assert_equal_networks(VisionTransformer().double(), lambda: oracle, VIT_TIMM, (224, 224))
+
+
 def test_a_vit_of_two_layers_is_timms():
     ours = VisionTransformer(10, image_size=32, embed_dim=48, num_heads=3, num_layers=2).double()
     arguments = {"img_size": 32, "embed_dim": 48, "num_heads": 3, "depth": 2, "num_classes": 10}

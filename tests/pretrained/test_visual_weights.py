@@ -143,3 +143,47 @@ def test_a_swin_of_timm_and_its_old_buffers():
     x = 0.1 * torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(ours.double().eval()(x.double()), oracle.double().eval()(x.double()), rtol=0, atol=1e-9)
     assert to_theirs(SWIN_TIMM, ours.state_dict()).keys() == state.keys()
+
+
+FULL = {
+    "ViT": (lambda: VisionTransformer(norm_eps=1e-12), lambda: transformers.ViTConfig(num_labels=1000)),
+    "Swin": (
+        lambda: SwinTransformer(stochastic_depth=0.0),
+        lambda: transformers.SwinConfig(num_labels=1000, drop_path_rate=0.0),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"), [("ViT", (224, 224)), ("ViT", (160, 192)), ("Swin", (224, 224)), ("Swin", (256, 320))]
+)
+def test_hugging_faces_at_full_size(name, size, tmp_path):
+    """Scores and every gradient in float64; what it saves has other names than what it computes with."""
+    (build, config), table = FULL[name], OURS[name][1]
+    oracle = getattr(transformers, f"{name}ForImageClassification")(config()).double()
+    torch.manual_seed(0)
+    for parameter in oracle.parameters():
+        parameter.data.add_(0.05 * torch.randn_like(parameter))
+
+    def saved(folder):
+        oracle.save_pretrained(tmp_path / folder)
+        return to_ours(table, load_file(tmp_path / folder / "model.safetensors"), ours.state_dict())
+
+    ours = build().double()
+    ours.load_state_dict(saved("weights"))
+    x = torch.rand(2, 3, *size, dtype=torch.float64)
+    extra = {"interpolate_pos_encoding": True} if name == "ViT" else {}
+    a, b = ours.train()(x), oracle.train()(x, **extra).logits
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-10 * b.abs().max().item())
+    upstream = torch.randn_like(b)
+    a.backward(upstream)
+    b.backward(upstream)
+    for parameter in oracle.parameters():
+        parameter.data.copy_(parameter.grad)
+    expected = saved("gradients")
+    for key, parameter in ours.named_parameters():
+        scale = max(1.0, expected[key].abs().max().item())
+        torch.testing.assert_close(
+            parameter.grad, expected[key], rtol=0, atol=1e-10 * scale, msg=lambda m, k=key: k + m
+        )
