@@ -12,10 +12,12 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the harness stands beside the package, not in it
 main = importlib.import_module("benchmarks.__main__").main
+decoding = importlib.import_module("benchmarks.decoding")
 harness = importlib.import_module("benchmarks.harness")
 memory = importlib.import_module("benchmarks.memory")
 report = importlib.import_module("benchmarks.report")
 rows = importlib.import_module("benchmarks.rows")
+saving = importlib.import_module("benchmarks.saving")
 timing = importlib.import_module("benchmarks.timing")
 units = importlib.import_module("benchmarks.units")
 drop_in = importlib.import_module("benchmarks.rows.layers").drop_in
@@ -277,6 +279,19 @@ def test_decoding_is_held_to_the_bandwidth():
     measured = {"what": "a model", "machine": {"processor": "Q"}, "date": "2025-01-01", "ceiling": 2e9}
     page = report.decoding_markdown({**measured, "rows": [{"batch": 8, "step": 0.5, "bytes": 5e8}]})
     assert "| 8 | 500 ms | 16 | 500 MB | 1.0 | 50% |" in page
+
+
+def test_what_is_measured_beside_the_rows_runs_in_miniature(tmp_path, monkeypatch):
+    small = "saving --small --steps 9 --batch 1 --context 16 --out"
+    monkeypatch.setattr("sys.argv", [*small.split(), str(tmp_path)])
+    saving.main()
+    monkeypatch.setattr(decoding, "SMALL_LLAMA", {"embed_dim": 16, "num_layers": 1, "num_heads": 2, "context": 128})
+    monkeypatch.setattr(decoding, "ceiling", lambda: 1e9)
+    monkeypatch.setattr("sys.argv", ["decoding", "--tokens", "2", "--out", str(tmp_path)])
+    decoding.main()
+    page = (tmp_path / "results.md").read_text()
+    assert "| in the background |" in page
+    assert "reads 1.0 GB/s" in page
 
 
 def test_a_missing_compiler_costs_one_column_and_is_said(monkeypatch):
