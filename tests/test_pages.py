@@ -28,7 +28,9 @@ RUN_BY = {
     "make pages": "tests/test_pages.py",
     "make pictures": "tests/test_pages.py",
     "make results": "tests/test_results.py",
-    "python -m": "tests/test_scaling.py",
+    "python -m benchmarks.scaling": "tests/test_scaling.py",
+    "python -m benchmarks.saving": "tests/test_benchmarks.py",
+    "python -m benchmarks.decoding": "tests/test_benchmarks.py",
 }
 #: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
 BESIDE = ("make test", "make lint", "make format", "pip install .")
@@ -55,7 +57,7 @@ def test_the_collector_finds_what_pages_say():
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.example], ids=lambda c: c.line)
 def test_every_command_is_run_by_a_test(command):
-    start = " ".join(command.words[:2])
+    start = " ".join(command.words[: 3 if "-m" in command.words[1:2] else 2])
     assert start in RUN_BY or command.line in BESIDE, f"{command.where}: add {start!r} to RUN_BY, and the test it names"
     if start in RUN_BY:
         test = (ROOT / RUN_BY[start]).read_text(encoding="utf-8")
