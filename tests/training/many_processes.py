@@ -173,7 +173,7 @@ def faulty(one, fault):
         if fault == "disk" and len(calls) == 4:  # of a sharded model the last process's, of a whole one the first's
             if last:
                 shards.fingerprint = full_disk
-            checkpoint.save_file = full_disk
+            checkpoint.save_tensors = full_disk
         return total, count
 
     def full_disk(*_, **__):
@@ -184,7 +184,7 @@ def faulty(one, fault):
 
 def main():
     groundup.plots.curves = lambda *_, **__: None
-    folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_file)
+    folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_tensors)
     for name, run, settings in json.loads(sys.argv[2]):
         fault, resume = settings.pop("fault", None), settings.pop("resume", False)
         half, measured = settings.pop("half", False), settings.pop("measured", False)
@@ -200,7 +200,7 @@ def main():
                 one.fit(resume=resume)
         except (SystemExit, Exception) as end:
             ended = f"{type(end).__name__}: {end}"
-        shards.fingerprint, checkpoint.save_file = usual
+        shards.fingerprint, checkpoint.save_tensors = usual
         path = folder / f"{run}{'-resumed' * resume}-{rank}.pt"
         result = {"weights": one.model.state_dict(), "ended": ended, "scale": one.scaler.get_scale()}
         torch.save(result | {"graphs": len(graphs), "measured": seen and seen.found}, path)

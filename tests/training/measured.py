@@ -5,6 +5,7 @@ import socket
 import struct
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import torch
 from torch._dynamo.backends.debugging import aot_eager
@@ -22,12 +23,14 @@ def held(tensors):
 def sent():
     """Bytes that this process has written into its TCP connections, by the kernel's own count."""
     total = 0
-    for number in os.listdir("/proc/self/fd"):
+    for entry in Path("/proc/self/fd").iterdir():
         try:
-            with socket.socket(fileno=os.dup(int(number))) as one:
+            if not os.readlink(entry).startswith("socket:"):
+                continue
+            with socket.socket(fileno=os.dup(int(entry.name))) as one:
                 about = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
                 total += struct.unpack_from("Q", about, BYTES_SENT)[0]
-        except OSError:  # no socket, not one of TCP, or closed since
+        except OSError:  # not one of TCP, or closed since
             continue
     return total
 
@@ -56,7 +59,11 @@ class Measured:
 
 @contextmanager
 def graphs_compiled(broken=False):
-    """Within the block torch.compile compiles for autograd, without a C++ compiler; yields what it has compiled."""
+    """Within the block torch.compile compiles for autograd, without a C++ compiler; yields what it has compiled.
+
+    What was compiled is dropped at its end: the next block compiles anew, and nothing is left to be dropped whenever a
+    model happens to be collected.
+    """
     graphs, usual = [], torch.compile
 
     def backend(graph, inputs):
@@ -70,3 +77,4 @@ def graphs_compiled(broken=False):
         yield graphs
     finally:
         torch.compile = usual
+        torch._dynamo.reset()

@@ -30,6 +30,7 @@ def processes(count, folder, plan):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    env["PYTHONFAULTHANDLER"] = "1"  # a crash says where
     command = [sys.executable, str(SCRIPT), str(folder), json.dumps(plan)]
     started = [
         subprocess.Popen(

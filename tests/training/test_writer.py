@@ -34,7 +34,7 @@ def test_the_same_run_whoever_writes(tmp_path):
 
 def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkeypatch):
     """The copy is of its own step, whatever the steps after it do; the second waits for the first."""
-    usual, gate, at_once = checkpoint.save_file, threading.Event(), []
+    usual, gate, at_once = checkpoint.save_tensors, threading.Event(), []
     alone = threading.Lock()
 
     def slow(*arguments, **options):
@@ -43,7 +43,7 @@ def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkey
         usual(*arguments, **options)
         alone.release()
 
-    monkeypatch.setattr(checkpoint, "save_file", slow)
+    monkeypatch.setattr(checkpoint, "save_tensors", slow)
     trainer = make_trainer(tmp_path / "r", background_saves=True, save_every=3, evaluate=None)
     step = trainer._step
 
@@ -58,7 +58,7 @@ def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkey
     assert at_once == [[]]  # two steps after the first save, its checkpoint is not there yet
     assert trainer.checkpoints.steps() == [6, 9]
     waited = make_trainer(tmp_path / "s", save_every=3, evaluate=None)
-    monkeypatch.setattr(checkpoint, "save_file", usual)
+    monkeypatch.setattr(checkpoint, "save_tensors", usual)
     waited.fit()
     for run_step in (6, 9):
         ours, theirs = (t.checkpoints.path(run_step) / "model.safetensors" for t in (trainer, waited))
@@ -78,7 +78,7 @@ def test_what_went_wrong_is_raised_by_the_trainer(tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(checkpoint, "save_tensors", full)
     trainer = make_trainer(tmp_path / "r", background_saves=True)
     with pytest.raises(CheckpointError, match=r"the checkpoint of step 2 could not be written.*No space left"):
         trainer.fit()
@@ -86,7 +86,7 @@ def test_what_went_wrong_is_raised_by_the_trainer(tmp_path, monkeypatch):
 
 
 def test_a_failure_at_the_end_is_raised_before_fit_returns(tmp_path, monkeypatch):
-    calls, usual = [], checkpoint.save_file
+    calls, usual = [], checkpoint.save_tensors
 
     def full_at_last(*arguments, **options):
         calls.append(None)
@@ -94,7 +94,7 @@ def test_a_failure_at_the_end_is_raised_before_fit_returns(tmp_path, monkeypatch
             raise OSError(28, "No space left on device")
         usual(*arguments, **options)
 
-    monkeypatch.setattr(checkpoint, "save_file", full_at_last)
+    monkeypatch.setattr(checkpoint, "save_tensors", full_at_last)
     trainer = make_trainer(tmp_path / "r", background_saves=True, save_every=5, evaluate=None)
     with pytest.raises(CheckpointError, match="the checkpoint of step 9 could not be written"):
         trainer.fit()

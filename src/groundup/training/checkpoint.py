@@ -21,11 +21,11 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from groundup.durable import move_into_place, sync
 from groundup.training.logs import say
+from groundup.training.output import Output, Rest, save_tensors
 
 MODEL, STATE, SHARDS, CHECKSUMS = "model.safetensors", "state.pt", "shards", "checksums.json"
 
@@ -55,16 +55,23 @@ class Checkpoints:
             shutil.rmtree(leftover)
 
     def save(
-        self, step: int, model: nn.Module | Mapping[str, Any], state: dict[str, Any], best: int | None = None
+        self,
+        step: int,
+        model: nn.Module | Mapping[str, Any],
+        state: dict[str, Any],
+        best: int | None = None,
+        rest: Rest | None = None,
     ) -> Path:
         """Write the checkpoint of `step`, then drop those that are neither among the newest nor the `best`.
+
+        rest    called after each piece that is written: see `Output`
 
         On any failure the temporary folder is removed, the older checkpoints stay, and `CheckpointError` says why.
         """
         try:
             folder = self.draft(step)
-            write_model(model, folder / MODEL)
-            self.commit(step, state, best)
+            known = {MODEL: write_model(model, folder / MODEL, rest)}
+            self.commit(step, state, best, known, rest)
         except Exception as error:  # the disk's errors come as OSError, RuntimeError or SafetensorError
             raise self.discarded(step, error) from error
         return self.path(step)
@@ -76,16 +83,17 @@ class Checkpoints:
         return temporary
 
     def commit(
-        self, step: int, state: dict[str, Any], best: int | None = None, known: dict[str, Any] | None = None
+        self, step: int, state: dict[str, Any], best: int | None, known: dict[str, Any], rest: Rest | None = None
     ) -> None:
         """Add `state` to the draft, sum it up and rename it; then drop those that are neither new nor the `best`.
 
-        known    size and SHA-256 of files in it, by name, where somebody has computed them already
+        known    size and SHA-256 of the files that are in it, by name
         """
         final, temporary = self.path(step), self.folder / f".tmp-{step:06d}"
-        torch.save(state, temporary / STATE)
+        with Output(temporary / STATE, rest) as output:
+            torch.save(state, output)  # type: ignore[arg-type]  # it needs no more than `write`
         torch.load(temporary / STATE, weights_only=True, mmap=True)  # what cannot be read back fails here, not later
-        files = {name: (known or {}).get(name) or fingerprint(temporary / name) for name in _files(temporary)}
+        files = dict(sorted({**known, STATE: output.fingerprint}.items()))
         (temporary / CHECKSUMS).write_text(_table(files))
         for name in (*files, CHECKSUMS):
             sync(temporary / name)
@@ -187,12 +195,6 @@ def damage(checkpoint: Path) -> str | None:
     return None
 
 
-def _files(folder: Path) -> list[str]:
-    """What a draft holds, by path from it; the model first."""
-    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-    return sorted(names)
-
-
 def fingerprint(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file."""
     with path.open("rb") as file:
@@ -204,8 +206,11 @@ def _table(files: dict[str, Any]) -> str:
     return json.dumps({"files": files, "sha256": digest}, indent=2) + "\n"
 
 
-def write_model(model: nn.Module | Mapping[str, Any], path: Path) -> None:
-    """A `state_dict`, a model's or by itself, as safetensors. A tied tensor is stored once, its other names beside."""
+def write_model(model: nn.Module | Mapping[str, Any], path: Path, rest: Rest | None = None) -> dict[str, Any]:
+    """A `state_dict`, a model's or by itself, as safetensors; the file's size and SHA-256.
+
+    A tied tensor is stored once, its other names beside.
+    """
     tensors: dict[str, Tensor] = {}
     ties: dict[str, str] = {}
     first: dict[tuple[Any, ...], str] = {}
@@ -223,9 +228,9 @@ def write_model(model: nn.Module | Mapping[str, Any], path: Path) -> None:
         tensors[name] = value.clone() if storage in storages else value
         tensors[name] = tensors[name].contiguous()
         storages.add(storage)
-    # The format writes its metadata in no fixed order: with one entry, equal weights make equal files.
-    save_file(tensors, path, metadata={"format": "pt"} | ({"ties": json.dumps(ties)} if ties else {}))
-    path.chmod(path.parent.stat().st_mode & 0o666)  # safetensors lets its owner alone read it
+    with Output(path, rest) as output:
+        save_tensors(tensors, output, {"format": "pt"} | ({"ties": json.dumps(ties)} if ties else {}))
+    return output.fingerprint
 
 
 def read_model(model: nn.Module, path: Path) -> None:

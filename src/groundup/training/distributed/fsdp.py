@@ -128,3 +128,5 @@ class Sharded(Alone):
         self.optimizer.state.clear()
         self.bare.to(self.device)
         self.model = self.root = self.bare
+        dist.barrier()  # nobody hangs up while another still listens
+        dist.destroy_process_group(self.group)

@@ -96,7 +96,7 @@ class Alone:
 
         def write() -> None:
             log.sync()
-            checkpoints.save(step, content["model"], content["state"], best)
+            checkpoints.save(step, content["model"], content["state"], best, writer.rest)
 
         writer.write(write)
 
