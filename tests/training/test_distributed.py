@@ -4,9 +4,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,10 @@ from groundup.training.checkpoint import Checkpoints, damage
 SCRIPT = Path(__file__).with_name("many_processes.py")
 MODELS = ("lenet", "gpt", "graph")
 KINDS = ("ddp", "fsdp")
+
+
+class Crash(AssertionError):
+    """A process died of SIGSEGV, which no Python of ours can cause."""
 
 
 def processes(count, folder, plan):
@@ -40,6 +46,8 @@ def processes(count, folder, plan):
         for rank in range(count)
     ]  # fmt: skip
     said = [process.communicate(timeout=300)[0] for process in started]
+    if -signal.SIGSEGV in [process.returncode for process in started]:
+        raise Crash("\n".join(said))
     assert [process.returncode for process in started] == [0] * count, "\n".join(said)
     return said
 
@@ -60,8 +68,18 @@ def assert_same_curve(ours, theirs, tolerance):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
+    """All runs. torch 2.13 crashed in them once in some thirty times: then the trace is shown, and they begin anew."""
+    try:
+        return all_runs(tmp_path_factory.mktemp("runs"))
+    except Crash as crash:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # in pytest's summary, not an error
+            warnings.warn(f"torch crashed: {crash}", stacklevel=1)
+    return all_runs(tmp_path_factory.mktemp("runs"))
+
+
+def all_runs(folder):
     """One, two and four processes, each through all that is compared below."""
-    folder = tmp_path_factory.mktemp("runs")
     alone = {}
     for name in MODELS:
         alone[name] = train(name, folder / f"{name}-1")
