@@ -198,21 +198,25 @@ def _facts(measured: dict[str, Any]) -> str:
 
 
 def saving_markdown(measured: dict[str, Any]) -> str:
-    """What `benchmarks.saving` measured: how long a step lasts, and one that a checkpoint falls into."""
+    """What `benchmarks.saving` measured: how long steps last, and those beside which a checkpoint is written.
+
+    Median is held against median, and the longest against the longest: no two steps of a machine last alike.
+    """
     lines = [
         "## Saving a checkpoint while training\n",
         f"{measured['what']}. {_facts(measured)}.",
-        "Written by `python -m benchmarks.saving`.\n",
-        "| who writes | step, median | shortest to longest | longest with a checkpoint | delay | limit | copying |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        "Written by `python -m benchmarks.saving`. Delays are in parts of the median of the steps without a checkpoint:",
+        "of the median beside one, and of the longest beside one over the longest without.\n",
+        "| who writes | steps without | median | longest | steps beside one | median | longest | delay of the median "
+        "| of the longest | limit | copying |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in measured["rows"]:
-        usual, longest = row["usual"], max(row["with_checkpoint"])
-        delay = longest / median(usual) - 1
-        lines.append(
-            f"| {row['who']} | {duration(median(usual))} | {duration(min(usual))} to {duration(max(usual))} "
-            f"| {duration(longest)} | {delay:+.0%} | {row['limit']} | {duration(max(row['copies']))} |"
-        )
+        usual, beside = row["usual"], row["with_checkpoint"]
+        cells = [cell for one in (usual, beside) for cell in (len(one), duration(median(one)), duration(max(one)))]
+        delays = [(of(beside) - of(usual)) / median(usual) for of in (median, max)]
+        cells += [*(f"{delay:+.0%}" for delay in delays), row["limit"], duration(max(row["copies"]))]
+        lines.append(f"| {row['who']} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
 

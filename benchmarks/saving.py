@@ -1,9 +1,9 @@
 """How long saving GPT-2's checkpoint, 124 million parameters and AdamW's state, delays training.
 
-    python -m benchmarks.saving [--steps 25] [--batch 2] [--context 512] [--small] [--out benchmarks]
+    python -m benchmarks.saving [--steps 33] [--batch 2] [--context 512] [--small] [--out benchmarks]
 
-A step lasts from one call of the objective to the next. Every eighth ends with a checkpoint, first written while
-training waits, then in the background, where it delays steps after it, too: they count among those with a checkpoint.
+A step lasts from one call of the objective to the next. Every sixteenth ends with a checkpoint, first written while
+training waits, then in the background, for as many steps as it takes: they count among those with a checkpoint.
 What is measured stands in saving.json, and at the end of results.md.
 """
 
@@ -25,7 +25,7 @@ from groundup.optimizers import AdamW
 from groundup.training import Trainer, language_model
 from groundup.training.writer import Writer
 
-EVERY, AFTER = 8, 4  # steps from one checkpoint to the next, and in which one is written beside training
+EVERY = 16  # steps from one checkpoint to the next
 
 
 class Tokens:
@@ -50,7 +50,8 @@ def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[li
     objective, calls, copies, copied = language_model(), [], [], Writer.copied
 
     def timed(model, batch):
-        calls.append(time.perf_counter())
+        pending = trainer.writer.pending
+        calls.append((time.perf_counter(), pending is not None and not pending.done()))
         return objective(model, batch)
 
     def copying(writer, state):
@@ -64,17 +65,19 @@ def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[li
     loader = Tokens(given.batch, given.context, model.vocab_size)
     how = {"steps": given.steps, "save_every": EVERY, "keep": 1, "background_saves": background, "run_dir": folder}
     quiet = {"log_every": 1000, "progress": False, "device": "cpu"}
-    Trainer(model, AdamW(model.parameters()), timed, loader, **how, **quiet).fit()
+    trainer = Trainer(model, AdamW(model.parameters()), timed, loader, **how, **quiet)
+    trainer.fit()
     Writer.copied = copied
-    lasted = [b - a for a, b in pairwise(calls)][1:]  # the first makes the optimizer's state
-    beside = [step >= EVERY and step % EVERY < (AFTER if background else 1) for step in range(2, len(lasted) + 2)]
-    with_save = [seconds for seconds, saved in zip(lasted, beside, strict=True) if saved]
-    return [seconds for seconds, saved in zip(lasted, beside, strict=True) if not saved], with_save, copies
+    usual, with_save = [], []
+    for step, ((began, writing), (ended, _)) in enumerate(pairwise(calls), 1):
+        if step > 1:  # the first makes the optimizer's state
+            (with_save if writing or step % EVERY == 0 else usual).append(ended - began)
+    return usual, with_save, copies
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--steps", type=int, default=33)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--context", type=int, default=512)
     parser.add_argument("--small", action="store_true", help="a model in miniature, to see that it works")
