@@ -205,8 +205,8 @@ def saving_markdown(measured: dict[str, Any]) -> str:
     lines = [
         "## Saving a checkpoint while training\n",
         f"{measured['what']}. {_facts(measured)}.",
-        "Written by `python -m benchmarks.saving`. Delays are in parts of the median of the steps without a checkpoint:",
-        "of the median beside one, and of the longest beside one over the longest without.\n",
+        "Written by `python -m benchmarks.saving`. Delays are in parts of the median of the steps without a",
+        "checkpoint: of the median beside one, and of the longest beside one over the longest without.\n",
         "| who writes | steps without | median | longest | steps beside one | median | longest | delay of the median "
         "| of the longest | limit | copying |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -267,7 +267,8 @@ def test_losses_are_marked_and_come_first():
 
 def test_saving_stands_below_the_rows(tmp_path):
     """Delays of the median and of the longest, in parts of the median without a checkpoint."""
-    row = {"who": "P", "limit": "+10%", "usual": [1.0, 2.0, 3.0, 2.0], "with_checkpoint": [1.5, 3.5, 2.1], "copies": [0.25]}
+    steps = {"usual": [1.0, 2.0, 3.0, 2.0], "with_checkpoint": [1.5, 3.5, 2.1]}
+    row = {"who": "P", "limit": "+10%", "copies": [0.25]} | steps
     measured = {"what": "a model", "machine": {"processor": "Q"}, "date": "2025-01-01", "rows": [row]}
     (tmp_path / "saving.json").write_text(json.dumps(measured))
     report.save(tmp_path, {"processor": "Q"}, [], TABLE)
