@@ -46,6 +46,14 @@ def test_a_row_of_the_bench_is_held_to_its_limits():
     assert verdicts == ["**missed**", "met"]
 
 
+def test_saving_is_held_to_a_tenth_by_median_and_by_longest():
+    usual = {"who": "in the background", "usual": [10.0, 10.0, 12.0]}
+    for *beside, met in ((10.0, 10.5, 12.9, True), (10.0, 10.5, 13.1, False), (11.1, 11.1, False)):
+        measured = {"what": "a model", "rows": [{"who": "training waits"}, usual | {"with_checkpoint": beside}]}
+        [row] = targets.saving(measured)
+        assert row[-1] == ("met" if met else "**missed**"), beside
+
+
 def test_what_was_changed_by_hand_is_no_longer_what_runs_said():
     runs = {"0": {"said": "accuracy 1 %", "seconds": 3, "gib": 0.5}}
     row = {"example": "a/b.py", "command": "`--c 1`", "data": "d", "result": "r", "time": "t", "paper": "p"}

@@ -13,7 +13,7 @@ from typing import Any
 
 from results import cells
 from targets import bench as bench_reached
-from targets import count
+from targets import count, saving
 from targets import examples as examples_reached
 
 from groundup.catalogue import COMPONENTS, Component, by_family
@@ -169,7 +169,8 @@ def targets() -> str:
     """docs/targets.md: of the examples, and of the bench's machine measured last."""
     rows = json.loads((ROOT / "examples" / "results.json").read_text(encoding="utf-8"))
     reached = examples_reached(rows, [cells(row, False)[3] for row in rows])
-    timed = bench_reached(machine())
+    saved = json.loads((ROOT / "benchmarks" / "saving.json").read_text(encoding="utf-8"))
+    timed = [*bench_reached(machine()), *saving(saved)]
     return "\n\n".join(
         (
             count(reached, timed),

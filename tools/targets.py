@@ -7,6 +7,7 @@ what the row says; and the `least` or the `most` that it may be. A row of benchm
 from __future__ import annotations
 
 import re
+from statistics import median
 from typing import Any
 
 Row = dict[str, Any]
@@ -51,6 +52,16 @@ def bench(machine: Row) -> list[list[str]]:
             ratio = row["our_bytes"] / row["peer_bytes"]
             rows.append([*what, f"memory ≤ {limit:.2f}", f"{ratio:.3f}", "met" if ratio <= limit else "**missed**"])
     return rows
+
+
+def saving(measured: Row) -> list[list[str]]:
+    """What a checkpoint written beside training costs a step."""
+    [row] = [row for row in measured["rows"] if row["who"] == "in the background"]
+    usual, beside = row["usual"], row["with_checkpoint"]
+    largest = max(of(beside) - of(usual) for of in (median, max)) / median(usual)
+    verdict = "met" if largest <= 0.1 else "**missed**"
+    what = [measured["what"], "a checkpoint in the background", "steps without one"]
+    return [[*what, "delay ≤ 0.10", f"{largest:.3f}", verdict]]
 
 
 def count(*tables: list[list[str]]) -> str:
