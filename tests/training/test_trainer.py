@@ -12,6 +12,7 @@ from torch import nn
 from training_toy import Stream, evaluate, make_model, make_trainer, weights
 
 from groundup.training import NonFiniteLoss, Trainer, load_best, supervised
+from groundup.training.device import choose_precision
 
 cross_entropy = supervised(nn.functional.cross_entropy)
 
@@ -334,6 +335,16 @@ def test_float16_without_a_gpu_becomes_bfloat16(tmp_path, capsys):
     trainer = make_trainer(tmp_path / "r", precision="float16")
     assert trainer.precision is torch.bfloat16
     assert "float16 training needs a CUDA device, not cpu: computing in bfloat16" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_a_processor_slow_at_bfloat16_says_so(monkeypatch, capsys, precision, wide, machine):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"architecture": machine, "avx512_bw": wide})
+    choose_precision(precision, torch.device("cpu"))
+    slow = machine == "x86_64" and not wide and precision != "float32"
+    assert ("many times as long as float32" in capsys.readouterr().out) == slow
 
 
 def test_without_a_compiler_it_trains_uncompiled(tmp_path, monkeypatch, capsys):

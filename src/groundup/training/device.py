@@ -27,11 +27,19 @@ def choose_precision(precision: str, device: torch.device) -> torch.dtype:
     dtype: torch.dtype = getattr(torch, choice("precision", precision, PRECISIONS))
     if dtype is torch.float16 and device.type != "cuda":
         say(f"float16 training needs a CUDA device, not {device.type}: computing in bfloat16")
-        return torch.bfloat16
+        dtype = torch.bfloat16
     if dtype is torch.bfloat16 and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         say("this GPU has no bfloat16: computing in float32")
         return torch.float32
+    if dtype is torch.bfloat16 and device.type == "cpu" and not _has_wide_vectors():
+        say("this processor has no AVX-512: bfloat16 takes many times as long as float32 here")
     return dtype
+
+
+def _has_wide_vectors() -> bool:
+    """Whether oneDNN has products in bfloat16 for this x86 processor; on others it is not for us to say."""
+    able = torch.cpu.get_capabilities()
+    return able.get("architecture") != "x86_64" or bool(able.get("avx512_bw"))
 
 
 def compiles(device: torch.device) -> bool:
