@@ -15,8 +15,8 @@ demo: $(ENV)            ## train LeNet-5 on handwritten digits
 	$(BIN)/python examples/convolutional/digits_lenet.py
 
 test: $(ENV)            ## the whole suite, under the default backend and under the definitions alone
-	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow"
-	GROUNDUP_BACKEND=reference $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow"
+	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
+	GROUNDUP_BACKEND=reference $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
 
 test-slow: $(ENV)       ## the long tests as well
 	$(BIN)/python -m pytest
