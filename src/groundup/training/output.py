@@ -52,7 +52,7 @@ class Output:
             done += self.file.write(piece[done:])
         self.size, self.since_rest = self.size + done, self.since_rest + done
         if self.rest is not None and self.since_rest >= PIECE:
-            os.fdatasync(self.file.fileno())
+            os.fsync(self.file.fileno())
         self.seconds += time.perf_counter() - began
         if self.rest is not None and self.since_rest >= PIECE:
             seconds, self.since_rest, self.seconds = self.seconds, 0, 0.0
