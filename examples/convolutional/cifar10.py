@@ -27,8 +27,10 @@ MODELS = {
 }
 # data: (model, epochs, random changes of an image, what to expect); a digit must not be mirrored, a ship may be.
 CROP, FLIP = RandomCrop(32, padding=4), RandomHorizontalFlip()
-EXPECTED = "not measured yet"
-RECIPES = {"cifar10": ("resnet20", 30, (CROP, FLIP), EXPECTED), "digits": ("resnet8", 12, (CROP,), EXPECTED)}
+RECIPES = {
+    "cifar10": ("resnet20", 30, (CROP, FLIP), "79 % of --model resnet10 --epochs 4; others are not measured"),
+    "digits": ("resnet8", 12, (CROP,), "not measured yet"),
+}
 
 
 @dataclass
