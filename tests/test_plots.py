@@ -81,11 +81,15 @@ def test_mistakes_come_first_and_the_page_has_room_for_so_many(tmp_path, monkeyp
     predictions[[7, 30]] = 1
     plots.digit_page(images, labels, predictions, tmp_path / "p.png", ["cat", "dog"], columns=3, rows=2)
     captions, marked, columns, title = drawn["rest"]
-    assert drawn["images"][:, 0, 0].tolist() == [7, 30, 0, 1, 2, 3]
+    assert drawn["images"][:, 0, 0].tolist() == [7, 30, 0, 17, 33, 49]  # the right ones from all over
     assert captions == ["cat\n→ dog"] * 2 + ["cat"] * 4
     assert marked == [True] * 2 + [False] * 4
     assert columns == 3
     assert title == "50 images · 96.00 % right · 2 mistakes (true → predicted)"
+    plots.digit_page(images, labels, labels + 1, tmp_path / "p.png", ["cat", "dog"], columns=3, rows=2)
+    assert drawn["images"][:, 0, 0].tolist() == [0, 10, 20, 29, 39, 49]  # and so the mistakes
+    plots.digit_page(images[:4], labels[:4], predictions[:4], tmp_path / "p.png", columns=3, rows=2)
+    assert drawn["images"][:, 0, 0].tolist() == [0, 1, 2, 3]
 
 
 def test_what_cannot_be_drawn(tmp_path, untyped):

@@ -77,6 +77,11 @@ def displayable(images: Tensor) -> np.ndarray:
     return pictures.numpy()
 
 
+def _evenly(indices: Tensor, count: int) -> Tensor:
+    """So many of them, or all there are, in order."""
+    return indices[torch.linspace(0, len(indices) - 1, min(count, len(indices))).round().long()]
+
+
 def digit_page(
     images: Tensor,
     labels: Tensor,
@@ -89,7 +94,8 @@ def digit_page(
 ) -> None:
     """Images with what was predicted: mistakes first, outlined in red, as "true → predicted"; the accuracy on top.
 
-    `labels` and `predictions` are class indices (N); of more than `columns * rows` images the first are drawn.
+    `labels` and `predictions` are class indices (N); of more than `columns * rows` images some are drawn, mistakes and
+    others evenly from all of theirs, for the images may lie class after class.
     """
     require(
         labels.shape == predictions.shape == images.shape[:1],
@@ -98,7 +104,8 @@ def digit_page(
     )
     labels, predictions = labels.cpu(), predictions.cpu()
     wrong = labels != predictions
-    order = torch.argsort(wrong.int(), descending=True, stable=True)[: columns * rows]
+    order = _evenly(wrong.nonzero()[:, 0], columns * rows)
+    order = torch.cat([order, _evenly((~wrong).nonzero()[:, 0], columns * rows - len(order))])
     mistakes = int(wrong.sum())
 
     arrow = " → " if class_names is None or max(map(len, class_names)) < 3 else "\n→ "
