@@ -68,7 +68,7 @@ def assert_same_curve(ours, theirs, tolerance):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """All runs. torch 2.13 crashed in them once in some thirty times: then the trace is shown, and they begin anew."""
+    """All runs. A process of theirs died of SIGSEGV once: should one again, its trace is shown, and they begin anew."""
     try:
         return all_runs(tmp_path_factory.mktemp("runs"))
     except Crash as crash:
