@@ -5,7 +5,7 @@ A run that stops after batch 17 of epoch 3 goes on with `loader.seek(3, 17)` and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator, Mapping, Sized
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,8 @@ class Loader:
 
         dataset       map-style: one with a method `batch(indices)`, as ImageData has, is asked once a batch; samples of
                       others are gathered and collated by PyTorch
-        transform     applied to the first entry of the batch
+        transform     applied to the first entry of the batch; or {first epoch: transform}, each until the next one,
+                      as `{0: small, 6: large}`
         drop_last     leave out the last batch when it is smaller than the others
         num_workers   processes that prepare batches ahead; 0 prepares them here. They stay for the next epoch, and
                       a new `iter` ends the one before it.
@@ -56,20 +57,19 @@ class Loader:
         *,
         shuffle: bool = False,
         seed: int = 0,
-        transform: Transform | None = None,
+        transform: Transform | Mapping[int, Transform] | None = None,
         drop_last: bool = False,
         num_workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
         if isinstance(dataset, IterableDataset) or not isinstance(dataset, Sized):
             raise TypeError(f"dataset must be map-style (have a length and indices), got {type(dataset).__name__}")
-        if transform is not None and not callable(transform):
-            raise TypeError(f"transform must be callable as (x, generator), got {transform!r}")
         self.dataset = dataset
         self.batch_size = checks.integer("batch_size", batch_size)
         self.shuffle = shuffle
         self.seed = checks.integer("seed", seed, minimum=0)
         self.transform = transform
+        self._stages = _stages(transform)
         self.drop_last = drop_last
         self.num_workers = checks.integer("num_workers", num_workers, minimum=0)
         self.pin_memory = pin_memory
@@ -87,7 +87,7 @@ class Loader:
     def _prepare(self) -> None:
         self._jobs = _Jobs()
         self._batches = DataLoader(
-            _Batches(self.dataset, self.transform, self.seed, self._part),
+            _Batches(self.dataset, self._stages, self.seed, self._part),
             batch_size=None,  # an item is a batch already
             sampler=self._jobs,
             num_workers=self.num_workers,
@@ -167,17 +167,18 @@ class _Jobs:
 class _Batches(Dataset[Any]):
     """A job to its batch, transformed. It keeps no state, so that every process gives the same answer."""
 
-    def __init__(self, dataset: Any, transform: Transform | None, seed: int, part: int) -> None:
-        self.dataset, self.transform, self.seed, self.part = dataset, transform, seed, part
+    def __init__(self, dataset: Any, stages: dict[int, Transform | None], seed: int, part: int) -> None:
+        self.dataset, self.stages, self.seed, self.part = dataset, stages, seed, part
 
     def __getitem__(self, job: _Job) -> Any:
         epoch, batch, indices = job
         data = self._gather(indices)
-        if self.transform is None:
+        transform = self.stages[max(start for start in self.stages if start <= epoch)]
+        if transform is None:
             return data
         if not isinstance(data, (tuple, list)):
             raise TypeError(f"a transform needs batches (x, ...), got {type(data).__name__}; transform in the dataset")
-        return (self.transform(data[0], _generator(self.seed, epoch, batch + 1, self.part)), *data[1:])
+        return (transform(data[0], _generator(self.seed, epoch, batch + 1, self.part)), *data[1:])
 
     def _gather(self, indices: Tensor) -> Any:
         if hasattr(self.dataset, "batch"):
@@ -185,6 +186,19 @@ class _Batches(Dataset[Any]):
         if hasattr(self.dataset, "__getitems__"):
             return default_collate(self.dataset.__getitems__(indices.tolist()))
         return default_collate([self.dataset[index] for index in indices.tolist()])
+
+
+def _stages(transform: Transform | Mapping[int, Transform] | None) -> dict[int, Transform | None]:
+    """The transform of every epoch, by the epoch it begins with."""
+    if not isinstance(transform, Mapping):
+        stages: dict[int, Transform | None] = {0: transform}
+    else:
+        stages = {checks.integer("transform's epochs", epoch, minimum=0): one for epoch, one in transform.items()}
+        checks.require(0 in stages, f"transform must say what epoch 0 does, got epochs {sorted(stages)}")
+    for one in stages.values():
+        if one is not None and not callable(one):
+            raise TypeError(f"transform must be callable as (x, generator), got {one!r}")
+    return stages
 
 
 def _generator(seed: int, epoch: int, stream: int = 0, part: int = 0) -> torch.Generator:

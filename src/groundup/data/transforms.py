@@ -140,7 +140,9 @@ class Resize:
     def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
         height, width = checks.pair("size", self.size)
         how: Any = {"mode": self.interpolation, "align_corners": False, "antialias": self.antialias}
-        if _images(x).is_floating_point():
+        if _images(x).shape[-2:] == (height, width):
+            return x
+        if x.is_floating_point():
             return F.interpolate(x, (height, width), **how)
         # Rows first, held to 0..1 before the columns: so does Pillow, and where edges overshoot twice it shows.
         rows = F.interpolate(ToFloat()(x), (x.size(2), width), **how).clamp(0, 1)
