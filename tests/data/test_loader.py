@@ -102,6 +102,17 @@ def test_stopping_at_any_batch_and_going_on_elsewhere(data):
         same(seen, whole)
 
 
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_each_epoch_has_the_transform_that_began_last(data, num_workers):
+    plain, changed = epochs(Loader(data, 5), 1)[0], epochs(Loader(data, 5, transform=AUGMENT), 6)
+    loader = Loader(data, 5, transform={2: AUGMENT, 0: None, 4: ToFloat()}, num_workers=num_workers)
+    expected = [plain, plain, changed[2], changed[3], *[[(x / 255, y) for x, y in plain]] * 2]
+    for one, other in zip(epochs(loader, 6), expected, strict=True):
+        same(one, other)
+    loader.seek(3, 2)
+    same(list(loader), changed[3][2:])
+
+
 @pytest.mark.parametrize("num_workers", [1, 2, 3])
 def test_workers_change_nothing(data, num_workers):
     alone = epochs(Loader(data, 4, shuffle=True, seed=3, transform=AUGMENT))
@@ -220,6 +231,10 @@ class Stream(IterableDataset):
         ((Pairs(), 4), {"num_workers": -1}, ValueError, "num_workers must be at least 0"),
         ((Pairs(), 4), {"seed": -1}, ValueError, "seed must be at least 0"),
         ((Pairs(), 4), {"transform": 3}, TypeError, "transform must be callable"),
+        ((Pairs(), 4), {"transform": {0: ToFloat(), 2: 3}}, TypeError, "transform must be callable.*got 3"),
+        ((Pairs(), 4), {"transform": {1: ToFloat()}}, ValueError, r"transform must say .* epoch 0 does, got .*\[1\]"),
+        ((Pairs(), 4), {"transform": {}}, ValueError, "transform must say what epoch 0 does"),
+        ((Pairs(), 4), {"transform": {0.5: ToFloat()}}, TypeError, "transform's epochs must be an int"),
         ((Stream(), 4), {}, TypeError, "dataset must be map-style.*got Stream"),
         ((iter([1]), 4), {}, TypeError, "dataset must be map-style"),
     ],

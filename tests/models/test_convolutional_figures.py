@@ -305,6 +305,16 @@ def test_a_signal_gets_through_at_first():
         assert not dead, f"{type(model).__name__}: {dead}"
 
 
+def test_no_class_of_a_network_in_network_is_born_silent():
+    """Its scores are rectified: what is 0 everywhere has no gradient, and stays 0."""
+    for _ in range(5):
+        model = M.NetworkInNetwork().eval()
+        x = torch.randn(8, 3, 32, 32)
+        assert (model(x) > 0).all()
+        model.reset_classifier(20)
+        assert (model(x) > 0).all()
+
+
 # ---- the frame ---------------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -48,7 +50,39 @@ def avg_pool2d(
     divisor_override: int | None = None,
     dilation: Pair = 1,
 ) -> Tensor:
-    return F.avg_pool2d(x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    how = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    if torch.compiler.is_compiling() or not (x.requires_grad and torch.is_grad_enabled()):
+        return F.avg_pool2d(x, *how)
+    pooled: Tensor = _AveragePool.apply(x, *how)
+    return pooled
+
+
+class _AveragePool(torch.autograd.Function):
+    """PyTorch's own keeps its input for the backward pass, which asks for nothing but the input's shape."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, *how: Any) -> Tensor:
+        return F.avg_pool2d(x, *how)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, *ctx.how = inputs
+        ctx.shape, ctx.channels_last = x.shape, x.dim() == 4 and x.stride(1) == 1
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        kernel, stride, padding, *rest = ctx.how
+        sizes = [kernel, kernel if stride is None else stride, padding]
+        sizes = [(size, size) if isinstance(size, int) else size for size in sizes]
+        layout = torch.channels_last if ctx.channels_last else torch.contiguous_format
+        shaped = torch.empty(ctx.shape, dtype=g.dtype, device=g.device, memory_format=layout)  # never read
+        return torch.ops.aten.avg_pool2d_backward(g, shaped, *sizes, *rest), *[None] * 6
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: Any) -> Tensor:
+        return F.avg_pool2d(tangent, *ctx.how)
 
 
 def adaptive_avg_pool2d(x: Tensor, output_size: Pair) -> Tensor:

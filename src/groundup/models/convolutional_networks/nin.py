@@ -57,8 +57,11 @@ class NetworkInNetwork(ImageClassifier):
     perceptrons   what slides, stage by stage; `head`, a 1 × 1 layer more, makes a map a class.
     dropout       the probability of dropping, where a perceptron asks for it.
 
-    Weights begin N(0, 2 / fan-in), biases 0. Differs from the authors' definitions, whose N(0, 0.05²) hardly lets a
-    signal through nine layers. Scores are never negative: a ReLU follows the last layer too.
+    Scores are never negative: a ReLU follows the last layer too.
+
+    Weights begin N(0, 2 / fan-in), biases 0; the head N(0, 0.01²) and 1: else the maps of half of the classes begin at
+    nothing everywhere and stay there, without a gradient. Differs from the authors' definitions, whose N(0, 0.05²)
+    hardly lets a signal through nine layers.
     """
 
     presets: ClassVar = {
@@ -106,6 +109,17 @@ class NetworkInNetwork(ImageClassifier):
                 assert layer.bias is not None
                 init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 init.constant_(layer.bias, 0.0)
+        self._reset_head()
+
+    def _reset_head(self) -> None:
+        assert self.head.bias is not None
+        init.normal_(self.head.weight, std=0.01)
+        init.constant_(self.head.bias, 1.0)
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Put a fresh last layer for `num_classes` classes in the place of the old one."""
+        super().reset_classifier(num_classes)
+        self._reset_head()
 
     def forward_head(self, x: Float[Tensor, "N C H W"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
         """Scores of a feature map; with `pre_logits`, the mean of the vectors that the last layer sees."""

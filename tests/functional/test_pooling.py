@@ -1,0 +1,58 @@
+"""The average pool with a backward pass of its own: every kind of derivative, and what it keeps."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+from torch.nn import functional as F
+
+from groundup import backend
+from groundup.functional import avg_pool2d
+
+HOW = [
+    (2,),
+    (3, 2, 1),
+    ((3, 2), (2, 1), (1, 0)),
+    (3, 2, 1, True),
+    (3, 2, 1, True, False),
+    (2, None, 0, False, True, 3),
+]
+
+
+@pytest.fixture(autouse=True)
+def kernels():
+    with backend("fused"):
+        yield
+
+
+@pytest.mark.parametrize("how", HOW, ids=str)
+@pytest.mark.parametrize("shape", [(2, 3, 7, 9), (3, 6, 5)], ids=str)
+def test_every_derivative(shape, how):
+    x = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(lambda x: avg_pool2d(x, *how), x, check_forward_ad=True, check_batched_grad=True)
+    assert gradgradcheck(lambda x: avg_pool2d(x, *how), x)
+
+
+@pytest.mark.parametrize("how", HOW, ids=str)
+def test_per_sample_gradients(how):
+    def gradients(pool):
+        return torch.func.vmap(torch.func.grad(lambda x: (pool(x, *how) ** 2).sum()))(x)
+
+    x = torch.randn(4, 3, 7, 9, dtype=torch.float64)
+    torch.testing.assert_close(gradients(avg_pool2d), gradients(F.avg_pool2d))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_has_the_layout_of_the_image(layout):
+    x = torch.randn(2, 8, 6, 6).contiguous(memory_format=layout).requires_grad_()
+    y = avg_pool2d(x, 2)
+    y.backward(torch.ones_like(y))
+    assert x.grad.is_contiguous(memory_format=layout)
+    assert y.is_contiguous(memory_format=layout)
+
+
+def test_nothing_of_the_image_is_kept():
+    kept = []
+    x = torch.randn(2, 8, 6, 6, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
+        avg_pool2d(x, 2)
+    assert kept == []
