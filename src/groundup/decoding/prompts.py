@@ -16,8 +16,11 @@ from groundup import checks
 from groundup.decoding.beam import beam_search
 from groundup.decoding.generation import sample
 from groundup.decoding.state import Sequences
+from groundup.fused.packed import packed
+from groundup.layers import Linear
 
 PAST_CONTEXT = ("refuse", "slide")
+WORTH = 16  # tokens, from which on it is worth it to lay out the weights anew
 
 
 @torch.no_grad()
@@ -77,25 +80,26 @@ def generate(
     if slides:
         step, state = _sliding(model, chunk), (state, tokens[:, :-1], padding)
     start = tokens[:, -1]
-    if width > 1:
-        found = beam_search(
-            step, start, state, width=width, max_len=max_new_tokens, stop=stop, length_penalty=length_penalty
+    with packed(_matrices(model) if max_new_tokens >= WORTH else (), len(rows) * width):
+        if width > 1:
+            found = beam_search(
+                step, start, state, width=width, max_len=max_new_tokens, stop=stop, length_penalty=length_penalty
+            )
+            return Sequences(*(part[:, 0] for part in found))
+        return sample(
+            step,
+            start,
+            state,
+            max_len=max_new_tokens,
+            stop=stop,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            seen=tokens if repetition_penalty > 1 else None,
+            generator=generator,
+            on_token=on_token,
         )
-        return Sequences(*(part[:, 0] for part in found))
-    return sample(
-        step,
-        start,
-        state,
-        max_len=max_new_tokens,
-        stop=stop,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        seen=tokens if repetition_penalty > 1 else None,
-        generator=generator,
-        on_token=on_token,
-    )
 
 
 def _rows(prompts: Any, mask: Tensor | None, vocab_size: int) -> list[Tensor]:
@@ -113,6 +117,12 @@ def _rows(prompts: Any, mask: Tensor | None, vocab_size: int) -> list[Tensor]:
         checks.require(len(row) > 0, f"prompts: number {i} is empty; begin with the tokenizer's first token, if any")
         checks.indices("prompts", row, vocab_size, "vocab_size")
     return rows
+
+
+def _matrices(model: Any) -> list[Tensor]:
+    """The weights that every step multiplies with."""
+    layers: list[Tensor] = [part.weight for part in model.modules() if isinstance(part, Linear)]
+    return [*layers, model.head_weight] if hasattr(model, "head_weight") else layers
 
 
 def _read(model: Any, tokens: Tensor, state: Any, chunk: int) -> None:

@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
+from groundup.backend import fused_by
+from groundup.fused import position as kernels
 
 
 def frequencies(features: int, base: float, device: torch.device | None = None) -> Float[Tensor, " pairs"]:
@@ -27,6 +29,7 @@ def sinusoids(positions: Int[Tensor, "*shape"], embed_dim: int, base: float = 10
     return torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)[..., :embed_dim]
 
 
+@fused_by(kernels.rotary)
 def rotary(
     x: Float[Tensor, "*batch T D"],
     cos: Float[Tensor, "*angles T pairs"],

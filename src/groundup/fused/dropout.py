@@ -27,4 +27,4 @@ def dropout(
     inplace: bool = False,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    return F.dropout(x, p, training, inplace)
+    return F.dropout(x, p, training, inplace) if training and p > 0 else x

@@ -1,7 +1,8 @@
 """PyTorch's affine map: one matrix product with the bias added in its epilogue.
 
 On a CPU a large one goes to oneDNN, as PyTorch's convolutions do, and not to MKL, as its `linear` does in float32: on
-AMD's processors that takes half the time for one row, and nine tenths for a thousand.
+AMD's processors that takes half the time for one row, and nine tenths for a thousand. Between them, from two rows to
+some dozens, MKL is ahead by a third, unless the weights are laid out for oneDNN ahead of time.
 """
 
 from __future__ import annotations
@@ -14,17 +15,23 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from groundup import checks
+from groundup.fused.packed import laid_out
 
-# oneDNN takes longer to call: it is worth it from so many multiply-adds on, or for a matrix of so many numbers that
-# they have to be fetched from memory; and where a graph is kept, which takes time too, from more.
+# oneDNN takes longer to call: it is worth it from so many multiply-adds on, or for one row and a matrix of so many
+# numbers that they have to be fetched from memory; and where a graph is kept, which takes time too, from more.
 MANY, LARGE, MANY_MORE = 2**25, 2**18, 2**27
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    work = x.numel() * weight.size(0)
-    worth = work >= MANY or weight.numel() >= LARGE
-    if torch.compiler.is_compiling() or not worth or not _for_onednn(x, weight, bias):
+    if torch.compiler.is_compiling():
         return F.linear(x, weight, bias)
+    copy = laid_out(x, weight)
+    work = x.numel() * weight.size(0)
+    worth = work >= MANY or (weight.numel() >= LARGE and x.numel() == weight.size(1)) or copy is not None
+    if not worth or not _for_onednn(x, weight, bias):
+        return F.linear(x, weight, bias)
+    if copy is not None:
+        return _product(x, copy, bias)
     if not (torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))):
         return _product(x, weight, bias)
     return _Linear.apply(x, weight, bias) if work >= MANY_MORE else F.linear(x, weight, bias)

@@ -60,9 +60,9 @@ class _PositionTable(_Derived):
     def rows(self, x: Tensor, position: int | Tensor) -> Float[Tensor, "*B T features"]:
         """The rows for x (B, ..., T, features) whose tokens stand at `position`."""
         length, wide = x.size(-2), x.dtype == torch.float64
-        positions = places(position, length, x.size(0), x.device)
-        if isinstance(position, int) and position + length <= self.max_len and not wide:
+        if type(position) is int and 0 <= position <= self.max_len - length and not wide:
             return self.table[position : position + length]
+        positions = places(position, length, x.size(0), x.device)
         return self.compute(positions).to(torch.float64 if wide else torch.float32)
 
 
@@ -124,9 +124,13 @@ class RotaryEncoding(_PositionTable):
     def forward(self, x: Float[Tensor, "B H T D"], position: int | Int[Tensor, "..."] = 0) -> Float[Tensor, "B H T D"]:
         checks.rank("x", checks.floating("x", x), 4, layout="(B, H, T, D)")
         checks.size("x", x, -1, self.features, "features (head_dim)")
+        return self.at(x, position)(x, position)
+
+    def at(self, x: Float[Tensor, "B ... T _"], position: int | Int[Tensor, "..."]) -> Callable[[Tensor, Any], Tensor]:
+        """What turns queries and keys of tokens that stand where those of x do: the angles, looked up once for all."""
         rows = self.rows(x, position)  # T, D or B, T, D
         cos, sin = (rows[:, None] if rows.dim() == 3 else rows).chunk(2, -1)
-        return rotary(x, cos, sin, self.interleaved)
+        return lambda heads, _: rotary(heads, cos, sin, self.interleaved)
 
     def extra_repr(self) -> str:
         return f"{self.features}, max_len={self.max_len}, base={self.base}, interleaved={self.interleaved}"

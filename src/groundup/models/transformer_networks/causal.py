@@ -9,7 +9,6 @@ Legend: B batch, T tokens, n tokens seen, these included, E embed_dim, V vocabul
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -77,6 +76,8 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
         """
         position, attention = self._place(tokens, state)
         x = self.embed(tokens, position)
+        if self.rotary is not None:
+            attention["rotary"] = self.rotary.at(x, position)
         for i, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training:
                 x = checkpoint(block, x, use_reentrant=False, **attention)
@@ -103,15 +104,11 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
                 f"tokens must end within context={self.context}, got {tokens.size(1)} after {seen}: give fewer of them,"
                 " or generate with past_context='slide'"
             )
-        attention: dict[str, Any] = {} if self.rotary is None else {"rotary": self.rotary}
         if padding is None:
-            return seen, attention
+            return seen, {}
         places = torch.arange(seen + tokens.size(1), device=tokens.device) - padding[:, None]  # B, n; negative: padding
         position = places[:, seen:].clamp(min=0)
-        attention["mask"] = (places >= 0)[:, None, None]  # B, 1, 1, n
-        if self.rotary is not None:
-            attention["rotary"] = partial(_turned, self.rotary, position)
-        return position, attention
+        return position, {"mask": (places >= 0)[:, None, None]}  # B, 1, 1, n
 
     def begin(
         self, batch_size: int, max_len: int | None = None, padding: Int[Tensor, " B"] | None = None
@@ -134,8 +131,3 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
     def step(self, tokens: Int[Tensor, " B"], state: LanguageState) -> tuple[Float[Tensor, "B V"], LanguageState]:
         """One token more a row: the scores of what follows it, and the state that has seen it."""
         return self(tokens[:, None], state)[:, -1], state
-
-
-def _turned(rotary: RotaryEncoding, position: Tensor, x: Tensor, _: int) -> Tensor:
-    """Queries or keys, turned to the places of their own rows."""
-    return rotary(x, position)
