@@ -11,6 +11,7 @@ from torch import Tensor
 from groundup.fused.support import refuses
 
 Pair = int | tuple[int, int]
+LARGE = 2**21  # numbers, from which on not to keep them is worth a longer call
 
 
 def max_pool2d(
@@ -51,7 +52,7 @@ def avg_pool2d(
     dilation: Pair = 1,
 ) -> Tensor:
     how = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    if torch.compiler.is_compiling() or not (x.requires_grad and torch.is_grad_enabled()):
+    if x.numel() < LARGE or not x.requires_grad or not torch.is_grad_enabled() or torch.compiler.is_compiling():
         return F.avg_pool2d(x, *how)
     pooled: Tensor = _AveragePool.apply(x, *how)
     return pooled
@@ -76,8 +77,11 @@ class _AveragePool(torch.autograd.Function):
         kernel, stride, padding, *rest = ctx.how
         sizes = [kernel, kernel if stride is None else stride, padding]
         sizes = [(size, size) if isinstance(size, int) else size for size in sizes]
-        layout = torch.channels_last if ctx.channels_last else torch.contiguous_format
-        shaped = torch.empty(ctx.shape, dtype=g.dtype, device=g.device, memory_format=layout)  # never read
+        # Something of the image's shape and layout, never read; channels last, one number cannot pass for it.
+        if ctx.channels_last:
+            shaped = torch.empty(ctx.shape, dtype=g.dtype, device=g.device, memory_format=torch.channels_last)
+        else:
+            shaped = g.new_empty(()).expand(ctx.shape)
         return torch.ops.aten.avg_pool2d_backward(g, shaped, *sizes, *rest), *[None] * 6
 
     @staticmethod
