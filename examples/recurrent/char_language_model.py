@@ -14,7 +14,7 @@ from groundup.training import RunOptions, Trainer, command_line, load_best, next
 
 # data: (how the sample begins, nats a character to expect on the last tenth)
 RECIPES = {
-    "python": ("The lambda expression ", "not measured yet"),
+    "python": ("The lambda expression ", "1.97"),
     "shakespeare": ("ROMEO:\n", "1.52, with --hidden-size 512 --epochs 10"),
 }
 

@@ -15,7 +15,7 @@ from groundup.models.recurrent_networks import LSTM, LangModel
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.training import RunOptions, Trainer, command_line, run
 
-EXPECTED = {"python": "not measured yet"}  # % of the gaps filled in as the author did
+EXPECTED = {"python": "about 51, and 27"}  # % of the gaps filled in as the author did
 
 
 @dataclass
@@ -85,8 +85,9 @@ def main() -> None:
         pieces[len(row) // 2] = f"[{pieces[len(row) // 2]}? {' '.join(tokenizer.pieces[token] for token in best)}]"
         print(" ".join(pieces))
     got, least = (100 * result.final[name] for name in ("accuracy", "the commonest"))
+    expected = "anything" if config.smoke else EXPECTED.get(config.data, "what the text allows")
     print(f"""
-gaps filled in right    {got:.1f} %, by the commonest word alone {least:.1f} % · expected {EXPECTED.get(config.data)}
+gaps filled in right    {got:.1f} %, by the commonest word alone {least:.1f} % · expected {expected}
 picture                 {run_dir}/curves.png (training)
 the model               src/groundup/models/recurrent_networks/language_model.py, its core bidirectional
 without what follows    python examples/recurrent/masked_words.py --one-way
