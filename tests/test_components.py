@@ -62,6 +62,7 @@ def test_parity(case, dtype, measured):
             measured(case.component, dtype, errors)
 
 
+@pytest.mark.body("auto")
 @pytest.mark.parametrize("case", CASES, **by_id)
 def test_reference_equals_fused(case):
     modules = {}
@@ -75,6 +76,7 @@ def test_reference_equals_fused(case):
         assert_same(actual, expected, torch.float64, f"train={train}: ")
 
 
+@pytest.mark.body("reference")
 @pytest.mark.parametrize("case", [c for c in ONE_EACH if c.differentiable], **by_id)
 def test_gradcheck_of_the_definition(case):
     """Analytic against numerical derivatives, in the input; big inputs are probed in random directions."""

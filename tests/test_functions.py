@@ -44,6 +44,7 @@ def test_against_pytorch(case, dtype, mode, measured):
     measured(f"functional.{case.function.__name__}", dtype, errors)
 
 
+@pytest.mark.body("reference")
 @pytest.mark.parametrize("case", GRAD_SMOOTH, **by_id)
 def test_gradcheck_of_the_definition(case):
     arguments, kwargs = case.make(torch.float64)
