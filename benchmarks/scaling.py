@@ -172,8 +172,9 @@ HEAD = """\
 
 Forward and backward at doubling sizes: the median time of five, in turn, and the peak of memory (as in
 [results.md](results.md)). The exponent is the slope of log cost over log size, over all sizes measured; where a cost
-that does not grow is still a good part of the whole, it is below the one expected. Written by
-`python -m benchmarks.scaling`; a machine with other work to do, whose load is above 1, tilts slopes of time.
+that does not grow is still a good part of the whole, it is below the one expected; above, where the small sizes fit
+into the caches and the large ones do not (the scores of attention, as defined; the rows of a graph). Written by
+`python -m benchmarks.scaling`; a machine with other work to do tilts slopes of time.
 """
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from groundup import checks
 from groundup.decoding.beam import beam_search
@@ -53,8 +53,9 @@ def generate(
                  on with the newest half of what the model sees, read anew, each time that it is full
     chunk        how many tokens of the prompts are read at a time: it bounds the memory, and changes nothing else
 
-    The model's mode is the caller's; call `model.eval()` where it has dropout. A compiled step is taken as it is:
-    `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
+    The model's mode is the caller's; call `model.eval()` where it has dropout. Of several rows in float32 on a CPU, the
+    weights (up to 2 GiB of them) are held twice during the call, laid out as its products want them. A compiled step is
+    taken as it is: `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
     """
     rows = _rows(prompts, mask, model.vocab_size)
     checks.integer("max_new_tokens", max_new_tokens)
@@ -120,9 +121,12 @@ def _rows(prompts: Any, mask: Tensor | None, vocab_size: int) -> list[Tensor]:
 
 
 def _matrices(model: Any) -> list[Tensor]:
-    """The weights that every step multiplies with."""
+    """The weights that every step multiplies with; none of a step that was replaced, as by a compiled one."""
+    if not isinstance(model, nn.Module) or "step" in vars(model):
+        return []
+    head = getattr(model, "head_weight", None)
     layers: list[Tensor] = [part.weight for part in model.modules() if isinstance(part, Linear)]
-    return [*layers, model.head_weight] if hasattr(model, "head_weight") else layers
+    return [*layers, head] if isinstance(head, Tensor) else layers
 
 
 def _read(model: Any, tokens: Tensor, state: Any, chunk: int) -> None:
