@@ -132,6 +132,7 @@ def speed() -> str:
     over = sum(row["default"]["low"] > row["limit"] for row in rows)
     by = ", ".join(f"{family} {value:.2f}" for value, family in medians)
     of_all = median(row["default"]["median"] for row in rows)
+    alike = sum(abs(row["default"]["median"] - 1) <= 0.05 for row in rows)
     facts = measured_on["machine"]
     worst = [
         [row["name"], row["work"], f"`{row['against']}`", interval(row["default"]), f"{row['reference']['median']:.2f}"]
@@ -140,7 +141,8 @@ def speed() -> str:
     return (
         f"{len(rows)} rows on {facts['processor']}, threads {facts['threads']}, torch {facts['torch']}: the median is "
         f"{of_all:.2f} of\nthe peer's time; {ahead} rows are ahead with their whole interval, {over} over their limit "
-        f"with theirs.\n\nMedians by family: {by}.\n\nThe ten worst:\n\n"
+        f"with theirs. {alike} rows lie within\n0.05 of 1: most of them are one kernel of PyTorch's, called from "
+        f"either side, and that kernel is the floor.\n\nMedians by family: {by}.\n\nThe ten worst:\n\n"
         + table("row | work | peer | default ÷ peer: | definition ÷ peer:", *worst)
     )
 

@@ -51,7 +51,9 @@ def bench(machine: Row) -> list[list[str]]:
         if limit is not None:
             ratio = row["our_bytes"] / row["peer_bytes"]
             rows.append([*what, f"memory ≤ {limit:.2f}", f"{ratio:.3f}", "met" if ratio <= limit else "**missed**"])
-    return rows
+    of_all = median(row["default"]["median"] for row in machine["rows"].values())
+    verdict = "met" if of_all <= 0.9 else "**missed**"
+    return [["all rows", "the median of what follows", "their peers", "time ≤ 0.90", f"{of_all:.3f}", verdict], *rows]
 
 
 def saving(measured: Row) -> list[list[str]]:
