@@ -50,8 +50,9 @@ def main() -> None:
     model = GPT2(vocab_size, **shape, dropout=config.dropout)
     model.gradient_checkpointing = config.checkpointing
     print(f"{len(train):,} tokens, {sum(p.numel() for p in model.parameters()):,} parameters")
-    batches = Loader(TokenWindows(train, model.context), micro_batch, shuffle=True, seed=config.seed, drop_last=True)
-    held_out = Loader(TokenWindows(valid[:100_000], model.context), micro_batch)
+    window, micro_batch, judged = (128, 2, 1000) if config.smoke else (model.context, micro_batch, 100_000)
+    batches = Loader(TokenWindows(train, window), micro_batch, shuffle=True, seed=config.seed, drop_last=True)
+    held_out = Loader(TokenWindows(valid[:judged], window), micro_batch)
     steps = 3 if config.smoke else config.steps or steps
     optimizer = AdamW(decay_groups(model, config.weight_decay), lr=lr, betas=(0.9, 0.95), eps=1e-8)
     ramp = max(1, steps // 27)  # 375 million of 10¹⁰ tokens
