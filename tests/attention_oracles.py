@@ -209,3 +209,14 @@ class RotaryOracle(nn.Module):
         a, b = wide.chunk(2, -1)
         y = torch.complex(a, b) * turn
         return torch.cat([y.real, y.imag], -1).to(x.dtype)
+
+
+def rotary_oracle(x, cos, sin, interleaved=False):
+    """Each pair as a complex number, times cos + i sin: any number, also one that stretches."""
+    wide, turn = x.double(), torch.complex(cos.double(), sin.double())
+    if interleaved:
+        y = torch.view_as_real(torch.view_as_complex(wide.unflatten(-1, (-1, 2)).contiguous()) * turn).flatten(-2)
+    else:
+        y = torch.complex(*wide.chunk(2, -1)) * turn
+        y = torch.cat([y.real, y.imag], -1)
+    return y.to(x.dtype)

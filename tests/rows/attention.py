@@ -13,6 +13,7 @@ from attention_oracles import (
     TorchMultiHead,
     WindowOracle,
     attention_oracle,
+    rotary_oracle,
     sparse_heads,
 )
 from groundup import functional as G
@@ -255,6 +256,16 @@ FUNCTION_CASES = [
     attention("groups, 3 axes", batch=(4,), groups=(2,), enable_gqa=True),
     attention("groups, weights", groups=(2, 2), enable_gqa=True, need_weights=True),
     attention("weights", need_weights=True, mask=constant(bool_mask)),
+    *[
+        simple(
+            G.rotary, rotary_oracle, randn(2, 4, 3, 6), *angles, interleaved=interleaved, label=f"{kind},{interleaved}"
+        )
+        for kind, angles in (
+            ("one row a place", (randn(3, 3, seed=3), randn(3, 3, seed=4))),
+            ("of each sample", (randn(2, 1, 3, 3, seed=3), randn(2, 1, 3, 3, seed=4))),
+        )
+        for interleaved in (False, True)
+    ],
 ]
 
 q, k, v = torch.ones(2, 4, 3, 8), torch.ones(2, 4, 5, 8), torch.ones(2, 4, 5, 6)
