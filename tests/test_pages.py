@@ -33,7 +33,7 @@ RUN_BY = {
     "python -m benchmarks.decoding": "tests/test_benchmarks.py",
 }
 #: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
-BESIDE = ("make test", "make lint", "make format", "pip install .")
+BESIDE = ("make test", "make test-slow", "make lint", "make format", "pip install .")
 #: What stands for a reader's own data.
 OWN = {"PATH", "FILE", "FOLDER", "TEXTS"}
 
