@@ -90,14 +90,14 @@ def _metric(
     axis.annotate(
         f"best {values[best]:.4g} at step {steps[best]:,}",
         (steps[best], values[best]),
-        xytext=(0, -18 if lower else 10),  # beyond its best a curve is never
+        xytext=(0, -17 if lower else 10),  # beyond its best a curve is never
         textcoords="offset points",
         ha="right" if steps[best] > 0.3 * last else "left",
         color=colour,
         fontsize=10,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 1},
     )
-    axis.margins(y=0.28)
+    axis.margins(y=0.22)
     return [(steps[-1], values[-1], f"{name} {values[-1]:.4g}", colour)]
 
 
