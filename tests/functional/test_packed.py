@@ -14,6 +14,8 @@ from groundup.fused import packed as layouts
 from groundup.fused.packed import packed
 from groundup.models.transformer_networks import GPT2, LLaMA2
 
+pytestmark = pytest.mark.body("auto")
+
 
 @pytest.fixture(autouse=True)
 def _kernels():

@@ -9,6 +9,8 @@ from groundup import backend
 from groundup.functional import avg_pool2d
 from groundup.fused import pooling as kernels
 
+pytestmark = pytest.mark.body("auto")
+
 HOW = [
     (2,),
     (3, 2, 1),

@@ -69,7 +69,6 @@ class Loader:
         self.shuffle = shuffle
         self.seed = checks.integer("seed", seed, minimum=0)
         self.transform = transform
-        self._stages = _stages(transform)
         self.drop_last = drop_last
         self.num_workers = checks.integer("num_workers", num_workers, minimum=0)
         self.pin_memory = pin_memory
@@ -87,7 +86,7 @@ class Loader:
     def _prepare(self) -> None:
         self._jobs = _Jobs()
         self._batches = DataLoader(
-            _Batches(self.dataset, self._stages, self.seed, self._part),
+            _Batches(self.dataset, _stages(self.transform), self.seed, self._part),
             batch_size=None,  # an item is a batch already
             sampler=self._jobs,
             num_workers=self.num_workers,
