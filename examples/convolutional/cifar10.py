@@ -18,7 +18,7 @@ from groundup.training import RunOptions, Trainer, classification, command_line,
 MODELS = {
     "resnet8": partial(ResNet, block="basic", depths=(1, 1, 1, 0), width=16, stem="cifar"),
     "resnet20": partial(ResNet.preset, "resnet20"),
-    "resnet10": partial(ResNet, block="basic", depths=(1, 1, 1, 1), width=64, stem="cifar"),  # as wide as ResNet-18
+    "resnet10": partial(ResNet, block="basic", depths=(1, 1, 1, 1), width=64, stem="half"),  # as wide as ResNet-18
     "resnet18": partial(ResNet.preset, "resnet18", stem="cifar"),
     "resnext11": partial(ResNet, block="bottleneck", depths=(1, 1, 1, 0), groups=8, width_per_group=8, stem="cifar"),
     "seresnet20": partial(ResNet.preset, "resnet20", se_reduction=4),
