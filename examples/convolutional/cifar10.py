@@ -12,7 +12,7 @@ from groundup.models.convolutional_networks import NetworkInNetwork
 from groundup.models.residual_networks import DenseNet, ResNet
 from groundup.optimizers import LR_CosineDecayScheduler, SGD_Momentum, decay_groups
 from groundup.plots import digit_page
-from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
+from groundup.training import RunOptions, Trainer, classification, command_line, load_best, predict, run, supervised
 
 # At 32 x 32: a line adds a model. Each is called with num_classes and in_channels.
 MODELS = {
@@ -42,7 +42,8 @@ class Config(RunOptions):
     lr: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
-    grow: bool = False  # 16 x 16 images in the first half of the epochs, then 24, and 32 in the last tenth
+    sizes: tuple[int, ...] = (32,)  # of the training images, each in an equal share of the epochs: 16 24 32
+    begin: str = ""  # the folder of a run whose best weights to begin with
     precision: str = "float32"  # or bfloat16
 
 
@@ -58,30 +59,29 @@ def main() -> None:
     train, test = load(config.data, seed=config.seed, **({} if config.data in NAMES else {"size": 32}))
     print(train, test, sep="\n")
     centred = (ToFloat(), Normalize(0.5, 0.25))
-    sizes = {0: 16, epochs // 2: 24, epochs - -(-epochs // 10): 32} if config.grow else {0: 32}  # by first epoch
+    sizes = {epochs * i // len(config.sizes): size for i, size in enumerate(config.sizes)}  # by their first epoch
     moved = {epoch: Compose(Resize(32), *augmentation, Resize(size), *centred) for epoch, size in sizes.items()}
     batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=moved, drop_last=True)
     held_out = Loader(test, 500, transform=Compose(Resize(32), *centred))
 
     # Model, and training: momentum, a warm-up of a tenth, then half a cosine.
     model = MODELS[name](num_classes=len(train.class_names), in_channels=train.images.size(1))
+    if config.begin:
+        load_best(model, config.begin)
     loss = partial(cross_entropy, label_smoothing=config.label_smoothing)
-    total = epochs * len(batches)
     optimizer = SGD_Momentum(decay_groups(model, config.weight_decay), lr=config.lr, nesterov=True)
-    schedule = LR_CosineDecayScheduler(optimizer, warmup_steps=total // 10, decay_steps=total - total // 10)
+    warmup = epochs * len(batches) // 10
+    schedule = LR_CosineDecayScheduler(optimizer, warmup_steps=warmup, decay_steps=epochs * len(batches) - warmup)
     length = {"steps": 2} if config.smoke else {"epochs": epochs}
-    length["evaluate_every"] = max(epochs // 5, 1) * len(batches)
+    length["evaluate_every"] = max(epochs // 4, 1) * len(batches)
     options = {"precision": config.precision, "config": config.settings(), "seed": config.seed, **length}
-    judge = classification(held_out, cross_entropy)
-    trainer = Trainer(
-        model, optimizer, supervised(loss), batches, run_dir=run_dir, evaluate=judge, scheduler=schedule, **options
-    )
+    options["evaluate"] = classification(held_out, cross_entropy)
+    trainer = Trainer(model, optimizer, supervised(loss), batches, run_dir=run_dir, scheduler=schedule, **options)
     result = trainer.fit(resume=config.resume)
-    expected = "anything, after 2 steps" if config.smoke else expected
     scores, labels = predict(model, held_out)
     digit_page(test.images, labels, scores.argmax(1), run_dir / "predictions.png", class_names=test.class_names)
     print(f"""
-test accuracy {100 * result.final["accuracy"]:.2f} % · expected {expected}
+test accuracy {100 * result.final["accuracy"]:.2f} % · expected {"anything" if config.smoke else expected}
 pictures      {run_dir}/curves.png (training), {run_dir}/predictions.png (the test images, mistakes marked)
 the model     {name}: src/groundup/models · He et al. 2016, section 4.2; Huang et al. 2017; Lin et al. 2014
 go on after Ctrl-C      python examples/convolutional/cifar10.py --resume

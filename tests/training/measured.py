@@ -11,7 +11,7 @@ import torch
 from torch._dynamo.backends.debugging import aot_eager
 from torch.distributed.tensor import DTensor
 
-BYTES_SENT = 200  # the place of tcpi_bytes_sent in the kernel's struct tcp_info
+BYTES_SENT = 200  # the place of tcpi_bytes_sent, and after it tcpi_bytes_retrans, in the kernel's struct tcp_info
 
 
 def held(tensors):
@@ -21,7 +21,10 @@ def held(tensors):
 
 
 def sent():
-    """Bytes that this process has written into its TCP connections, by the kernel's own count."""
+    """Bytes that this process has written into its TCP connections, by the kernel's own count.
+
+    What a busy machine sends twice, because the other process was slow to answer, counts once.
+    """
     total = 0
     for entry in Path("/proc/self/fd").iterdir():
         try:
@@ -29,7 +32,8 @@ def sent():
                 continue
             with socket.socket(fileno=os.dup(int(entry.name))) as one:
                 about = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256)
-                total += struct.unpack_from("Q", about, BYTES_SENT)[0]
+                written, again = struct.unpack_from("2Q", about, BYTES_SENT)
+                total += written - again
         except OSError:  # not one of TCP, or closed since
             continue
     return total
