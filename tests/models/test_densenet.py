@@ -47,10 +47,13 @@ def test_parity_of_a_wider_one():
     )
 
 
-def test_the_smallest_image():
-    model = DenseNet121(growth_rate=4).eval()
-    assert model.min_size == 29
-    assert model(torch.randn(2, 3, 29, 29)).shape == (2, 1000)
+@pytest.mark.parametrize(("stem", "size"), [("imagenet", 29), ("half", 15), ("cifar", 8)])
+def test_the_smallest_image(stem, size):
+    model = DenseNet121(growth_rate=4, stem=stem).eval()
+    assert model.min_size == size
+    assert model(torch.randn(2, 3, size, size)).shape == (2, 1000)
+    with pytest.raises(ValueError, match=f"at least {size}"):
+        model(torch.randn(2, 3, size - 1, size))
 
 
 def test_small_images_and_three_blocks():

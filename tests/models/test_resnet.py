@@ -159,16 +159,20 @@ def test_any_size(size):
         assert ResNet(depths=(1, 1, 1, 1), width=4, variant="paper").eval()(torch.randn(2, 3, *size)).shape == (2, 1000)
 
 
-def test_small_images_keep_their_size_in_the_stem():
-    model = ResNet.preset("resnet18", stem="cifar", num_classes=10, width=8).eval()
+@pytest.mark.parametrize(("stem", "size"), [("cifar", 32), ("half", 16)])
+def test_stems_of_small_images(stem, size):
+    model = ResNet.preset("resnet18", stem=stem, num_classes=10, width=8).eval()
     maps = model.forward_intermediates(torch.randn(2, 3, 32, 32))
-    assert [tuple(m.shape[1:]) for m in maps.values()] == [
-        (8, 32, 32),
-        (8, 32, 32),
-        (16, 16, 16),
-        (32, 8, 8),
-        (64, 4, 4),
-    ]
+    sizes = [(8, size), (8, size), (16, size // 2), (32, size // 4), (64, size // 8)]
+    assert [tuple(m.shape[1:]) for m in maps.values()] == [(channels, n, n) for channels, n in sizes]
+
+
+def test_the_halving_stem_takes_every_second_place():
+    """Of the one that keeps the size, in eval mode: at rows and columns 0, 2, 4, ..., of odd sizes too."""
+    whole, half = (ResNet(depths=(1, 0, 0, 0), width=4, stem=stem).eval() for stem in ("cifar", "half"))
+    half.load_state_dict(whole.state_dict())
+    x = torch.randn(2, 3, 9, 12)
+    torch.testing.assert_close(half.stem(x), whole.stem(x)[:, :, ::2, ::2])
 
 
 def test_features_as_a_user_takes_them():

@@ -257,7 +257,7 @@ BAD_INPUTS = [
     ("ResNet34", lambda: ResNet34(depths=(1, 1)), ValueError, "depths must be four numbers of blocks, got (1, 1)"),
     ("ResNet34", lambda: ResNet34(depths=(0, 0, 0, 0)), ValueError, "depths must have at least one block"),
     ("ResNet34", lambda: ResNet34(groups=2), ValueError, 'groups and width_per_group belong to block="bottleneck"'),
-    ("ResNet34", lambda: ResNet34(stem="mnist"), ValueError, "stem must be one of 'imagenet', 'cifar', got 'mnist'"),
+    ("ResNet34", lambda: ResNet34(stem="mnist"), ValueError, "stem must be one of 'imagenet', 'cifar', 'half'"),
     ("ResNet34", lambda: ResNet34(width=4)(pixels[:, :1]), ValueError, "x must have 3 channels (axis 1), got 1"),
     (
         "ResNet50",

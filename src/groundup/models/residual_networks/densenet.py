@@ -34,7 +34,7 @@ class DenseNet(ImageClassifier):
     bn_size             a layer's 1 × 1 gives bn_size · k channels to its 3 × 3
     compression         θ: a transition keeps ⌊θ C⌋ channels
     dropout             after each layer's last convolution: 0.2 in the paper for data without augmentation
-    stem                "imagenet", or "cifar" for small images (then at least 8 × 8)
+    stem                "imagenet"; for small images "cifar" (from 8 × 8), or "half" (from 15 × 15): see `Stem`
     memory_efficient    compute concatenations again in the backward pass instead of keeping them: the memory of a block
                         grows with its layers, not with their square, and a training step takes longer
     """
@@ -101,7 +101,7 @@ class DenseNet(ImageClassifier):
         self.norm = nn.Sequential(OrderedDict(bn=norm, relu=ReLU(inplace=True)))  # -> 1024, 7, 7
         self.head = Linear(channels, num_classes, **factory)  #       -> 1000
         halvings = sum(count > 0 for count in layers[1:])
-        self.min_size = 2**halvings if stem == "cifar" else 4 * 2**halvings - 3
+        self.min_size = self.stem.reduction * (2**halvings - 1) + 1
 
     def forward_head(self, x: Float[Tensor, "N features P Q"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
         """Scores of a feature map; with `pre_logits`, the mean over its places."""

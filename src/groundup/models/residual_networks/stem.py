@@ -39,6 +39,7 @@ class Stem(nn.Sequential):
         if pools:
             parts["pool"] = MaxPool2d(3, 2, padding=0 if ceil_mode else 1, ceil_mode=ceil_mode)
         super().__init__(OrderedDict(parts))
+        self.reduction = stride * (2 if pools else 1)  # of height and width
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
