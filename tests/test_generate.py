@@ -9,7 +9,7 @@ import torch
 from groundup import cli
 from groundup.data import load_tokenizer, train_byte_pairs
 from groundup.generate import load, model_class, write
-from groundup.models.transformer_networks import GPT2, LLaMA2
+from groundup.models.transformer_networks import GPT2, GPT3, LLaMA2
 
 TEXT = "the cat sat on the mat — and it sat äöü 日本語 "
 
@@ -75,8 +75,26 @@ def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match=r"there is no .*tokenizer\.json; a tokenizer lies beside the weights"):
         load(str(tmp_path))
     (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
-    with pytest.raises(ValueError, match=r"has \d+ tokens, and the model's vocab_size is 290: they do not belong"):
-        load(str(tmp_path))
+    for size in (290, 5000):
+        GPT2(size, 32, 8, 1, 2).save_pretrained(tmp_path)
+        with pytest.raises(ValueError, match=rf"has \d+ tokens, and the model's vocab_size is {size}: they do not bel"):
+            load(str(tmp_path))
+
+
+def test_places_without_a_token_have_no_text(folder):
+    """A padded vocabulary: what lies beyond the tokenizer's is drawn, and not told."""
+    _, tokenizer = load(str(folder))
+    torch.manual_seed(0)
+    model, told = GPT2(600, 32, 8, 1, 2, dropout=0.0), []
+    text = write(model, tokenizer, "the cat", told.append, max_new_tokens=20)
+    assert "".join(told) == text
+
+
+def test_a_model_of_ones_own_writes(folder, tmp_path):
+    """GPT-3, too, whose weights nobody published."""
+    GPT3(304, 32, 8, 2, 2, window=4).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    assert isinstance(load(str(tmp_path))[0], GPT3)
 
 
 def test_which_model_lies_there(folder, tmp_path):

@@ -13,7 +13,7 @@ import torch
 
 from groundup.data import Loader, TokenWindows, load_text
 from groundup.decoding import generate
-from groundup.generate import load
+from groundup.generate import end_of_text, load
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots.style import BLUE, ORANGE, page
@@ -41,7 +41,7 @@ def main() -> None:
     config, run_dir = command_line(Config, "generate", __doc__)
     if config.model:
         model, tokenizer = load(config.model)
-        encode, decode, stop = lambda text: tokenizer.encode(text).ids, tokenizer.decode, model.vocab_size - 1
+        encode, decode, stop = lambda text: tokenizer.encode(text).ids, tokenizer.decode, end_of_text(tokenizer) or 0
     else:
         text = load_text("python")
         alphabet = [*sorted(set(text)), ""]  # the last is a token that the text never has

@@ -12,14 +12,15 @@ import torch
 from groundup import checks
 from groundup.data import load_tokenizer
 from groundup.decoding import generate
-from groundup.models.transformer_networks import GPT2, LLaMA1, LLaMA2
+from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
 from groundup.pretrained.config import CONFIG
 from groundup.pretrained.consolidated import FIRST
 from groundup.pretrained.language import REPOSITORIES
 from groundup.pretrained.loading import locate
 
 #: What config.json calls a model, and the class that it is.
-MODELS = {"gpt2": GPT2, "llama": LLaMA2, **{cls.__name__: cls for cls in (GPT2, LLaMA1, LLaMA2)}}
+MODELS = {"gpt2": GPT2, "llama": LLaMA2, **{cls.__name__: cls for cls in (GPT2, GPT3, LLaMA1, LLaMA2)}}
+SPARE = 1024  # places without a token that a vocabulary may have: published ones are rounded up, by 943 at the most
 
 
 def load(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
@@ -51,9 +52,9 @@ def model_class(folder: Path) -> Any:
 
 
 def agree(model: Any, tokenizer: Any, where: Path) -> None:
-    """A vocabulary may have places to spare, as padded ones do; a token without a place is another model's."""
+    """A vocabulary may have some places to spare, as padded ones do; a token without a place is another model's."""
     size = tokenizer.get_vocab_size()
-    if size > model.vocab_size:
+    if not size <= model.vocab_size <= size + SPARE:
         raise ValueError(
             f"the tokenizer in {where} has {size} tokens, and the model's vocab_size is {model.vocab_size}: "
             "they do not belong together"
@@ -71,7 +72,7 @@ def write(model: Any, tokenizer: Any, prompt: str, tell: Callable[[str], object]
 
     options    of `groundup.decoding.generate`
     """
-    start = tokenizer.encode(prompt).ids
+    start, size = tokenizer.encode(prompt).ids, tokenizer.get_vocab_size()
     stops = end_of_text(tokenizer)
     if not start:
         checks.require(len(stops) > 0, "prompt is empty, and the tokenizer has no token that a text begins with")
@@ -81,7 +82,7 @@ def write(model: Any, tokenizer: Any, prompt: str, tell: Callable[[str], object]
 
     def on_token(token: torch.Tensor) -> None:
         nonlocal told
-        if int(token) in stops:
+        if int(token) in stops or int(token) >= size:  # a place without a token has no text
             return
         tokens.append(int(token))
         text = tokenizer.decode([*start, *tokens])

@@ -13,6 +13,7 @@ PROMPTS = [[3, 4, 5, 6, 7, 8, 9], [1, 2], [12], [5, 5, 0, 11]]
 
 def make(cls, context=24):
     options = {"dropout": 0.0} if issubclass(cls, GPT2) else {}
+    options |= {"window": 3} if cls is GPT3 else {}
     model = randomise(cls(context=context, **SIZES, **options).double(), seed=3).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -46,7 +47,7 @@ def test_cached_is_uncached(cls):
     torch.testing.assert_close(found.log_p[0], total.detach())
 
 
-@pytest.mark.parametrize("cls", [GPT2, LLaMA2])
+@pytest.mark.parametrize("cls", [GPT2, GPT3, LLaMA2])
 @pytest.mark.parametrize(
     "options", [{"temperature": 0.0}, {"width": 3, "stop": 4}, {"temperature": 0.0, "repetition_penalty": 1.5}]
 )
@@ -84,9 +85,47 @@ def test_past_the_context_it_slides(cls):
     for prompt in ([3, 4, 5, 6, 7, 8, 9], list(range(12))):
         found = generate(model, [prompt], max_new_tokens=14, temperature=0.0, past_context="slide", chunk=3)
         assert found.tokens[0].tolist() == uncached(model, prompt, 14, keep=4)
-    if cls.takes_padding:
-        together = generate(model, PROMPTS[:3], max_new_tokens=14, temperature=0.0, past_context="slide")
-        assert together.tokens.shape == (3, 14)
+
+
+@pytest.mark.parametrize("cls", [GPT2, GPT3, LLaMA2])
+@pytest.mark.parametrize("options", [{"temperature": 0.0}, {"width": 2, "stop": 4}])
+def test_rows_slide_one_by_one(cls, options):
+    """A row keeps what it would see alone, whatever the others' lengths; one is longer than the context."""
+    model = make(cls, context=8)
+    rows = [*PROMPTS, list(range(12))]
+    together = generate(model, rows, max_new_tokens=14, past_context="slide", chunk=3, **options)
+    for b, prompt in enumerate(rows):
+        alone = generate(model, [prompt], max_new_tokens=14, past_context="slide", **options)
+        n = int(alone.lengths[0])
+        assert together.tokens[b, :n].tolist() == alone.tokens[0, :n].tolist()
+        torch.testing.assert_close(together.log_p[b], alone.log_p[0])
+
+
+def test_blocks_computed_again_keep_their_cache():
+    model = make(LLaMA2)
+    expected = generate(model, PROMPTS, max_new_tokens=6, temperature=0.0).tokens
+    model.train().gradient_checkpointing = True
+    assert torch.equal(generate(model, PROMPTS, max_new_tokens=6, temperature=0.0).tokens, expected)
+
+
+@pytest.mark.parametrize("cls", [GPT2, GPT3, LLaMA2])
+def test_under_autocast(cls):
+    """The cache is of the type that autocast gives to keys and values."""
+    model = make(cls).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert generate(model, PROMPTS, max_new_tokens=3, temperature=0.0).tokens.shape == (4, 3)
+
+
+def test_prompts_go_where_the_model_is():
+    model = make(GPT2).to("meta")
+    with pytest.raises(ValueError, match="prompts are on cpu, and the model on meta"):
+        generate(model, torch.tensor([[1, 2]]), max_new_tokens=3)
+
+
+def test_a_temperature_next_to_nothing_takes_the_likeliest():
+    model = make(GPT2)
+    cold = generate(model, PROMPTS, max_new_tokens=9, temperature=1e-42)
+    assert torch.equal(cold.tokens, generate(model, PROMPTS, max_new_tokens=9, temperature=0.0).tokens)
 
 
 def test_it_ends_at_a_stop_token_and_tells_tokens_as_they_come():
@@ -126,13 +165,19 @@ def test_what_is_refused():
         ("past_context must be one of 'refuse', 'slide'", {"past_context": "crop"}),
         ("mask belongs to prompts in one tensor", {"mask": torch.ones(1, 1, dtype=torch.bool)}),
         ("max_new_tokens must be at least 1, got 0", {"max_new_tokens": 0}),
+        ("width must be at least 1, got 0", {"width": 0}),
+        ("top_p does not go with width=2, a beam search", {"width": 2, "top_p": 0.9, "stop": 1}),
+        ("repetition_penalty does not go with width=2", {"width": 2, "repetition_penalty": 1.3, "stop": 1}),
+        (r"top_p must be a finite number in \[0.0, 1.0\], got 5", {"top_p": 5, "temperature": 0}),
+        (r"prompts: number 0 must be a list of tokens, got 1; one is \[\[1, 2\]\]", {"prompts": [1, 2]}),
     ):
         with pytest.raises(ValueError, match=words):
             generate(model, **{"prompts": [[1, 2]], "max_new_tokens": 3, **change})
     with pytest.raises(ValueError, match="mask must be boolean and of prompts' shape"):
         generate(model, torch.ones(1, 2, dtype=torch.int64), mask=torch.ones(1, 3, dtype=torch.bool), max_new_tokens=1)
-    with pytest.raises(ValueError, match="padding: GPT3 takes none"):
-        generate(make(GPT3), PROMPTS, max_new_tokens=3)
+    for rows in ([[1.9, 2.7]], [[True, False]]):
+        with pytest.raises(TypeError, match="prompts must be int64 or int32"):
+            generate(model, rows, max_new_tokens=1)
 
 
 def test_no_token_is_at_the_last_place_of_the_context():

@@ -63,3 +63,23 @@ def test_a_block_as_long_as_the_sequence_is_dense_attention(name):
     dense = L.MultiHeadAttention(16, 4).double().eval()
     dense.load_state_dict(layer.state_dict(), strict=True)
     torch.testing.assert_close(layer(x), dense(x, is_causal=True), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("combine", ["merged", "heads", "local"])
+def test_behind_padding_a_row_is_as_alone(combine):
+    layer, x, padding = sparse(4, 1, "strided", combine), seeded_randn(2, 11, 16), 3
+    mask = torch.arange(11) >= torch.tensor([[0], [padding]])
+    y = layer(x, mask=mask[:, None, None])
+    torch.testing.assert_close(y[:1], layer(x[:1]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(y[1:, padding:], layer(x[1:, padding:]), rtol=0, atol=1e-12)
+    assert y.isfinite().all()
+
+
+@pytest.mark.usefixtures("untyped")
+def test_masks_that_are_refused():
+    x = seeded_randn(2, 11, 16)
+    with pytest.raises(ValueError, match='mask takes pattern="strided", got "fixed"'):
+        sparse(4, 1, "fixed")(x, mask=torch.ones(2, 1, 1, 11, dtype=torch.bool))
+    for wrong in (torch.ones(1, 1, 1, 11, dtype=torch.bool), torch.ones(2, 1, 1, 11)):
+        with pytest.raises(ValueError, match=r"mask must be boolean, \(2, 1, 1, 11\), got"):
+            sparse(4, 1, "strided")(x, mask=wrong)

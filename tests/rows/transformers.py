@@ -322,7 +322,7 @@ BAD_INPUTS = [
     ("GPT2", lambda: M.GPT2.preset("gpt2-huge"), ValueError, "GPT2 has no preset 'gpt2-huge'; it has 'gpt2'"),
     ("GPT2", lambda: M.GPT2(num_layers=0), ValueError, "num_layers must be at least 1, got 0"),
     ("GPT3", lambda: M.GPT3(**TINY, window=1), ValueError, "window must be at least 2, got 1"),
-    ("GPT3", lambda: M.GPT3(**TINY).begin(2, 8, ids[:, 0]), ValueError, "padding: GPT3 takes none"),
+    ("GPT3", lambda: M.GPT3(**TINY).begin(3, 8, ids[:2, 0]), ValueError, "padding must have 3 rows"),
     (
         "LLaMA_TransformerBlock",
         lambda: M.LLaMA_TransformerBlock(8, 4, 3),

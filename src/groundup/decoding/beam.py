@@ -37,6 +37,9 @@ def beam_search(
     its place, with the score it has, as long as there are not K better ones; |y| counts its stop token. Width 1 is
     greedy decoding; a beam as wide as there are sequences finds the best of them all.
 
+    Differs from Sutskever and transformers, who set complete hypotheses aside and go on with K others: where hypotheses
+    end early the two may find different ones, either of them the better.
+
     step, state, start, stop   as `sample` has them: state and start of B rows, of which the search makes B · K
     length_penalty   0 compares probabilities, which favours the short; 1 their geometric mean over the tokens
     best             n ≤ K. The search ends when, in every sentence, the n best have ended and no other can pass them.

@@ -62,6 +62,7 @@ def sample(
     tokens, max_len, stops = begin(start, max_len, stop)
     checks.real("temperature", temperature, 0.0)
     checks.real("repetition_penalty", repetition_penalty, 1.0)
+    checks.require(top_p is None or checks.probability("top_p", top_p) > 0, f"top_p must lie in (0, 1], got {top_p}")
     if seen is not None:
         checks.size("seen", checks.rank("seen", seen, 2, layout="(B, P)"), 0, len(tokens), "rows, as start has")
     history = [] if seen is None else [seen.long()]
@@ -98,7 +99,7 @@ def _draw(
 ) -> Int[Tensor, " B"]:
     if temperature == 0:
         return logits.argmax(-1)
-    logits = logits / temperature
+    logits = (logits - logits.amax(-1, keepdim=True)) / temperature  # of any temperature: the largest stays 0
     logits = logits if top_k is None else top_k_filter(logits, top_k)
     logits = logits if top_p is None else top_p_filter(logits, top_p)
     if len(logits) == 0:

@@ -44,21 +44,28 @@ def generate(
 ) -> Sequences:
     """`Sequences` of up to `max_new_tokens` that follow each prompt: those that it would have alone.
 
+    (What is drawn is another matter: one generator draws for all rows.)
+
     model        one with `begin`, `step`, `context` and `vocab_size`: GPT2, GPT3, LLaMA1, LLaMA2
     prompts      lists of tokens, of any lengths; or a tensor, with a `mask` of what is a word where rows are padded,
                  on either side
     temperature, top_k, top_p, repetition_penalty, generator, on_token    as `sample` has them; temperature 0 is greedy
     width        more than 1: a beam search of that width, by `length_penalty`; it draws nothing and tells no tokens
-    past_context what happens when prompt and tokens are more than the model's context: "refuse" raises; "slide" goes
-                 on with the newest half of what the model sees, read anew, each time that it is full
+    past_context what happens when prompt and tokens are more than the model's context: "refuse" raises; "slide" lets a
+                 row go on with the newest half of what the model sees of it, read anew, each time that it is full
     chunk        how many tokens of the prompts are read at a time: it bounds the memory, and changes nothing else
 
     The model's mode is the caller's; call `model.eval()` where it has dropout. Of several rows in float32 on a CPU, the
     weights (up to 2 GiB of them) are held twice during the call, laid out as its products want them. A compiled step is
     taken as it is: `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
     """
-    rows = _rows(prompts, mask, model.vocab_size)
+    rows = _rows(prompts, mask, model)
     checks.integer("max_new_tokens", max_new_tokens)
+    if checks.integer("width", width) > 1:
+        draws = {"temperature": temperature not in (0, 1), "repetition_penalty": repetition_penalty != 1}
+        draws |= {"top_k": top_k is not None, "top_p": top_p is not None}
+        for name, given in draws.items():
+            checks.require(not given, f"{name} does not go with width={width}, a beam search, which draws nothing")
     checks.integer("chunk", chunk)
     checks.choice("past_context", past_context, PAST_CONTEXT)
     if top_k is not None and checks.integer("top_k", top_k) > model.vocab_size:
@@ -70,11 +77,9 @@ def generate(
             f"the longest prompt has {longest} tokens, and {max_new_tokens} more do not fit into context={context}: "
             "shorten the prompt, ask for fewer, or pass past_context='slide'"
         )
-    if longest > context:
-        rows, longest = [row[-context:] for row in rows], context
-    # Padded on the left, with what the row has anyway: nothing looks there, but for the penalty of repetition.
-    tokens = torch.stack([torch.cat([row[:1].expand(longest - len(row)), row]) for row in rows])
-    padding = torch.tensor([longest - len(row) for row in rows], device=tokens.device)
+    seen, padding = _padded(rows)
+    longest = min(longest, context)
+    tokens, padding = seen[:, -longest:], (padding - (seen.size(1) - longest)).clamp(min=0)
     state = model.begin(len(rows), min(context, longest + max_new_tokens), padding if padding.any() else None)
     _read(model, tokens[:, :-1], state, chunk)
     step = model.step
@@ -97,27 +102,42 @@ def generate(
             top_k=top_k,
             top_p=top_p,
             repetition_penalty=repetition_penalty,
-            seen=tokens if repetition_penalty > 1 else None,
+            seen=seen if repetition_penalty > 1 else None,
             generator=generator,
             on_token=on_token,
         )
 
 
-def _rows(prompts: Any, mask: Tensor | None, vocab_size: int) -> list[Tensor]:
-    """The tokens of each prompt, without padding."""
+def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:
+    """The tokens of each prompt, without padding, where the model is."""
+    device = next((p.device for p in model.parameters()), None) if isinstance(model, nn.Module) else None
     if isinstance(prompts, Tensor):
         checks.rank("prompts", prompts, 2, layout="(B, P)")
-        if mask is not None and (mask.dtype != torch.bool or mask.shape != prompts.shape):
+        if device is not None and prompts.device != device:
+            raise ValueError(f"prompts are on {prompts.device}, and the model on {device}: move them with .to()")
+        if mask is not None and (checks.tensor("mask", mask).dtype != torch.bool or mask.shape != prompts.shape):
             raise ValueError(f"mask must be boolean and of prompts' shape {tuple(prompts.shape)}, got {mask.shape}")
         rows = [row if mask is None else row[real] for row, real in zip(prompts, prompts if mask is None else mask)]
     else:
         checks.require(mask is None, "mask belongs to prompts in one tensor: lists have their own lengths")
-        rows = [torch.as_tensor(row, dtype=torch.int64) for row in prompts]
+        rows = [torch.as_tensor(row, device=device) for row in prompts]
     checks.require(len(rows) > 0, "prompts must hold at least one prompt, got none")
     for i, row in enumerate(rows):
+        if row.dim() != 1:
+            raise ValueError(f"prompts: number {i} must be a list of tokens, got {row.tolist()}; one is [[1, 2]]")
         checks.require(len(row) > 0, f"prompts: number {i} is empty; begin with the tokenizer's first token, if any")
-        checks.indices("prompts", row, vocab_size, "vocab_size")
-    return rows
+        checks.indices("prompts", row, model.vocab_size, "vocab_size")
+    return [row.long() for row in rows]
+
+
+def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows that end together, and with how many places of padding each begins.
+
+    They are filled with what the row has anyway: nothing looks there, but for the penalty of repetition.
+    """
+    longest = max(map(len, rows))
+    tokens = torch.stack([torch.cat([row[:1].expand(longest - len(row)), row]) for row in rows])
+    return tokens, torch.tensor([longest - len(row) for row in rows], device=tokens.device)
 
 
 def _matrices(model: Any) -> list[Tensor]:
@@ -136,7 +156,7 @@ def _read(model: Any, tokens: Tensor, state: Any, chunk: int) -> None:
 
 
 def _sliding(model: Any, chunk: int) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
-    """`model.step`, which reads the newest half of the context anew when there is no place for one token more.
+    """`model.step`, which reads all rows anew when a row has no place for one token more: of that row the newest half.
 
     Its state is the model's, the tokens that it has seen, and with how many places of padding its rows begin.
     """
@@ -147,9 +167,9 @@ def _sliding(model: Any, chunk: int) -> Callable[[Tensor, Any], tuple[Tensor, An
         if seen.size(1) <= model.context:
             logits, inner = model.step(tokens, inner)
             return logits, (inner, seen, padding)
-        kept = (model.context + 1) // 2
-        padding = (padding - (seen.size(1) - kept)).clamp(min=0)
-        seen = seen[:, -kept:]
+        lengths = torch.where(padding > 0, seen.size(1) - padding, (model.context + 1) // 2)
+        longest = int(lengths.max())
+        seen, padding = seen[:, -longest:], longest - lengths
         inner = model.begin(len(seen), model.context, padding if padding.any() else None)
         _read(model, seen[:, :-1], inner, chunk)
         logits, inner = model.step(tokens, inner)

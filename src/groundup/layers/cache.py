@@ -12,6 +12,13 @@ from torch import Tensor
 from groundup import checks
 
 
+def product_dtype(x: Tensor) -> torch.dtype:
+    """The type of what a linear layer makes of x: autocast's, where it is on."""
+    kind = x.device.type
+    cast = x.dtype in (torch.float32, torch.float16, torch.bfloat16) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if cast else x.dtype
+
+
 class KVCache:
     """Keys and values (B, G, n, D) in memory for L tokens, taken once; n grows with every `update`.
 

@@ -104,6 +104,8 @@ class SparseMultiHeadAttention(HeadProjections):
     x (B, n, E), any n. rotary and cache as for MultiHeadAttention: blocks are counted from position 0, whatever the
     chunks in which tokens come; T tokens that come after n others take T × (n + T) memory.
     need_weights=True: returns (output, weights (B, H, T, n)), dense by definition.
+    mask: True for the keys (B, 1, 1, n) that may be seen at all, where rows begin with padding: T × n memory. For the
+    strided pattern, which counts from the query; behind padding the fixed one's blocks would be other blocks.
     """
 
     def __init__(
@@ -136,12 +138,19 @@ class SparseMultiHeadAttention(HeadProjections):
         rotary: Rotary | None = None,
         cache: KVCache | None = None,
         need_weights: bool = False,
+        mask: Bool[Tensor, "B 1 1 n"] | None = None,
     ) -> Float[Tensor, "B T E"] | tuple[Float[Tensor, "B T E"], Float[Tensor, "B H T n"]]:
+        checks.require(mask is None or self.pattern == "strided", 'mask takes pattern="strided", got "fixed"')
         q, k, v = self.split(x, x, x, rotary, cache)
         p = self.dropout if self.training else 0.0
-        if need_weights or k.size(2) != q.size(2):
-            mask = self.mask(q.size(2), k.size(2), q.device)
-            heads = scaled_dot_product_attention(q, k, v, mask, dropout_p=p, need_weights=need_weights)
+        if need_weights or mask is not None or k.size(2) != q.size(2):
+            seen = self.mask(q.size(2), k.size(2), q.device)
+            if mask is not None:
+                expected = (x.size(0), 1, 1, k.size(2))
+                if mask.dtype != torch.bool or tuple(mask.shape) != expected:
+                    raise ValueError(f"mask must be boolean, {expected}, got {mask.dtype}, {tuple(mask.shape)}")
+                seen = seen & mask
+            heads = scaled_dot_product_attention(q, k, v, seen, dropout_p=p, need_weights=need_weights)
             return (self.join(heads[0]), heads[1]) if isinstance(heads, tuple) else self.join(heads)
         l, c = self.block_size, self.columns
         if self.combine == "merged":

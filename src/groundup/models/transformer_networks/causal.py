@@ -20,6 +20,7 @@ from groundup import checks
 from groundup.functional import init
 from groundup.functional.linear import linear
 from groundup.layers import Embedding, KVCache, Linear, RotaryEncoding
+from groundup.layers.cache import product_dtype
 from groundup.models.presets import Presets
 from groundup.pretrained.language import PretrainedLanguageModel
 
@@ -45,8 +46,6 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
 
     blocks: nn.ModuleList
     norm: nn.Module
-    #: Whether rows of a batch may begin with padding.
-    takes_padding: bool = True
     gradient_checkpointing: bool = False
 
     def __init__(self, vocab_size: int, context: int, embed_dim: int, tie_embeddings: bool, **factory: Any) -> None:
@@ -79,7 +78,7 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
         if self.rotary is not None:
             attention["rotary"] = self.rotary.at(x, position)
         for i, block in enumerate(self.blocks):
-            if self.gradient_checkpointing and self.training:
+            if self.gradient_checkpointing and self.training and state is None:
                 x = checkpoint(block, x, use_reentrant=False, **attention)
             else:
                 x = block(x, cache=None if state is None else state.caches[i], **attention)
@@ -117,15 +116,16 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
 
         padding    how many places of padding each row begins with, whose tokens are any: nothing looks there
         """
-        if padding is not None and not self.takes_padding:
-            raise ValueError(f"padding: {type(self).__name__} takes none; decode rows of one length together")
+        if padding is not None:
+            checks.indices("padding", padding, self.context, "context")
+            checks.size("padding", checks.rank("padding", padding, 1, layout="(B,)"), 0, batch_size, "rows, a batch's")
         room = self.context if max_len is None else checks.integer("max_len", max_len)
         weight = self.token_embedding.weight
         caches = []
         for block in self.blocks:
             attention: Any = block.self_attn
             shape = (batch_size, attention.num_kv_heads, room, attention.head_dim)
-            caches.append(KVCache(*shape, device=weight.device, dtype=weight.dtype))
+            caches.append(KVCache(*shape, device=weight.device, dtype=product_dtype(weight)))
         return LanguageState(caches, padding)
 
     def step(self, tokens: Int[Tensor, " B"], state: LanguageState) -> tuple[Float[Tensor, "B V"], LanguageState]:

@@ -52,9 +52,9 @@ class GPT_SparseTransformerBlock(GPT_TransformerBlock):
         super().__init__(embed_dim, num_heads, hidden_dim, dropout, eps, attention, **factory)
 
     def forward(  # type: ignore[override]
-        self, x: Float[Tensor, "B T E"], cache: KVCache | None = None
+        self, x: Float[Tensor, "B T E"], mask: Tensor | None = None, cache: KVCache | None = None
     ) -> Float[Tensor, "B T E"]:
-        return TransformerBlock.forward(self, x, cache=cache)
+        return TransformerBlock.forward(self, x, mask=mask, cache=cache)
 
 
 def _size(num_layers: int, embed_dim: int, num_heads: int) -> dict[str, Any]:
@@ -75,7 +75,6 @@ class GPT3(GPT2):
     """
 
     format = None  # it was never published
-    takes_padding = False  # a band that is counted in places would see padding
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "small": _size(12, 768, 12),

@@ -23,6 +23,7 @@ from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
 from groundup.layers import Embedding, KVCache, LayerNorm, MultiHeadAttention, PositionalEncoding
+from groundup.layers.cache import product_dtype
 from groundup.models.presets import Presets
 from groundup.models.transformer_networks.block import FeedForward, TransformerBlock
 from groundup.pretrained import Pretrained
@@ -193,7 +194,7 @@ class TransformerDecoder(_Stack):
         heads, features = first.self_attn.num_heads, first.self_attn.head_dim
 
         def caches(places: int) -> list[KVCache]:
-            return [KVCache(B, heads, places, features, memory.device, memory.dtype) for _ in self.layers]
+            return [KVCache(B, heads, places, features, memory.device, product_dtype(memory)) for _ in self.layers]
 
         return DecoderState(caches(max_len), caches(S), memory, memory_mask)
 
