@@ -1,7 +1,9 @@
 """Every command that a page tells its reader to type, and every one that an example prints when it ends."""
 
+import importlib.util
 import re
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,3 +68,12 @@ def all_commands():
     found = [command for page in PAGES for command in on_page(page)]
     found += [command for path in EXAMPLES for command in printed_by(path)]
     return list({command.line: command for command in found}.values())
+
+
+def module_of(path):
+    """The example, imported, not run."""
+    name = f"example_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

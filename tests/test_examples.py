@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from commands import module_of
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
 LENET = ROOT / "examples" / "convolutional" / "digits_lenet.py"
+CIFAR10 = module_of(ROOT / "examples" / "convolutional" / "cifar10.py")
 
 
 def example(path, *flags, cwd):
@@ -201,3 +204,43 @@ def test_mistakes_with_graphs_are_one_line(path, flags, words, tmp_path):
     assert done.returncode == 1
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.body("auto")
+@pytest.mark.parametrize("name", CIFAR10.MODELS)
+def test_every_model_of_cifar10_takes_a_step(name):
+    model, loss = CIFAR10.MODELS[name](num_classes=3, in_channels=1), CIFAR10.supervised(CIFAR10.cross_entropy)
+    optimizer = CIFAR10.SGD_Momentum(model.parameters(), lr=0.01)
+    before = [parameter.clone() for parameter in model.parameters()]
+    value, count = loss(model, (torch.randn(4, 1, 32, 32), torch.tensor([0, 1, 2, 0])))
+    value.backward()
+    optimizer.step()
+    assert value.isfinite()
+    assert count == 4
+    moved = [not torch.equal(old, new) for old, new in zip(before, model.parameters())]
+    assert sum(moved) > 0.9 * len(moved)  # a bias of silent units may stay
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CIFAR10.MODELS)
+def test_every_model_of_cifar10(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cifar10.py", "--smoke", "--model", name, "--run-dir", str(tmp_path / "run")])
+    CIFAR10.main()
+    assert f"the model     {name}" in capsys.readouterr().out
+    assert (tmp_path / "run" / "predictions.png").exists()
+
+
+def test_cifar10_goes_on_from_a_run_as_images_grow(tmp_path):
+    path = ROOT / "examples" / "convolutional" / "cifar10.py"
+    assert example(path, "--smoke", "--sizes", "16", "24", "32", cwd=tmp_path).returncode == 0
+    (begun,) = (tmp_path / "runs").iterdir()
+    more = example(path, "--smoke", "--begin", str(begun), "--run-dir", "more", cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    os.rename(begun, tmp_path / "elsewhere")  # a run that goes on has weights of its own
+    again = example(path, "--resume", "--run-dir", "more", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    for flags in (("--model", "resnet9"), ("--epochs", "-3"), ("--epochs", "2", "--sizes", "16", "24", "32")):
+        done = example(path, "--smoke", *flags, "--run-dir", "no", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "--model: one of simple, nin, " in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,6 +1,5 @@
 """What the pages say holds: their programs run, their commands are ones that the suite runs, their tables are fresh."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -10,7 +9,7 @@ import tomllib
 import pytest
 import tyro
 
-from commands import EXAMPLES, PAGES, ROOT, all_commands
+from commands import EXAMPLES, PAGES, ROOT, all_commands, module_of
 
 COMMANDS = all_commands()
 OF_EXAMPLES = [command for command in COMMANDS if command.example]
@@ -36,15 +35,6 @@ RUN_BY = {
 BESIDE = ("make test", "make test-slow", "make lint", "make format", "pip install .")
 #: What stands for a reader's own data.
 OWN = {"PATH", "FILE", "FOLDER", "TEXTS"}
-
-
-def module_of(path):
-    """The example, imported, not run."""
-    name = f"example_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_collector_finds_what_pages_say():
