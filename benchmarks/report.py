@@ -215,7 +215,11 @@ def saving_markdown(measured: dict[str, Any]) -> str:
         usual, beside = row["usual"], row["with_checkpoint"]
         cells = [cell for one in (usual, beside) for cell in (len(one), duration(median(one)), duration(max(one)))]
         delays = [(of(beside) - of(usual)) / median(usual) for of in (median, max)]
-        cells += [*(f"{delay:+.0%}" for delay in delays), row["limit"], duration(max(row["copies"]))]
+        cells += [
+            *(f"{delay:+.0%}".replace("-0%", "+0%") for delay in delays),
+            row["limit"],
+            duration(max(row["copies"])),
+        ]
         lines.append(f"| {row['who']} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 

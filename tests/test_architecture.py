@@ -1,6 +1,7 @@
 """The rules of the house, read off the syntax trees: imports point down, and definitions are definitions."""
 
 import ast
+import re
 from inspect import isroutine
 from pathlib import Path
 
@@ -27,6 +28,7 @@ FLOORS = [
     ["catalogue"],
     ["classify", "generate", "plan"],
     ["cli"],
+    ["__main__"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -67,6 +69,15 @@ def imported_rooms(tree):
 
 def upward_imports(source, floor):
     return [(line, other) for line, other in imported_rooms(ast.parse(source)) if FLOOR[other] >= floor]
+
+
+def test_the_first_page_names_the_rooms_in_this_order():
+    page = (ROOT.parents[1] / "README.md").read_text(encoding="utf-8")
+    rows = page.split("    src/groundup/\n")[1].split("\n\n")[0].splitlines()
+    named = [re.findall(r"(\w+)(?:/|\.py)", re.match(r"(?:\s+\w+(?:/|\.py))+", row)[0]) for row in rows]
+    heights = [FLOOR[room] for rooms in named for room in rooms]
+    assert heights == sorted(heights)
+    assert {room for rooms in named for room in rooms} == FLOOR.keys() - {"__main__"}
 
 
 def dotted(node):

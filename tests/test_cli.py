@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,10 @@ def test_show_a_layer():
         (("classify", __file__), "cannot be read as an image"),
         (("classify", "nowhere.jpg", "--model", "resnet51"), "did you mean resnet50"),
         (("plan", "gpt3-175"), "GPT3 has no preset '175'; it has "),
+        (("generate", "hello", "--temperature", "-1"), "temperature must be a finite number in [0.0, inf], got -1"),
+        (("plan", "gpt2", "--peak", "0"), "peak must be above 0, got 0"),
+        (("plan", "gpt2", "--memory", "0"), "memory must be above 0, got 0"),
+        (("list", "--family", "layer"), "there is no family 'layer'; choose one of "),
         (("generate", "hello", "--model", str(Path(__file__).parent)), "there is no config.json in it"),
     ],
 )
@@ -70,9 +75,10 @@ def test_a_mistake_is_one_line(arguments, words):
 
 
 def test_plan_of_a_large_model():
-    done = groundup("plan", "gpt3-175b", "--gpus", "1024", "--parallel", "fsdp")
+    done = groundup("plan", "gpt3-175b", "--gpus", "1024", "--parallel", "fsdp=64", "--recompute")
     assert done.returncode == 0
-    assert "174,604,259,328 parameters on 1,024 devices" in done.stdout
+    assert "174,604,259,328 parameters on 1,024 devices, each copy of the model on 64" in done.stdout
+    assert "fits into 80 GB" in done.stdout
     assert done.stderr == ""
 
 
@@ -81,6 +87,11 @@ def test_no_arguments_is_a_call_for_help():
     assert done.returncode == 0
     assert "show" in done.stdout
     assert done.stderr == ""
+
+
+def test_as_a_module_and_its_version():
+    done = subprocess.run([sys.executable, "-m", "groundup", "--version"], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == (version("groundup"), 0)
 
 
 def test_a_reader_may_stop_reading():

@@ -76,7 +76,14 @@ def test_a_small_model_keeps_what_was_planned():
 
 def test_what_does_not_fit_says_so():
     lines = report(plan("gpt2", micro_batch=64), size("4G"), 1e9)
-    assert any("does not fit into 4 GB: shard it" in line for line in lines)
+    assert any("does not fit into 4 GB" in line for line in lines)
+    helps = {  # what is not done yet
+        (): "what helps: --recompute, more --gpus to a copy",
+        (8,): "what helps: --parallel fsdp, --recompute, more --gpus to a copy",
+        (8, "fsdp", 0, 0, 2, True): "what helps: a smaller --micro-batch, more --gpus to a copy",
+    }
+    for settings, words in helps.items():
+        assert report(plan("gpt2", *settings), size("100M"), 1e9)[8].strip() == words
     assert any("fits into 80 GB" in line for line in report(plan("gpt2"), size("80G"), 1e9))
 
 
@@ -97,7 +104,14 @@ def test_sizes_and_layouts():
     [
         ({"name": "gpt5"}, "model must be one of 'gpt2'"),
         ({"name": "gpt3-1b"}, "has no preset '1b'"),
-        ({"name": "gpt2", "parallel": "pipeline"}, "parallel must be one of"),
+        ({"name": "gpt2", "parallel": "pipeline"}, "parallel must be ddp, fsdp, or fsdp=64 for groups of 64, got 'pip"),
+        ({"name": "gpt2", "devices": 8, "parallel": "ddp=4"}, "parallel must be ddp, fsdp, or"),
+        ({"name": "gpt2", "devices": 8, "parallel": "fsdp=abc"}, "parallel must be ddp, fsdp, or"),
+        (
+            {"name": "gpt2", "devices": 8, "step_tokens": 10},
+            "step_tokens must be at least one micro-batch .* 8,192, got",
+        ),
+        ({"name": "gpt2", "peak": 0}, "peak must be above 0, got 0"),
         ({"name": "gpt2", "devices": 8, "parallel": "fsdp=3"}, "8 devices are no whole number of groups"),
         ({"name": "gpt2", "efficiency": 0.0}, "efficiency must lie in"),
     ],
@@ -105,5 +119,6 @@ def test_sizes_and_layouts():
 def test_bad_plans(settings, message):
     with pytest.raises(ValueError, match=message):
         plan(**settings)
-    with pytest.raises(ValueError, match="a size is a number"):
-        size("eighty")
+    for text in ("eighty", "1.2.3G", "1e400", "-1G"):
+        with pytest.raises(ValueError, match="a size is a number"):
+            size(text)

@@ -13,7 +13,7 @@ from torch import nn
 
 from groundup.layers import Conv2d, ReLU
 from groundup.plots import image_grid
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 SIZE, DEPTHS, WIDTH = 121, (1, 4, 9, 16, 25), 16
 DILATIONS = (1, 2, 4)  # in turn
@@ -60,7 +60,7 @@ def deviation(energy: torch.Tensor) -> float:
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     networks: int = 6  # whose random weights are averaged
     images: int = 1
 

@@ -9,13 +9,13 @@ import torch
 
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized
 from groundup.plots import recall_against_load
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 LOADS = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     units: int = 200
     noise: float = 0.1  # the probability that a unit of the start is turned over
     epochs: int = 50  # of learning

@@ -12,11 +12,11 @@ from torch import Tensor
 from groundup.data import letters
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized
 from groundup.plots import image_grid, recall_film
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     letters: str = "AJXZ"  # what Hebb's rule shall store: few, and unlike each other
     noise: float = 0.25  # the probability that a dot of the film's start is turned over
     epochs: int = 200  # of learning the alphabet

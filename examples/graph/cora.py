@@ -15,13 +15,13 @@ from groundup.functional import accuracy, cross_entropy, l2_normalize
 from groundup.models.graph_networks import GCN, GraphSAGE
 from groundup.optimizers import Adam
 from groundup.plots import node_map
-from groundup.training import RunOptions, command_line, run, seed_everything
+from groundup.training import Options, command_line, run, seed_everything
 
 EXPECTED = {"gcn": "81.5 ± 0.8", "graphsage": "77-81"}
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     model: str = "gcn"  # or graphsage
     epochs: int = 200
     patience: int = 10  # stop when the validation loss is above the mean of so many before it

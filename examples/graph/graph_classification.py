@@ -15,11 +15,11 @@ from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GIN, DiffPoolNet
 from groundup.optimizers import Adam, LR_StepScheduler
 from groundup.plots import fold_curves
-from groundup.training import RunOptions, command_line, run, seed_everything
+from groundup.training import Options, command_line, run, seed_everything
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     data: str = "motifs"
     model: str = "gin"  # or diffpool
     folds: int = 10  # train only so many of the ten

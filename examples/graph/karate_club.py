@@ -15,11 +15,11 @@ from groundup.layers import Linear
 from groundup.models.graph_networks import GCN
 from groundup.optimizers import Adam
 from groundup.plots import graph_film, node_map
-from groundup.training import RunOptions, command_line, run, seed_everything
+from groundup.training import Options, command_line, run, seed_everything
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     steps: int = 300
     lr: float = 0.01
     seeds: int = 10  # networks, one after another; the film is of the first

@@ -12,14 +12,14 @@ import torch
 from groundup.data import mackey_glass
 from groundup.models.recurrent_networks import EchoStateNetwork
 from groundup.plots import forecast_page
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 AHEAD = 84
 PUBLISHED = (AHEAD, 10**-4.2, "Jaeger and Haas 2004")
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     units: int = 1000
     train: int = 3000  # steps; of these the first `washout` are not learned from
     washout: int = 1000

@@ -13,7 +13,7 @@ from sklearn import linear_model, svm
 from groundup.data import breast_cancer, two_moons
 from groundup.models.shallow_models import SVM, LeastSquareRegression, LogisticRegression, Perceptron
 from groundup.plots import boundaries
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 # model: (ours, scikit-learn's)
 MODELS = {
@@ -25,7 +25,7 @@ MODELS = {
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     splits: int = 20  # how often the tumours are divided anew into 455 to learn from and 114 to be tested on
     noise: float = 0.15  # of the moons
 

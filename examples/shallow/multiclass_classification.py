@@ -14,7 +14,7 @@ from sklearn import linear_model, svm
 from groundup.data import digits, wine
 from groundup.models.shallow_models import MulticlassPerceptron, MulticlassSVM, MultinomialLogisticRegression
 from groundup.plots import weight_images
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 # name: (ours, what scikit-learn has that comes nearest)
 MODELS = {
@@ -29,7 +29,7 @@ MODELS = {
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     splits: int = 3  # of digits; wine, being small, is divided four times as often
 
 

@@ -10,7 +10,7 @@ import torch
 
 from groundup import optimizers
 from groundup.plots import Landscape, descent_film, descents
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 BEALE = Landscape(
     "Beale",
@@ -40,7 +40,7 @@ WALKERS = {
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     steps: int = 3000  # at most
     near: float = 0.05  # from a minimum, and it has arrived
     frames: int = 60  # of the film

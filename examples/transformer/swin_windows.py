@@ -11,11 +11,11 @@ import torch
 from groundup.models.visual_transformers import SwinTransformerBlock
 from groundup.models.visual_transformers.swin import shift_mask
 from groundup.plots import image_grid, window_page
-from groundup.training import RunOptions, command_line, run
+from groundup.training import Options, command_line, run
 
 
 @dataclass
-class Config(RunOptions):
+class Config(Options):
     size: int = 8  # of the map, in tokens
     window: int = 4
     shift: int = 2

@@ -1,4 +1,4 @@
-"""The command line: `groundup list`, `groundup show NAME`, `groundup classify PHOTO`, `groundup generate TEXT`."""
+"""The command line: groundup list, show NAME, classify PHOTO, generate TEXT, plan MODEL."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ app = tyro.extras.SubcommandApp()
 
 @app.command(name="list")
 def list_components(
-    family: Annotated[str, tyro.conf.arg(metavar="|".join(FAMILIES))] = "",
+    family: Annotated[str, tyro.conf.arg(metavar="NAME")] = "",
 ) -> None:
     """List every component: its number, name, what it is, and the paper.
 
     Args:
-        family: show one family only.
+        family: show one family only; a wrong name lists them.
     """
     if family and family not in FAMILIES:
         raise ValueError(f"there is no family {family!r}; choose one of {', '.join(FAMILIES)}")
@@ -41,7 +41,9 @@ def list_components(
 
 
 @app.command
-def show(name: tyro.conf.Positional[str], preset: str = "", depth: int = 1) -> None:
+def show(
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")], preset: str = "", depth: int = 1
+) -> None:
     """Show one component: where it comes from, and for a model its layers, parameters and multiply-adds.
 
     Args:
@@ -84,7 +86,7 @@ def _arguments(thing: type) -> str:
 
 @app.command
 def classify(
-    photo: tyro.conf.Positional[str],
+    photo: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO")],
     model: str = "resnet50",
     weights: str = "",
     top: int = 5,
@@ -109,7 +111,7 @@ def classify(
 
 @app.command(name="plan")
 def plan_training(
-    model: tyro.conf.Positional[str],
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")],
     gpus: int = 1,
     memory: str = "80G",
     parallel: str = "ddp",
@@ -145,7 +147,7 @@ def plan_training(
 
 @app.command(name="generate")
 def generate_text(
-    prompt: tyro.conf.Positional[str],
+    prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")],
     model: str = "gpt2",
     max_new_tokens: int = 100,
     temperature: float = 0.8,
@@ -170,8 +172,14 @@ def generate_text(
     """
     import torch
 
+    from groundup.decoding.prompts import PAST_CONTEXT
     from groundup.generate import load, write  # not at the top: it imports all models
 
+    checks.integer("max_new_tokens", max_new_tokens)  # before a download, not after it
+    checks.real("temperature", temperature, 0.0)
+    checks.real("repetition_penalty", repetition_penalty, 1.0)
+    checks.probability("top_p", 1.0 if top_p is None else top_p)
+    checks.choice("past_context", past_context, PAST_CONTEXT)
     language_model, tokenizer = load(model)
     print(prompt, end="", flush=True)
     write(
@@ -199,7 +207,8 @@ def version() -> None:
 def main() -> None:
     """The entry point: what a person can mend is said in a line or a few, with exit code 2, never a traceback."""
     try:
-        app.cli(prog="groundup", description="Deep learning from the ground up.", args=sys.argv[1:] or ["--help"])
+        given = ["version"] if sys.argv[1:] == ["--version"] else sys.argv[1:] or ["--help"]
+        app.cli(prog="groundup", description="Deep learning from the ground up.", args=given)
         sys.stdout.flush()
     except BrokenPipeError:  # `groundup list | head`: what is still to be written goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

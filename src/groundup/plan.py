@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import inf, isfinite
 from typing import Any
 
 import torch
@@ -45,6 +46,8 @@ class Plan:
     flops: float
     step_tokens: float
     seconds: float
+    micro_batch: int
+    recompute: bool
 
     @property
     def memory(self) -> float:
@@ -54,16 +57,18 @@ class Plan:
 
 def size(text: str) -> float:
     """ "80G" is 8 · 10¹⁰; "300B", in billions of tokens, 3 · 10¹¹."""
-    match = re.fullmatch(r"\s*([\d.]+(?:e\d+)?)\s*([KMGBTP]?)B?\s*", text, re.IGNORECASE)
-    checks.require(match is not None, f"a size is a number with K, M, G, T or P, as 80G; got {text!r}")
-    return float(match[1]) * UNITS[match[2].upper()]  # type: ignore[index]
+    match = re.fullmatch(r"\s*(\d+\.?\d*(?:e\d+)?)\s*([KMGBTP]?)B?\s*", text, re.IGNORECASE)
+    value = float(match[1]) * UNITS[match[2].upper()] if match else inf
+    checks.require(isfinite(value), f"a size is a number with K, M, G, T or P, as 80G; got {text!r}")
+    return value
 
 
 def layout(parallel: str, devices: int) -> int:
     """Among how many devices a model is shared: of "ddp" 1, of "fsdp" all, of "fsdp=64" 64, each group a replica."""
-    kind, _, number = parallel.partition("=")
-    checks.choice("parallel", kind, ("ddp", "fsdp"))
-    shards = 1 if kind == "ddp" else int(number) if number.isdigit() else devices
+    match = re.fullmatch(r"ddp|fsdp(?:=(\d+))?", parallel)
+    if match is None:
+        raise ValueError(f"parallel must be ddp, fsdp, or fsdp=64 for groups of 64, got {parallel!r}")
+    shards = 1 if parallel == "ddp" else int(match[1] or devices)
     checks.require(
         shards > 0 and devices % shards == 0, f"parallel={parallel!r}: {devices} devices are no whole number of groups"
     )
@@ -125,11 +130,17 @@ def plan(
     """
     shards = layout(parallel, checks.integer("devices", devices))
     checks.require(0 < checks.real("efficiency", efficiency) <= 1, f"efficiency must lie in (0, 1], got {efficiency}")
+    checks.require(checks.real("peak", peak, 0.0) > 0, f"peak must be above 0, got {peak}")
     given: Any = language_model(name) if model is None else model
     count = sum(p.numel() for p in given.parameters())
     context = given.context
     a_micro_batch = checks.integer("micro_batch", micro_batch) * context
     tokens, step_tokens = float(tokens or 20 * count), float(step_tokens or a_micro_batch * devices)
+    if step_tokens < a_micro_batch * devices:
+        raise ValueError(
+            f"step_tokens must be at least one micro-batch on every device, {a_micro_batch * devices:,}, got "
+            f"{step_tokens:,.0f}"
+        )
     rounds = max(1.0, step_tokens / (a_micro_batch * devices))  # micro-batches of one step
 
     forward = 2 * summary(given, torch.zeros(1, context, dtype=torch.long)).multiply_adds / context
@@ -161,6 +172,8 @@ def plan(
         flops=3 * forward * tokens,
         step_tokens=step_tokens,
         seconds=work / (devices * peak * efficiency),
+        micro_batch=micro_batch,
+        recompute=recompute,
     )
 
 
@@ -177,18 +190,25 @@ def report(plan: Plan, memory: float, tokens: float) -> list[str]:
         "whole blocks": plan.gathered,
         "activations": plan.activations,
     }
+    checks.require(memory > 0, f"memory must be above 0, got {memory}")
     fits = plan.memory <= memory
     verdict = f"{'fits' if fits else 'does not fit'} into {memory / 1e9:,.0f} GB"
-    remedy = (
-        "" if fits else ": shard it (--parallel fsdp), over more devices, or --recompute, or a smaller --micro-batch"
-    )
+    open_to_it = {
+        "--parallel fsdp": plan.shards == 1 < plan.devices,
+        "--recompute": not plan.recompute,
+        "a smaller --micro-batch": plan.micro_batch > 1,
+        "more --gpus to a copy": True,
+    }
+    remedy = "" if fits else f"{'':29}what helps: {', '.join(way for way, can in open_to_it.items() if can)}"
     steps = tokens / plan.step_tokens
+    devices = f"{plan.devices:,} devices" if plan.devices > 1 else "1 device"
+    copy = f", each copy of the model on {plan.shards:,}" if plan.shards > 1 else ""
     return [
-        f"{plan.model}: {plan.parameters:,} parameters on {plan.devices:,} devices, {plan.shards:,} to a copy",
+        f"{plan.model}: {plan.parameters:,} parameters on {devices}{copy}",
         "",
         *(f"  {name:<14}{gigabytes(value)}" for name, value in rows.items()),
-        f"  {'a device':<14}{gigabytes(plan.memory)}   {verdict}{remedy}",
-        "",
+        f"  {'a device':<14}{gigabytes(plan.memory)}   {verdict}",
+        remedy,
         f"  {'sent':<14}{gigabytes(plan.communication)}   a device and step of {plan.step_tokens:,.0f} tokens",
         f"  {'work':<14}{plan.flops:>10.3g} floating-point operations, of {tokens:,.3g} tokens in {steps:,.0f} steps",
         f"  {'time':<14}{plan.seconds / 86400:>10,.2f} days; {plan.seconds * plan.devices / 3600:,.0f} device hours",

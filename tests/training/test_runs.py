@@ -38,7 +38,7 @@ def test_names_of_new_and_latest_runs(tmp_path):
 def test_a_second_run_in_a_folder_is_refused_with_a_way_out(tmp_path):
     make_trainer(tmp_path / "r").fit()
     before = (tmp_path / "r" / "metrics.jsonl").read_bytes()
-    with pytest.raises(RunFolderError, match=r"already holds a run: go on with it by fit\(resume=True\).*r-2"):
+    with pytest.raises(RunFolderError, match=r"already holds a run: go on with --resume, or fit\(resume=True\).*r-2"):
         make_trainer(tmp_path / "r").fit()
     assert (tmp_path / "r" / "metrics.jsonl").read_bytes() == before
 

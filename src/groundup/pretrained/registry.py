@@ -33,4 +33,4 @@ def near(name: str) -> str:
     """The published names that look like `name`, for an error message."""
     names = [row.name for row in published_weights()]
     close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-    return ", ".join(close or names[:8]) or "none yet"
+    return ", ".join(close or ("none",))

@@ -2,7 +2,7 @@
 
 from groundup.training.batches import Batches, DataError, to_device
 from groundup.training.checkpoint import CheckpointError, load_best
-from groundup.training.command import RunOptions, command_line, run
+from groundup.training.command import Options, RunOptions, command_line, run
 from groundup.training.distributed.export import export
 from groundup.training.evaluation import classification, predict
 from groundup.training.language import language_model
@@ -33,6 +33,7 @@ __all__ = [
     "Translations",
     "score_translations",
     "compare_lengths",
+    "Options",
     "RunOptions",
     "command_line",
     "run",

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
@@ -20,20 +21,28 @@ from groundup.training import distributed
 from groundup.training.batches import DataError
 from groundup.training.checkpoint import CheckpointError
 from groundup.training.position import NonFiniteLoss
-from groundup.training.runs import latest_run_dir
+from groundup.training.runs import latest_run_dir, written_to
 from groundup.training.seeds import seed_everything
 
-C = TypeVar("C", bound="RunOptions")
+C = TypeVar("C", bound="Options")
 
 
 @dataclass(kw_only=True)
-class RunOptions:
-    """Base of an example's Config."""
+class Options:
+    """Base of the Config of an example that is over soon, or goes over its data again for each of many seeds or folds:
+    there is no run to resume."""
 
     seed: int = 0  # of the weights, the order of the data and its augmentation
+    run_dir: str = ""  # where the pictures go; by default a new folder under runs/
+    smoke: bool = False  # a few steps only, to see that everything works
+
+
+@dataclass(kw_only=True)
+class RunOptions(Options):
+    """Base of the Config of an example that trains one model, as `Trainer` does."""
+
     run_dir: str = ""  # the run's folder; by default a new one under runs/, or with --resume the newest there
     resume: bool = False  # go on with an interrupted run: its settings are read from the folder
-    smoke: bool = False  # a few steps only, to see that everything works
     parallel: str = "ddp"  # under torchrun: ddp, the whole model in every process, or fsdp, a part of it in each
 
     def settings(self) -> dict[str, Any]:
@@ -46,19 +55,24 @@ def command_line(config: type[C], name: str, description: str = "") -> tuple[C, 
     """(the parsed config, the run's folder), with every generator seeded, so that the weights begin where they did.
 
     With --resume the saved settings are the defaults of all other flags.
-    Exits with a usage message when the flags do not parse.
+    Exits with a usage message when the flags do not parse; raises `RunFolderError` where nothing can be written.
     """
     distributed.join()
     given, run_dir = distributed.on_main(lambda: _parsed(config, Path("runs") / name, description))
     seed_everything(given.seed)
-    distributed.use_parallel(given.parallel)
+    if isinstance(given, RunOptions):
+        distributed.use_parallel(given.parallel)
     return given, run_dir
 
 
 def _parsed(config: type[C], base: Path, description: str) -> tuple[C, Path]:
     given = tyro.cli(config, description=description)
-    if not given.resume:
-        return given, Path(given.run_dir) if given.run_dir else distributed.run_dir_of_this_job(base)
+    if not isinstance(given, RunOptions) or not given.resume:
+        run_dir = Path(given.run_dir) if given.run_dir else distributed.run_dir_of_this_job(base)
+        with written_to(run_dir):  # before the work, not after it
+            run_dir.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=run_dir).close()
+        return given, run_dir
     run_dir = Path(given.run_dir) if given.run_dir else latest_run_dir(base)
     if not (run_dir / "config.json").exists():  # stopped before it had begun: the Trainer says that it starts anew
         return given, run_dir

@@ -124,7 +124,7 @@ def claim(run_dir: Path, config: dict[str, Any], resume: bool) -> bool:
         return False
     if not resume:
         raise RunFolderError(
-            f"{run_dir} already holds a run: go on with it by fit(resume=True), or choose another run_dir, "
+            f"{run_dir} already holds a run: go on with --resume, or fit(resume=True), or choose another run_dir, "
             f"such as {next_run_dir(run_dir)}"
         )
     try:

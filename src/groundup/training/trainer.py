@@ -221,7 +221,8 @@ class Trainer:
                         if self._finished():
                             break
                         if leave:
-                            say(f"stopped and saved at step {at.step}; go on with fit(resume=True) in {self.run_dir}")
+                            how = f"--resume, or fit(resume=True), in {self.run_dir}"
+                            say(f"stopped and saved at step {at.step}; go on with {how}")
                             distributed.written(self.writer)
                             raise SystemExit(128 + leave)
                 distributed.written(self.writer)
