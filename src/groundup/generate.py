@@ -36,7 +36,11 @@ def load(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
 
 
 def model_class(folder: Path) -> Any:
-    """The class of the model that lies there."""
+    """The class of the model that lies there.
+
+    Meta's params.json does not tell LLaMA 1 from Llama 2, which differ in the context alone: Llama 2 is taken, whose
+    context is 4096 where the file states no max_seq_len. `LLaMA1.from_pretrained` reads the same folder with 2048.
+    """
     if (folder / FIRST).is_file():
         return LLaMA2
     if not (folder / CONFIG).is_file():

@@ -6,6 +6,7 @@ import pytest
 import torch
 import transformers as hf
 
+from groundup.generate import model_class
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
 from groundup.pretrained import WeightError
 from groundup.pretrained.language import arguments_of, params_of
@@ -127,7 +128,56 @@ def test_metas_files(parts, tmp_path):
     back = torch.load(tmp_path / "back" / "consolidated.00.pth", weights_only=True)
     assert back.keys() == state.keys() - {"rope.freqs"}
     assert all(torch.equal(back[name], state[name]) for name in back)
-    assert arguments_of(json.loads((tmp_path / "back" / "params.json").read_text())) == arguments_of(PARAMS)
+    stated = arguments_of(json.loads((tmp_path / "back" / "params.json").read_text()))
+    assert stated == arguments_of(PARAMS) | {"context": 16}
+
+
+@pytest.mark.parametrize("cls", [LLaMA1, LLaMA2])
+@pytest.mark.parametrize("options", [{}, {"context": 24, "base": 500000.0}, {"context": 2048}, {"context": 4096}])
+def test_metas_params_state_the_angles_and_the_context(cls, options, tmp_path):
+    cls(12, embed_dim=16, num_layers=1, num_heads=2, hidden_dim=24, **options).save_pretrained(tmp_path, names="meta")
+    expected = {"context": cls.paper_context, "base": 10000.0, **options}
+    for reader in (cls, model_class(tmp_path)):
+        arguments = reader.from_pretrained(tmp_path).init_arguments
+        assert {name: arguments[name] for name in expected} == expected
+    params = json.loads((tmp_path / "params.json").read_text())
+    assert params.get("rope_theta") == options.get("base")
+    assert ("max_seq_len" in params) == ((cls, expected["context"]) != (LLaMA2, 4096))  # Meta's code refuses the key
+
+
+def test_the_angles_of_metas_params_are_turned_by(tmp_path):
+    """As Code Llama's rope_theta; without max_seq_len the context is the class's own."""
+    write_meta(tmp_path, meta_state(PARAMS), PARAMS | {"rope_theta": 1000000, "use_scaled_rope": False}, 1)
+    for cls, context in ((LLaMA1, 2048), (LLaMA2, 4096)):
+        ours = cls.from_pretrained(tmp_path)
+        assert (ours.rotary.base, ours.context) == (1e6, context)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        *(
+            ({key: None}, f"does not state '{key}'")
+            for key in ("dim", "n_layers", "n_heads", "multiple_of", "norm_eps")
+        ),
+        ({"dim": "16"}, "'dim' must be int, got '16'"),
+        ({"n_heads": 0}, "'n_heads' must be at least 1, got 0"),
+        ({"use_scaled_rope": True}, "use_scaled_rope, the angles of Llama 3.1"),
+    ],
+)
+def test_what_metas_params_lack_is_named(changes, words, tmp_path):
+    params = {key: value for key, value in (PARAMS | changes).items() if value is not None}
+    write_meta(tmp_path, meta_state(PARAMS), params, 1)
+    with pytest.raises(ValueError, match=rf"params\.json.*{words}"):
+        LLaMA2.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[1]", "5", "{"])
+def test_garbled_params_are_named(content, tmp_path):
+    write_meta(tmp_path, meta_state(PARAMS), PARAMS, 1)
+    (tmp_path / "params.json").write_text(content)
+    with pytest.raises(ValueError, match=r"params\.json must say what the consolidated weights beside it belong to"):
+        LLaMA2.from_pretrained(tmp_path)
 
 
 def test_the_widths_of_metas_models():

@@ -51,7 +51,10 @@ def read_params(folder: Path) -> dict[str, Any]:
     """params.json. Raises `ValueError` where there is none, or it is garbled."""
     file = folder / PARAMS
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        params = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(params, dict):
+            raise ValueError(f"it holds {type(params).__name__}, not an object")
+        return params
     except (OSError, ValueError) as failure:
         raise ValueError(f"{file} must say what the consolidated weights beside it belong to: {failure}") from failure
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from groundup import checks
-from groundup.layers.activation import gated_width
 from groundup.pretrained.config import CONFIG, OWN_NAMES, Config
-from groundup.pretrained.consolidated import FIRST, read_params, save_consolidated
+from groundup.pretrained.consolidated import FIRST, PARAMS, read_params, save_consolidated
+from groundup.pretrained.language_params import UNSTATED_CONTEXT, arguments_of, params_of
 from groundup.pretrained.language_tables import gpt2_table, llama_table, meta_table
 from groundup.pretrained.model import Pretrained
 from groundup.pretrained.reading import Reading
@@ -122,7 +122,7 @@ class PretrainedLanguageModel(Pretrained):
         if cls.format is None or preset or table is not None or (config is not None and config.model):
             return super()._readings(path, config, preset, table)
         if cls.format == "llama" and (folder / FIRST).is_file():
-            arguments = arguments_of(read_params(folder))
+            arguments = arguments_of(read_params(folder), folder / PARAMS)
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
             return [Reading("Meta's params.json says", cls, arguments, meta_table(head_dim))]
         if not (folder / CONFIG).is_file():
@@ -143,8 +143,9 @@ class PretrainedLanguageModel(Pretrained):
             if arguments["tie_embeddings"]:
                 raise ValueError('names="meta": its files have a head; build the model with tie_embeddings=False')
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
+            known = arguments["context"] == getattr(self, "paper_context", None) == UNSTATED_CONTEXT
             tensors = to_theirs(meta_table(head_dim), self._state())
-            return save_consolidated(tensors, Path(folder).expanduser(), params_of(arguments))
+            return save_consolidated(tensors, Path(folder).expanduser(), params_of(arguments, known))
         form = FORMATS[self.format or ""]
         tensors = to_theirs(form.table(arguments["tie_embeddings"]), self._state())
         return save_weights(tensors, folder, max_shard_size, form.config(arguments))
@@ -152,34 +153,3 @@ class PretrainedLanguageModel(Pretrained):
 
 def _defaults(cls: type[Any]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in signature(cls).parameters.items()}
-
-
-def arguments_of(params: Mapping[str, Any]) -> dict[str, Any]:
-    """A LLaMA's arguments, of Meta's params.json. A vocabulary of -1 is the tokenizer's, and left out."""
-    width = gated_width(params["dim"], params["multiple_of"], params.get("ffn_dim_multiplier") or 1.0)
-    vocabulary = {} if params.get("vocab_size", -1) < 0 else {"vocab_size": params["vocab_size"]}
-    return {
-        "embed_dim": params["dim"],
-        "num_layers": params["n_layers"],
-        "num_heads": params["n_heads"],
-        "num_kv_heads": params.get("n_kv_heads") or params["n_heads"],
-        "hidden_dim": width,
-        "eps": params["norm_eps"],
-        **vocabulary,
-    }
-
-
-def params_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Meta's params.json, of a LLaMA's arguments; what its formula does not give as a width, one multiple does."""
-    width = arguments["hidden_dim"]
-    usual = width == gated_width(arguments["embed_dim"])
-    half = width / (2 * gated_width(arguments["embed_dim"], 1))  # rounded up to one multiple of the width itself
-    return {
-        "dim": arguments["embed_dim"],
-        "n_layers": arguments["num_layers"],
-        "n_heads": arguments["num_heads"],
-        "n_kv_heads": arguments["num_kv_heads"],
-        "vocab_size": arguments["vocab_size"],
-        "norm_eps": arguments["eps"],
-        **({"multiple_of": 256} if usual else {"multiple_of": width, "ffn_dim_multiplier": half}),
-    }
