@@ -176,7 +176,10 @@ def test_what_metas_params_lack_is_named(changes, words, tmp_path):
 def test_garbled_params_are_named(content, tmp_path):
     write_meta(tmp_path, meta_state(PARAMS), PARAMS, 1)
     (tmp_path / "params.json").write_text(content)
-    with pytest.raises(ValueError, match=r"params\.json must say what the consolidated weights beside it belong to"):
+    with pytest.raises(ValueError, match=r"params\.json cannot be understood"):
+        LLaMA2.from_pretrained(tmp_path)
+    (tmp_path / "params.json").unlink()
+    with pytest.raises(ValueError, match=r"there is no .*params\.json, which must say what the consolidated weights"):
         LLaMA2.from_pretrained(tmp_path)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from groundup.pretrained.config import read_object
 from groundup.pretrained.files import Weights, read_file
 from groundup.pretrained.table import WeightError
 
@@ -50,13 +51,9 @@ def open_consolidated(folder: Path, files: list[Path]) -> Weights:
 def read_params(folder: Path) -> dict[str, Any]:
     """params.json. Raises `ValueError` where there is none, or it is garbled."""
     file = folder / PARAMS
-    try:
-        params = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(params, dict):
-            raise ValueError(f"it holds {type(params).__name__}, not an object")
-        return params
-    except (OSError, ValueError) as failure:
-        raise ValueError(f"{file} must say what the consolidated weights beside it belong to: {failure}") from failure
+    if not file.is_file():
+        raise ValueError(f"there is no {file}, which must say what the consolidated weights beside it belong to")
+    return read_object(file)
 
 
 def save_consolidated(tensors: Mapping[str, Tensor], folder: Path, params: Mapping[str, Any], parts: int = 1) -> Path:

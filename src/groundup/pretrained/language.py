@@ -9,7 +9,6 @@ model.save_pretrained("export", names="transformers")    for transformers; "meta
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from inspect import signature
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from groundup import checks
-from groundup.pretrained.config import CONFIG, OWN_NAMES, Config
+from groundup.pretrained.config import CONFIG, OWN_NAMES, Config, read_object
 from groundup.pretrained.consolidated import FIRST, PARAMS, read_params, save_consolidated
 from groundup.pretrained.language_params import UNSTATED_CONTEXT, arguments_of, params_of
 from groundup.pretrained.language_tables import gpt2_table, llama_table, meta_table
@@ -127,8 +126,7 @@ class PretrainedLanguageModel(Pretrained):
             return [Reading("Meta's params.json says", cls, arguments, meta_table(head_dim))]
         if not (folder / CONFIG).is_file():
             return super()._readings(path, config, preset, table)
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        arguments = FORMATS[cls.format].arguments(content, folder / CONFIG)
+        arguments = FORMATS[cls.format].arguments(read_object(folder / CONFIG), folder / CONFIG)
         tied = {**_defaults(cls), **arguments}["tie_embeddings"]
         return [Reading(f"its {CONFIG} says", cls, arguments, FORMATS[cls.format].table(tied))]
 
