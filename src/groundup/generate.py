@@ -13,7 +13,7 @@ from groundup.data import load_tokenizer
 from groundup.decoding import generate
 from groundup.models.transformer_networks import GPT2, LLaMA1, LLaMA2
 from groundup.pretrained.config import CONFIG, read_object
-from groundup.pretrained.consolidated import FIRST
+from groundup.pretrained.files import metas_parts
 from groundup.pretrained.language import REPOSITORIES
 from groundup.pretrained.loading import locate
 
@@ -40,7 +40,7 @@ def model_class(folder: Path) -> Any:
     Meta's params.json does not tell LLaMA 1 from Llama 2, which differ in the context alone: Llama 2 is taken, whose
     context is 4096 where the file states no max_seq_len. `LLaMA1.from_pretrained` reads the same folder with 2048.
     """
-    if (folder / FIRST).is_file():
+    if metas_parts(folder):
         return LLaMA2
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} does not say what model it holds: there is no {CONFIG} in it")

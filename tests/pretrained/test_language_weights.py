@@ -1,14 +1,18 @@
 """GPT-2 and LLaMA: saved by transformers, or as Meta does, loaded here; and saved here, loaded there."""
 
+import contextlib
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 import transformers as hf
 
+from groundup.durable import move_into_place
 from groundup.generate import model_class
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
-from groundup.pretrained import WeightError
+from groundup.pretrained import WeightError, consolidated, saving
 from groundup.pretrained.language import arguments_of, params_of
 from transformer_oracles import gpt2_config, llama_config
 
@@ -228,7 +232,7 @@ def test_missing_shards_and_parts_are_named(tmp_path):
         GPT2.from_pretrained(tmp_path / "a")
     write_meta(tmp_path / "m", meta_state(PARAMS), PARAMS, 2)
     (tmp_path / "m" / "consolidated.00.pth").unlink()
-    with pytest.raises(WeightError, match=r"lacks the part consolidated\.00\.pth"):
+    with pytest.raises(WeightError, match=r"^consolidated\.00\.pth is missing from"):
         LLaMA1.from_pretrained(tmp_path / "m")
     write_meta(tmp_path / "m", meta_state(PARAMS), PARAMS, 2)
     part = torch.load(tmp_path / "m" / "consolidated.01.pth", weights_only=True)
@@ -236,6 +240,131 @@ def test_missing_shards_and_parts_are_named(tmp_path):
     torch.save(part, tmp_path / "m" / "consolidated.01.pth")
     with pytest.raises(WeightError, match=r"are no parts of one model: one of them lacks norm\.weight"):
         LLaMA1.from_pretrained(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [((3,), r"consolidated\.03\.pth is"), ((0, 3), r"consolidated\.00\.pth, consolidated\.03\.pth are")],
+)
+def test_a_missing_last_part_is_named(gone, words, tmp_path):
+    params = PARAMS | {"n_kv_heads": 4}
+    write_meta(tmp_path, meta_state(params), params, 4)
+    for i in gone:
+        (tmp_path / f"consolidated.{i:02d}.pth").unlink()
+    for path in (tmp_path, tmp_path / "consolidated.01.pth"):
+        with pytest.raises(WeightError, match=rf"^{words} missing from .* in 4 parts, to consolidated\.03\.pth$"):
+            LLaMA2.from_pretrained(path)
+
+
+def test_the_path_of_a_part_means_all_of_them(tmp_path):
+    write_meta(tmp_path, meta_state(PARAMS), PARAMS, 2)
+    one, whole = (LLaMA2.from_pretrained(path) for path in (tmp_path / "consolidated.01.pth", tmp_path))
+    assert all(torch.equal(value, whole.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def test_parts_that_do_not_belong_together(tmp_path):
+    write_meta(tmp_path, meta_state(PARAMS), PARAMS, 2)
+    shutil.copy(tmp_path / "consolidated.01.pth", tmp_path / "consolidated.02.pth")
+    with pytest.raises(WeightError, match=r"holds 3 parts, and consolidated\.00\.pth is of a model in 2"):
+        LLaMA2.from_pretrained(tmp_path)
+    (tmp_path / "consolidated.02.pth").unlink()
+    part = torch.load(tmp_path / "consolidated.01.pth", weights_only=True)
+    part["norm.weight"] = torch.ones(3)
+    torch.save(part, tmp_path / "consolidated.01.pth")
+    with pytest.raises(WeightError, match=r"are no parts of one model: norm\.weight differs in shape"):
+        LLaMA2.from_pretrained(tmp_path)
+
+
+# ---- several saves into one folder -------------------------------------------------------------------------------
+
+FORMS = {
+    "groundup": {"config.json", "model.safetensors"},
+    "transformers": {"config.json", "model.safetensors"},
+    "meta": {"params.json", "consolidated.00.pth"},
+}
+
+
+def small_llama(base):
+    torch.manual_seed(int(base))
+    return LLaMA2(12, 24, 16, 1, 2, hidden_dim=24, base=base).eval()
+
+
+@pytest.mark.parametrize("shard", ["5GB", "2KB"])
+@pytest.mark.parametrize("later", FORMS)
+@pytest.mark.parametrize("earlier", FORMS)
+def test_the_later_save_is_what_is_read(earlier, later, shard, tmp_path):
+    (tmp_path / "README.md").write_text("mine")
+    small_llama(100.0).save_pretrained(tmp_path, earlier, shard)
+    model = small_llama(200.0)
+    model.save_pretrained(tmp_path, later)
+    assert {file.name for file in tmp_path.iterdir()} == FORMS[later] | {"README.md"}
+    for reader in (LLaMA2, model_class(tmp_path)):
+        read = reader.from_pretrained(tmp_path)
+        assert read.init_arguments["base"] == 200.0
+        assert torch.equal(read(TOKENS), model(TOKENS))
+
+
+@pytest.mark.parametrize("later", FORMS)
+@pytest.mark.parametrize("earlier", FORMS)
+@pytest.mark.parametrize("moment", range(4))
+def test_a_crash_between_forms_leaves_the_old_the_new_or_a_refusal(earlier, later, moment, tmp_path, monkeypatch):
+    old, new = small_llama(100.0), small_llama(200.0)
+    old.save_pretrained(tmp_path, earlier)
+    acts = 0
+
+    def crashing(act):
+        def crash_or_act(*arguments, **options):
+            nonlocal acts
+            acts += 1
+            if acts > moment:
+                raise KeyboardInterrupt
+            return act(*arguments, **options)
+
+        return crash_or_act
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", crashing(Path.unlink))
+        for module in (saving, consolidated):
+            patch.setattr(module, "move_into_place", crashing(move_into_place))
+        with contextlib.suppress(KeyboardInterrupt):
+            new.save_pretrained(tmp_path, later)
+    try:
+        read = LLaMA2.from_pretrained(tmp_path)
+    except (ValueError, FileNotFoundError):
+        return
+    which = next(model for model in (old, new) if model.init_arguments["base"] == read.init_arguments["base"])
+    assert torch.equal(read(TOKENS), which(TOKENS))
+
+
+def test_files_of_others_stay(tmp_path):
+    for name in ("params.json", "pytorch_model.bin"):
+        (tmp_path / name).write_text("mine")
+    small_llama(100.0).save_pretrained(tmp_path)
+    assert (tmp_path / "params.json").read_text() == "mine"
+    with pytest.raises(ValueError, match=r"holds pytorch_model\.bin, which would be read instead; choose another"):
+        small_llama(100.0).save_pretrained(tmp_path, names="meta")
+    assert LLaMA2.from_pretrained(tmp_path).init_arguments["base"] == 100.0
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text("mine")
+    small_llama(100.0).save_pretrained(tmp_path / "other", names="meta")
+    assert (tmp_path / "other" / "config.json").read_text() == "mine"
+    assert LLaMA2.from_pretrained(tmp_path / "other").init_arguments["base"] == 100.0
+
+
+def test_a_folder_of_two_forms_is_read_as_one(tmp_path):
+    """As the hub may have it: the configuration is that of the weights that are read, here transformers'."""
+    small_llama(100.0).save_pretrained(tmp_path, "transformers")
+    small_llama(200.0).save_pretrained(tmp_path / "meta", "meta")
+    for file in (tmp_path / "meta").iterdir():
+        shutil.copy(file, tmp_path)
+    for path, base in (
+        (tmp_path, 100.0),
+        (tmp_path / "model.safetensors", 100.0),
+        (tmp_path / "consolidated.00.pth", 200.0),
+    ):
+        read = LLaMA2.from_pretrained(path)
+        assert read.init_arguments["base"] == base
+        assert torch.equal(read(TOKENS), small_llama(base)(TOKENS))
 
 
 def test_what_cannot_be_exported_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.pretrained.classes import class_names
-from groundup.pretrained.files import INDEX, SAFETENSORS
+from groundup.pretrained.files import INDEX, SAFETENSORS, metas_parts
 from groundup.pretrained.published import Preprocessing
 
 CONFIG = "config.json"
@@ -65,9 +65,10 @@ def read_object(file: Path) -> dict[str, Any]:
 def read_config(path: Path) -> Config | None:
     """The config.json of a folder of weights, or beside the model.safetensors of one; None where there is none.
 
+    Meta's parts have none: what lies beside them is something else's.
     Raises `ValueError`, naming the file, when it is ours and garbled, or of a later form.
     """
-    if path.is_file() and path.name not in (SAFETENSORS, INDEX):
+    if (path.is_file() and path.name not in (SAFETENSORS, INDEX)) or metas_parts(path):
         return None
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():

@@ -17,7 +17,8 @@ from typing import Any, ClassVar
 
 from groundup import checks
 from groundup.pretrained.config import CONFIG, OWN_NAMES, Config, read_object
-from groundup.pretrained.consolidated import FIRST, PARAMS, read_params, save_consolidated
+from groundup.pretrained.consolidated import read_params, save_consolidated
+from groundup.pretrained.files import PARAMS, metas_parts
 from groundup.pretrained.language_params import UNSTATED_CONTEXT, arguments_of, params_of
 from groundup.pretrained.language_tables import gpt2_table, llama_table, meta_table
 from groundup.pretrained.model import Pretrained
@@ -118,13 +119,13 @@ class PretrainedLanguageModel(Pretrained):
     @classmethod
     def _readings(cls, path: Path, config: Config | None, preset: str, table: str | Table | None) -> list[Reading]:
         folder = path if path.is_dir() else path.parent
-        if cls.format is None or preset or table is not None or (config is not None and config.model):
+        if cls.format is None or preset or table is not None:
             return super()._readings(path, config, preset, table)
-        if cls.format == "llama" and (folder / FIRST).is_file():
+        if cls.format == "llama" and metas_parts(path):
             arguments = arguments_of(read_params(folder), folder / PARAMS)
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
             return [Reading("Meta's params.json says", cls, arguments, meta_table(head_dim))]
-        if not (folder / CONFIG).is_file():
+        if (config is not None and config.model) or not (folder / CONFIG).is_file():
             return super()._readings(path, config, preset, table)
         arguments = FORMATS[cls.format].arguments(read_object(folder / CONFIG), folder / CONFIG)
         tied = {**_defaults(cls), **arguments}["tie_embeddings"]
