@@ -3,17 +3,20 @@
 import contextlib
 import json
 import shutil
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import torch
 import transformers as hf
+from transformers.activations import ACT2FN
 
 from groundup.durable import move_into_place
 from groundup.generate import model_class
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
 from groundup.pretrained import WeightError, consolidated, saving
-from groundup.pretrained.language import arguments_of, params_of
+from groundup.pretrained.language_formats import FORMATS
+from groundup.pretrained.language_params import arguments_of, params_of
 from transformer_oracles import gpt2_config, llama_config
 
 TOKENS = torch.tensor([[1, 5, 2, 9, 10, 3], [4, 4, 8, 0, 7, 6]])
@@ -223,6 +226,87 @@ def test_a_model_is_not_taken_for_another(tmp_path):
         (tmp_path / "config.json").write_text(json.dumps(config | changes))
         with pytest.raises(ValueError, match=words):
             cls.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(("cls", "config"), [(GPT2, hf.GPT2Config), (LLaMA1, hf.LlamaConfig), (LLaMA2, hf.LlamaConfig)])
+def test_keys_that_are_left_out_are_what_transformers_takes(cls, config):
+    """Not what our constructor takes: Llama 2's eps and context are others."""
+    form = FORMATS[cls.format]
+    short, full = (
+        cls(**form.arguments(content, Path("config.json")), device="meta").init_arguments
+        for content in ({"model_type": form.model_type}, config().to_dict())
+    )
+    defaults = {name: parameter.default for name, parameter in signature(cls).parameters.items()}
+    assert {**defaults, **short} == {**defaults, **full}
+
+
+def test_a_config_cut_by_hand_computes_as_there(tmp_path):
+    other = theirs(llama_config(rms_norm_eps=1e-6, max_position_embeddings=2048))
+    other.save_pretrained(tmp_path)
+    kept = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    content = {key: getattr(other.config, key) for key in kept} | {"model_type": "llama"}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    ours, again = LLaMA2.from_pretrained(tmp_path), hf.LlamaForCausalLM.from_pretrained(tmp_path)
+    assert (ours.context, ours.init_arguments["eps"], ours.rotary.base) == (2048, 1e-6, 10000.0)
+    torch.testing.assert_close(ours(TOKENS), again(TOKENS).logits, rtol=0, atol=2e-6)
+
+
+def test_dropouts_that_differ_are_told(tmp_path, caplog):
+    for changes, dropout, told in (
+        ({"resid_pdrop": 0.2, "embd_pdrop": 0.2, "attn_pdrop": 0.2}, 0.2, False),
+        ({"resid_pdrop": 0.2, "embd_pdrop": 0.0, "attn_pdrop": 0.3}, 0.2, True),
+        ({"resid_pdrop": 0.3}, 0.3, True),  # the others are 0.1 by default
+    ):
+        caplog.clear()
+        content = {"model_type": "gpt2"} | changes
+        assert FORMATS["gpt2"].arguments(content, tmp_path / "config.json")["dropout"] == dropout
+        assert ("the model has one dropout for all, and takes" in caplog.text) == told
+    assert "resid_pdrop=0.3, embd_pdrop=0.1, attn_pdrop=0.1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("llama", {"rope_scaling": {"rope_type": "default"}}),
+        ("llama", {"rope_scaling": {"type": "default"}}),
+        ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}, "rope_scaling": None}),
+        ("llama", {"rope_scaling": {}}),
+        *(("llama", {"hidden_act": name}) for name in FORMATS["llama"].fixed["hidden_act"]),
+        *(("gpt2", {"activation_function": name}) for name in FORMATS["gpt2"].fixed["activation_function"]),
+    ],
+)
+def test_names_of_the_same_thing_are_known(kind, changes):
+    arguments = FORMATS[kind].arguments({"model_type": kind} | changes, Path("config.json"))
+    assert arguments.get("base", 10000.0) == 10000.0
+    for name in changes.values():
+        if isinstance(name, str):
+            x = torch.linspace(-5, 5, 101, dtype=torch.float64)
+            same = "silu" if kind == "llama" else "gelu_new"
+            torch.testing.assert_close(ACT2FN[name](x), ACT2FN[same](x), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "words"),
+    [
+        ("llama", {"rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_type='linear', .* for 'default' alone"),
+        ("llama", {"rope_scaling": [1]}, r"rope_scaling must be an object, got \[1\]"),
+        ("llama", {"hidden_act": "gelu"}, "hidden_act='gelu', and this model is written for 'silu' or 'swish' alone"),
+        ("gpt2", {"activation_function": "gelu"}, "activation_function='gelu'"),
+    ],
+)
+def test_what_would_compute_something_else_is_refused(kind, changes, words):
+    with pytest.raises(ValueError, match=rf"config\.json.* {words}|config\.json: {words}"):
+        FORMATS[kind].arguments({"model_type": kind} | changes, Path("config.json"))
+
+
+@pytest.mark.parametrize(
+    ("cls", "vocabulary", "tokens"),
+    [(GPT2, 50257, (50256, 50256)), (GPT2, 50256, (None, None)), (LLaMA2, 11, (1, 2)), (LLaMA2, 2, (1, None))],
+)
+def test_exported_tokens_lie_within_the_vocabulary(cls, vocabulary, tokens, tmp_path):
+    cls(vocabulary, 8, 4, 1, 2, hidden_dim=4).save_pretrained(tmp_path, names="transformers")
+    config = hf.AutoConfig.from_pretrained(tmp_path)
+    assert (config.bos_token_id, config.eos_token_id) == tokens
 
 
 def test_missing_shards_and_parts_are_named(tmp_path):
