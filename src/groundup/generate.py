@@ -46,9 +46,8 @@ def model_class(folder: Path) -> Any:
         raise ValueError(f"{folder} does not say what model it holds: there is no {CONFIG} in it")
     config = read_object(folder / CONFIG)
     kind = config.get("class") or config.get("model_type")
-    checks.require(
-        isinstance(kind, str) and kind in MODELS, f"{folder} holds a {kind!r}; there are {', '.join(map(repr, MODELS))}"
-    )
+    if not isinstance(kind, str) or kind not in MODELS:
+        raise ValueError(f"{folder} holds a {kind!r}; there are {', '.join(map(repr, MODELS))}")
     return MODELS[kind]
 
 
