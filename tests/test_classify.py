@@ -179,6 +179,16 @@ def test_a_mistake_is_one_line(groundup, photo, theirs, arguments, words):
     assert len(complaint.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("content", ["{", "[1]", '{"groundup": 1, "class": ["Toy"]}', '{"pretrained_cfg": 5}'])
+def test_a_garbled_config_is_one_line(groundup, photo, theirs, tmp_path, content):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.json").write_text(content)
+    code, said, complaint = groundup("classify", photo, "--model", "toy", "--weights", tmp_path / "mine")
+    assert (code, said) == (2, "")
+    assert f"{tmp_path / 'mine' / 'config.json'} cannot be understood" in complaint
+    assert len(complaint.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "row"),
     [("zoo/toy", 0), ("toy", 0), ("Toy", 0), ("other/toy.v2", 1), ("toy.v2", 1)],

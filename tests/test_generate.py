@@ -1,6 +1,7 @@
 """`groundup generate`: a folder of weights and its tokenizer write a text, token by token."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -10,6 +11,7 @@ from groundup import cli
 from groundup.data import load_tokenizer, train_byte_pairs
 from groundup.generate import load, model_class, write
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA2
+from groundup.pretrained import loading
 
 TEXT = "the cat sat on the mat — and it sat äöü 日本語 "
 
@@ -68,6 +70,38 @@ def test_mistakes_are_one_line(folder, flags, words, monkeypatch, capsys):
         cli.main()
     assert left.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_a_folder_here_is_taken_before_a_published_name(folder, tmp_path, monkeypatch):
+    shutil.copytree(folder, tmp_path / "gpt2")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "fetch_folder", lambda repository: pytest.fail(f"{repository} was asked for"))
+    model, _ = load("gpt2")
+    assert model.vocab_size == GPT2.from_pretrained("gpt2").vocab_size == 304
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("tokenizer.json", "{", "tokenizer.json is no tokenizer.json, or cut off"),
+        ("tokenizer.json", '{"model": [1]}', "tokenizer.json is no tokenizer.json, or cut off"),
+        ("config.json", "{", "config.json cannot be understood"),
+        ("config.json", "[1]", "config.json cannot be understood"),
+        ("config.json", '{"model_type": ["x"]}', "holds a ['x']; there are 'gpt2'"),
+        ("config.json", '{"model_type": "gpt2", "n_embd": "eight"}', "embed_dim must be an int, got 'eight'"),
+    ],
+)
+def test_garbled_files_are_one_line(folder, file, content, words, tmp_path, monkeypatch, capsys, untyped):
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / file).write_text(content)
+    monkeypatch.setattr(sys, "argv", ["groundup", "generate", "the cat", "--model", str(tmp_path / "model")])
+    with pytest.raises(SystemExit) as left:
+        cli.main()
+    assert left.value.code == 2
+    complaint = capsys.readouterr().err
+    assert str(tmp_path / "model") in complaint
+    assert words in complaint
+    assert len(complaint.strip().splitlines()) == 1
 
 
 def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):

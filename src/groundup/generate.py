@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from groundup import checks
 from groundup.data import load_tokenizer
 from groundup.decoding import generate
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
-from groundup.pretrained.config import CONFIG
-from groundup.pretrained.consolidated import FIRST
+from groundup.pretrained.config import CONFIG, read_object
+from groundup.pretrained.files import metas_parts
 from groundup.pretrained.language import REPOSITORIES
 from groundup.pretrained.loading import locate
 
@@ -24,11 +23,11 @@ SPARE = 1024  # places without a token that a vocabulary may have: published one
 
 
 def load(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
-    """(model, tokenizer) of a name, as "gpt2", a repository of the hub, or a folder.
+    """(model, tokenizer) of a folder, a repository of the hub, or its short name, as "gpt2".
 
     Raises `ValueError` where the folder does not say what it holds, or its tokenizer has tokens that the model has not.
     """
-    folder = locate(REPOSITORIES.get(name, name))
+    folder = locate(name, REPOSITORIES)
     folder = folder if folder.is_dir() else folder.parent
     model = model_class(folder).from_pretrained(folder, dtype=dtype)
     tokenizer = load_tokenizer(folder)
@@ -37,17 +36,19 @@ def load(name: str, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
 
 
 def model_class(folder: Path) -> Any:
-    """The class of the model that lies there."""
-    if (folder / FIRST).is_file():
+    """The class of the model that lies there.
+
+    Meta's params.json does not tell LLaMA 1 from Llama 2, which differ in the context alone: Llama 2 is taken, whose
+    context is 4096 where the file states no max_seq_len. `LLaMA1.from_pretrained` reads the same folder with 2048.
+    """
+    if metas_parts(folder):
         return LLaMA2
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} does not say what model it holds: there is no {CONFIG} in it")
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as failure:
-        raise ValueError(f"{folder} does not say what model it holds: {CONFIG}: {failure}") from failure
+    config = read_object(folder / CONFIG)
     kind = config.get("class") or config.get("model_type")
-    checks.require(kind in MODELS, f"{folder} holds a {kind!r}; there are {', '.join(map(repr, MODELS))}")
+    if not isinstance(kind, str) or kind not in MODELS:
+        raise ValueError(f"{folder} holds a {kind!r}; there are {', '.join(map(repr, MODELS))}")
     return MODELS[kind]
 
 

@@ -151,6 +151,35 @@ def test_a_repository_of_the_hub_in_its_best_form(hub, tmp_path):
     assert fetch_folder("owner/name") == tmp_path / "cache" / "weights" / "owner" / "name"
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("config.json", "model.safetensors", "tokenizer.model"),
+        ("config.json", "pytorch_model.bin", "tokenizer.model"),
+        ("config.json", "pytorch_model-1-of-1.bin", "pytorch_model.bin.index.json", "tokenizer.json"),
+        ("consolidated.00.pth", "consolidated.01.pth", "params.json", "tokenizer.model"),
+    ],
+)
+def test_a_tokenizer_is_no_weights(hub, files):
+    """The last are Meta's repositories; original/ in others holds the same weights once more."""
+    there, _ = hub
+    for name in (*files, "training_args.bin", "checklist.chk"):
+        (there / name).write_text("x")
+    assert sorted(file.name for file in fetch_folder("owner/name").iterdir()) == sorted(files)
+
+
+def test_what_was_fetched_before_is_not_taken_for_the_weights(hub):
+    """The real library keeps all files of a repository in one folder, whoever asked for them."""
+    there, asked = hub
+    for name in ("config.json", "tokenizer.model", "training_args.bin"):
+        (there / name).write_text("x")
+    module = sys.modules["huggingface_hub"]
+    module.snapshot_download = lambda repository, allow_patterns: asked.append(allow_patterns) or str(there)
+    with pytest.raises(ValueError, match=r"nor consolidated\.00\.pth; name a file of it"):
+        fetch_folder("owner/name")
+    assert len(asked) == 3
+
+
 def test_without_its_library_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for call in (lambda: fetch("hf://owner/name/model.safetensors"), lambda: fetch_folder("owner/name")):

@@ -68,6 +68,16 @@ def test_a_published_name(publish, at_hand):
     assert model.class_names is None  # imagenet1k has a thousand, the model seven
 
 
+def test_a_folder_of_that_name_is_taken_first(publish, at_hand, tmp_path, monkeypatch):
+    publish(free())
+    at_hand(theirs(), "small.pth")
+    mine = random_state(Small(), seed=1).eval()
+    mine.save_pretrained(tmp_path / "zoo" / "small")
+    assert not equal(Small.from_pretrained("zoo/small"), mine)
+    monkeypatch.chdir(tmp_path)
+    assert equal(Small.from_pretrained("zoo/small"), mine)
+
+
 def test_the_hash_of_a_published_file_is_held_to(at_hand):
     at_hand(theirs())
     with pytest.raises(OSError, match="is not the published file: expected sha256 0123abcd"):
@@ -412,13 +422,30 @@ def test_what_cannot_be_done(tmp_path, call, error, words):
     assert list((tmp_path / "f").iterdir()) == []
 
 
+WHOLE = {
+    "groundup": 1,
+    "class": "Small",
+    "arguments": {},
+    "names": "groundup",
+    "class_names": None,
+    "preprocessing": None,
+}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("{", "config.json cannot be understood: JSONDecodeError"),
         ('{"groundup": 2}', "it is of the form 2, this groundup reads 1"),
         ('{"groundup": 1, "class": "Small"}', "config.json cannot be understood: KeyError"),
-        ("[]", "config.json cannot be understood"),
+        *((content, "config.json cannot be understood") for content in ("[]", "[1]", '"groundup"', "5", "[" * 99999)),
+        ('{"pretrained_cfg": {"input_size": []}}', "config.json cannot be understood: IndexError"),
+        ('{"pretrained_cfg": {"input_size": [9], "crop_pct": 0}}', "config.json cannot be understood: ZeroDivision"),
+        *(
+            (json.dumps(WHOLE | {key: value}), f"config.json cannot be understood: TypeError.*{key} is")
+            for key, value in (("class", ["Small"]), ("arguments", [1]), ("names", {}))
+        ),
+        (json.dumps(WHOLE | {"arguments": {"depth": 3}}), "its config.json says: no model is built so: .*'depth'"),
     ],
 )
 def test_a_garbled_config_is_named(tmp_path, content, words):

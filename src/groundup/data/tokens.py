@@ -150,13 +150,22 @@ def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
 
 
 def load_tokenizer(path: str | PathLike[str]) -> Any:
-    """The tokenizer of a tokenizer.json or a tokenizer.model, or of a folder that holds one of them."""
+    """The tokenizer of a tokenizer.json or a tokenizer.model, or of a folder that holds one of them.
+
+    Raises `ValueError`, naming the file, when there is none, or it is garbled.
+    """
     path = Path(path).expanduser()
     found = [path / name for name in ("tokenizer.json", "tokenizer.model")] if path.is_dir() else [path]
     file = next((file for file in found if file.is_file()), None)
     if file is None:
         raise ValueError(f"there is no {found[0]}; a tokenizer lies beside the weights that it belongs to")
-    return SentencePieces(file) if file.suffix == ".model" else _tokenizers().Tokenizer.from_file(str(file))
+    if file.suffix == ".model":
+        return SentencePieces(file)
+    kind = _tokenizers().Tokenizer
+    try:
+        return kind.from_file(str(file))
+    except Exception as failure:  # the library raises Exception itself
+        raise ValueError(f"{file} is no tokenizer.json, or cut off: {failure}") from failure
 
 
 def _tokenizers() -> Any:

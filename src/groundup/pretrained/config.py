@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.pretrained.classes import class_names
-from groundup.pretrained.files import INDEX, SAFETENSORS
+from groundup.pretrained.files import INDEX, SAFETENSORS, metas_parts
 from groundup.pretrained.published import Preprocessing
 
 CONFIG = "config.json"
@@ -51,23 +51,38 @@ class Config:
         }
 
 
+def read_object(file: Path) -> dict[str, Any]:
+    """What a file of JSON holds by name. Raises `ValueError`, naming the file, when it is garbled."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise TypeError(f"it holds {type(content).__name__}, and not an object")
+        return content
+    except (OSError, ValueError, TypeError, RecursionError) as failure:
+        raise ValueError(f"{file} cannot be understood: {failure!r}") from failure
+
+
 def read_config(path: Path) -> Config | None:
     """The config.json of a folder of weights, or beside the model.safetensors of one; None where there is none.
 
+    Meta's parts have none: what lies beside them is something else's.
     Raises `ValueError`, naming the file, when it is ours and garbled, or of a later form.
     """
-    if path.is_file() and path.name not in (SAFETENSORS, INDEX):
+    if (path.is_file() and path.name not in (SAFETENSORS, INDEX)) or metas_parts(path):
         return None
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
         return None
+    content = read_object(file)
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
         if "groundup" not in content:
             return Config(preprocessing=_timms(content.get("pretrained_cfg")))
         if content["groundup"] != _FORM:
             raise ValueError(f"it is of the form {content['groundup']}, this groundup reads {_FORM}")
         names, seen = content["class_names"], content["preprocessing"]
+        for key, kind in (("class", str), ("arguments", dict), ("names", str)):
+            if not isinstance(content[key], kind):
+                raise TypeError(f"{key} is {content[key]!r}")
         return Config(
             content["class"],
             _tuples(content["arguments"]),
@@ -75,7 +90,7 @@ def read_config(path: Path) -> Config | None:
             Preprocessing(**_tuples(seen)) if seen else None,
             class_names(names) if isinstance(names, str) else names and tuple(names),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as failure:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as failure:
         raise ValueError(f"{file} cannot be understood: {failure!r}") from failure
 
 

@@ -19,17 +19,15 @@ from urllib.parse import urlsplit
 import torch
 
 from groundup.data.download import DamagedFileError, DownloadError, RemoteFile, by_hand, cache_folder, retrieve, sha256
+from groundup.pretrained.files import ENDINGS
 
 # A repository may hold the same weights in other forms and precisions, gigabytes of them.
-_SAFETENSORS = [
-    "config.json",
-    "tokenizer.json",
-    "tokenizer.model",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "model-*-of-*.safetensors",
-]
-_PICKLED = ["config.json", "pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"]
+_BESIDE = ["config.json", "tokenizer.json", "tokenizer.model"]
+_FORMS = (
+    ["model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors"],
+    ["pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin"],
+    ["consolidated.*.pth", "params.json"],
+)
 
 
 def fetch(address: str, digits: str = "") -> Path:
@@ -62,14 +60,18 @@ def fetch_folder(repository: str) -> Path:
         return own
     hub = _hub()
     try:
-        for patterns in (_SAFETENSORS, _PICKLED):
-            folder = Path(hub.snapshot_download(repository, allow_patterns=patterns))
-            if any(not file.name.endswith(".json") for file in folder.iterdir()):
+        for form in _FORMS:
+            folder = Path(hub.snapshot_download(repository, allow_patterns=[*_BESIDE, *form]))
+            # What was fetched before is there, too: other forms, and files of training that end as weights do.
+            if any(file.suffix in ENDINGS and any(map(file.match, form)) for file in folder.iterdir()):
                 return folder
     except (OSError, ValueError) as failure:
         page = RemoteFile(0, "", (f"https://huggingface.co/{repository}",))
         raise DownloadError(by_hand(f"weights/{repository}", page, [_short(failure)], "files")) from failure
-    raise ValueError(f"{repository} on the hub has neither model.safetensors nor pytorch_model.bin; name a file of it")
+    raise ValueError(
+        f"{repository} on the hub has neither model.safetensors nor pytorch_model.bin nor consolidated.00.pth; "
+        "name a file of it"
+    )
 
 
 def _hub_file(repository: str, file: str, digits: str) -> Path:

@@ -22,6 +22,7 @@ from groundup.pretrained.table import WeightError
 
 SAFETENSORS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _IN_A_FOLDER = (SAFETENSORS, INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json")
+PART, PARAMS = re.compile(r"consolidated\.\d{2}\.pth"), "params.json"  # Meta's form
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 
 # Where training scripts put a state_dict, and what wrappers of a model put before its names.
@@ -61,17 +62,18 @@ class Weights(Mapping[str, Tensor]):
 
 
 def open_weights(path: str | Path) -> Weights:
-    """The weights of a file, or of a folder that holds model.safetensors, its shards, or pytorch_model.bin.
+    """The weights of a file, or of a folder: of what it holds the first of model.safetensors, its shards,
+    pytorch_model.bin and Meta's parts. The path of one of Meta's parts means all of them.
 
     A state_dict inside of {"state_dict": …}, {"model": …} or {"model_state_dict": …} is unwrapped, and the "module."
     that data-parallel training puts before all names is taken off.
     Raises `WeightError`, naming the file, for what is damaged, cut off, not weights, or holds pickled code.
     """
     path = Path(path).expanduser()
-    if path.is_dir() and (parts := sorted(path.glob("consolidated.*.pth"))):
+    if parts := metas_parts(path):
         from groundup.pretrained.consolidated import open_consolidated
 
-        return open_consolidated(path, parts)
+        return open_consolidated(parts[0].parent, parts)
     if path.is_dir():
         path = _in_folder(path)
     if not path.is_file():
@@ -81,6 +83,18 @@ def open_weights(path: str | Path) -> Weights:
         if weights.meta and all(name.startswith(prefix) for name in weights.meta):
             weights = _without(prefix, weights)
     return weights
+
+
+def metas_parts(path: Path) -> list[Path]:
+    """The parts of Meta's form that a path means: a folder without another form, or one of them; [] for anything else.
+
+    All that asks whose form a path is of asks here, so that the configuration belongs to the weights that are read.
+    """
+    if path.is_dir():
+        folder, other = path, any((path / name).is_file() for name in _IN_A_FOLDER)
+    else:
+        folder, other = path.parent, not (PART.fullmatch(path.name) and path.is_file())
+    return [] if other else sorted(file for file in folder.iterdir() if PART.fullmatch(file.name))
 
 
 def _without(prefix: str, weights: Weights) -> Weights:

@@ -30,11 +30,15 @@ def load_weights(model: nn.Module, path: str | Path, table: Table = SAME_NAMES) 
     _copy(to_ours(table, weights, state), state)
 
 
-def locate(name: str) -> Path:
-    """Where the weights are that are at a path, at an address, or in a repository of the hub; fetched when need be."""
+def locate(name: str, aliases: Mapping[str, str] | None = None) -> Path:
+    """Where the weights are that are at a path, at an address, or in a repository of the hub; fetched when need be.
+
+    `aliases` are short names of the latter two: what lies at a path of that name is taken first.
+    """
     path = Path(name).expanduser()
     if path.exists():
         return path
+    name = (aliases or {}).get(name, name)
     if name.startswith(("https://", "http://", "hf://")):
         return fetch(name)
     elsewhere = {row.name.split("/")[0] for row in registry.published_weights() if not row.address.startswith("hf://")}

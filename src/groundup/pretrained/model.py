@@ -60,7 +60,7 @@ class Pretrained:
         table: str | Table | None = None,
         **changes: Any,
     ) -> M:
-        """The model with the weights that are published by that name, or lie at that path, address or hub repository.
+        """The model with the weights that lie at that path, or are published by that name, address or hub repository.
 
         preset    of a file that does not say it: whose arguments the model has; the constructor's own by default
         table     of a file that does not say it: whose names the tensors have, a published name or a table; by default
@@ -73,11 +73,12 @@ class Pretrained:
         `DownloadError` when the file cannot be had; `ValueError` for what is not known.
         """
         name, config = str(name_or_path), None
-        if (row := registry.find(name)) is not None:
+        here = Path(name).expanduser().exists()
+        if not here and (row := registry.find(name)) is not None:
             choices = [reading_of(row, cls, preset)]  # may refuse, and does so before the download
             path = fetch(row.address, row.sha256)
         else:
-            path = locate(cls.aliases.get(name, name))
+            path = locate(name, cls.aliases)
             config = read_config(path)
             choices = cls._readings(path, config, preset, table)
         weights = open_weights(path)

@@ -100,7 +100,12 @@ def understood(
 def _fitting(reading: Reading, weights: Weights, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of the model that the file fits: those asked for, or the same with the file's number of classes."""
     arguments = {**reading.arguments, **changes}
-    model = reading.model(**arguments, device="meta")
+    try:
+        model = reading.model(**arguments, device="meta")
+    except TypeError as failure:
+        if changes:
+            raise
+        raise ValueError(f"{weights.path}, read as {reading.what}: no model is built so: {failure}") from failure
     try:
         to_ours(reading.table, weights.meta, model.state_dict())
         return arguments

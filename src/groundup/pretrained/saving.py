@@ -13,7 +13,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.durable import move_into_place, sync
-from groundup.pretrained.files import INDEX, SAFETENSORS
+from groundup.pretrained.files import INDEX, PARAMS, PART, SAFETENSORS
 
 CONFIG = "config.json"
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -39,17 +40,13 @@ def save_weights(
     """Write `tensors`, in shards of at most `max_shard_size` bytes (or "200MB"), and `config`; return the folder.
 
     A tensor that is larger than that is a shard by itself. Tensors that share memory are stored each in full, so that
-    every reader finds every name. Other files in the folder are left alone.
+    every reader finds every name. In the folder what an earlier save wrote is replaced, Meta's parts with their
+    params.json too; other files are left alone.
     """
     checks.require(len(tensors) > 0, "tensors is empty: there is nothing to save")
     folder = Path(folder).expanduser().absolute()
     shards = _divided(tensors, _bytes(max_shard_size))
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"folder must be a folder, but {folder} is a file; choose another name")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
-    try:
-        temporary.mkdir()
+    with placed(folder, _replace) as temporary:
         for name, shard in shards.items():
             save_file(_apart(shard), temporary / name, metadata={"format": "pt"})
             (temporary / name).chmod(temporary.stat().st_mode & 0o666)  # safetensors lets its owner alone read it
@@ -59,16 +56,28 @@ def save_weights(
             _write_json(temporary / INDEX, {"metadata": {"total_size": size}, "weight_map": places})
         if config is not None:
             _write_json(temporary / CONFIG, config)
-        written = sorted(temporary.iterdir(), key=lambda file: file.name in (INDEX, CONFIG))
+    return folder
+
+
+@contextmanager
+def placed(folder: Path, replace: Callable[[Path, list[Path]], None]) -> Iterator[Path]:
+    """A folder to write to, which then becomes `folder`; into one that is there, `replace` moves the files."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"folder must be a folder, but {folder} is a file; choose another name")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.with_name(f".tmp-{os.getpid()}-{folder.name}")
+    try:
+        temporary.mkdir()
+        yield temporary
+        written = sorted(temporary.iterdir())
         for file in written:
             sync(file)
-        if not folder.exists():
+        if folder.exists():
+            replace(folder, written)
+        else:
             move_into_place(temporary, folder)
-            return folder
-        _replace(folder, written)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return folder
 
 
 def _replace(folder: Path, written: list[Path]) -> None:
@@ -79,11 +88,22 @@ def _replace(folder: Path, written: list[Path]) -> None:
         (folder / CONFIG).unlink(missing_ok=True)
     if SAFETENSORS not in names:  # else it is replaced in one step
         (folder / SAFETENSORS).unlink(missing_ok=True)
-    for file in written:
+    for file in sorted(written, key=lambda file: file.name in (INDEX, CONFIG)):
         move_into_place(file, folder / file.name)
     for old_file in folder.iterdir():
         if _SHARD.fullmatch(old_file.name) and old_file.name not in names:
             old_file.unlink()
+    if old_parts := [file for file in folder.iterdir() if PART.fullmatch(file.name)]:
+        for old_file in (*old_parts, folder / PARAMS):  # they are read no more
+            old_file.unlink(missing_ok=True)
+
+
+def drop_safetensors(folder: Path) -> None:
+    """Unlink what `save_weights` writes, the ways in first. A config.json beside no such weights is someone else's."""
+    shards = [file for file in folder.iterdir() if _SHARD.fullmatch(file.name)]
+    if shards or (folder / SAFETENSORS).is_file():
+        for old_file in (folder / INDEX, folder / SAFETENSORS, folder / CONFIG, *shards):
+            old_file.unlink(missing_ok=True)
 
 
 def _divided(tensors: Mapping[str, Tensor], most: int) -> dict[str, dict[str, Tensor]]:
