@@ -22,6 +22,7 @@ from groundup import checks
 from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
+from groundup.functional.recurrence import check_lengths
 from groundup.layers import Embedding, KVCache, LayerNorm, MultiHeadAttention, PositionalEncoding
 from groundup.layers.cache import product_dtype
 from groundup.models.presets import Presets
@@ -291,7 +292,12 @@ class Transformer(Pretrained, Presets, nn.Module):
     def encode(
         self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "B S E"], Bool[Tensor, "B 1 1 S"] | None]:
-        """The memory of a source, and which of its places are words: the first `lengths`, or all but the padding."""
+        """The memory of a source, and which of its places are words: the first `lengths`, or all but the padding.
+
+        Raises `ValueError` or `TypeError` unless `lengths` holds an integer in [0, S] for each of B sources.
+        """
+        checks.rank("source", checks.tensor("source", source), 2, layout="(B, tokens)")
+        check_lengths(source, lengths)
         mask = None
         if lengths is not None:
             mask = (torch.arange(source.size(1), device=source.device) < lengths[:, None])[:, None, None]
