@@ -281,6 +281,16 @@ BAD_INPUTS = [
         ValueError,
         "activation must be one of 'relu', 'gelu'",
     ),
+    (
+        "TransformerEncoderLayer",
+        lambda: M.TransformerEncoderLayer(8, 2, activation=nn.Tanh()),
+        ValueError,
+        "activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got Tanh()",
+    ),
+    *[
+        (kind.__name__, lambda k=kind: k(8, 2, 12, 0.0, "relu", 1e-5, False), ValueError, "batch_first must be True")
+        for kind in (M.TransformerEncoderLayer, M.TransformerDecoderLayer)
+    ],
     ("TransformerEncoderLayer", lambda: encoder_layer(x[0]), ValueError, "src must have shape (B, places, d_model)"),
     ("TransformerEncoderLayer", lambda: encoder_layer(x.long()), TypeError, "src must be a floating-point tensor"),
     (
