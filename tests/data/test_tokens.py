@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from groundup.data import Loader, TokenWindows, open_tokens, train_byte_pairs, write_tokens
+from groundup.data import (
+    Loader,
+    TokenWindows,
+    load_tokenizer,
+    open_tokens,
+    prepare_tokens,
+    train_byte_pairs,
+    write_tokens,
+)
 
 TEXTS = ["a small text about a cat. " * 30, "another one, about a dog! " * 20]
 
@@ -28,6 +36,38 @@ def test_windows_lie_end_to_end_and_y_is_one_ahead():
 def test_too_few_tokens():
     with pytest.raises(ValueError, match="tokens must be more than context=4 to be a window, got 4"):
         TokenWindows(torch.arange(4), 4)
+
+
+@pytest.mark.parametrize("tokens", [torch.arange(13), np.arange(13, dtype=np.uint16), list(range(13))])
+def test_windows_have_ends(tokens):
+    """A `for` without a loader asks for numbers until there is an IndexError."""
+    windows = TokenWindows(tokens, 4)
+    assert [x.tolist() for x, _ in windows] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert windows[-1][1].tolist() == windows[np.int64(2)][1].tolist() == windows[torch.tensor(2)][1].tolist()
+    assert windows[-3][0].tolist() == [0, 1, 2, 3]
+    for number in (3, -4):
+        with pytest.raises(IndexError, match=rf"number must lie in \[-3, 2\], of 3 windows, got {number}"):
+            windows[number]
+    for number in (3, -1):
+        with pytest.raises(ValueError, match=rf"indices must lie in \[0, 2\], .* got {number}"):
+            windows.batch(torch.tensor([0, number]))
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("number", [1.0, slice(2), [0, 1]])
+def test_the_number_of_a_window_is_one_int(number):
+    with pytest.raises(TypeError, match="number must be an int, got"):
+        TokenWindows(torch.arange(13), 4)[number]
+
+
+def test_tokens_are_a_row_of_integers():
+    for tokens in (torch.zeros(9, 9, dtype=torch.int64), np.zeros((9, 9), dtype=np.int64)):
+        with pytest.raises(ValueError, match=r"tokens must have one axis, got shape \(9, 9\)"):
+            TokenWindows(tokens, 4)
+    for tokens in (torch.rand(9), torch.rand(9) > 0, torch.rand(9).bfloat16(), np.zeros(9), [0.5] * 9):
+        with pytest.raises(TypeError, match="tokens must be integers, got"):
+            TokenWindows(tokens, 4)
+    assert len(TokenWindows(np.arange(9, dtype=">u2"), 4)) == 2
 
 
 def test_there_and_back_on_the_disk(tmp_path):
@@ -63,3 +103,71 @@ def test_what_is_damaged_or_missing_is_said(tmp_path):
         write_tokens(tmp_path, TEXTS, tokenizer, end="</s>")
     with pytest.raises(ValueError, match="vocab_size must be at least 257"):
         train_byte_pairs(TEXTS, 100)
+
+
+@pytest.mark.parametrize(
+    "about",
+    ["[]", "7", "{", "{}", '{"dtype": "nonsense", "train": 9, "valid": 9}', '{"dtype": "uint16", "train": "9"}'],
+)
+def test_what_tokens_json_must_not_say(tmp_path, about):
+    write_tokens(tmp_path, TEXTS, train_byte_pairs(TEXTS, 280))
+    (tmp_path / "tokens.json").write_text(about)
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        open_tokens(tmp_path)
+
+
+def prepared(folder, data, vocab_size=265, valid=0.1):
+    """The text of the tokens that are there then, and how many words the tokenizer has."""
+    assert prepare_tokens(data, vocab_size, folder, valid) == folder
+    tokenizer = load_tokenizer(folder)
+    parts = [open_tokens(folder, split).tolist() for split in ("train", "valid")]
+    return tokenizer.decode(parts[0] + parts[1]), tokenizer.get_vocab_size(), len(parts[1])
+
+
+def test_tokens_are_of_what_was_asked_for(tmp_path):
+    one, two, folder = tmp_path / "one.txt", tmp_path / "two.txt", tmp_path / "tokens"
+    one.write_text(TEXTS[0])
+    two.write_text(TEXTS[1])
+    assert prepared(folder, one)[:2] == (TEXTS[0], 265)
+    old = open_tokens(folder)
+    kept, made = old.tolist(), (folder / "tokens.json").stat().st_mtime_ns
+    assert prepared(folder, str(one))[0] == TEXTS[0]
+    assert (folder / "tokens.json").stat().st_mtime_ns == made  # nothing was written
+    assert prepared(folder, two)[:2] == (TEXTS[1], 265)
+    assert old.tolist() == kept  # who reads the old ones goes on with them
+    assert prepared(folder, two, 260)[1] == 260
+    assert prepared(folder, two, 260, valid=0.5)[2] > prepared(folder, two, 260)[2]
+    two.write_text(TEXTS[1] + "more")
+    assert prepared(folder, two)[0] == TEXTS[1] + "more"
+    both = tmp_path / "both"
+    both.mkdir()
+    (both / "a.txt").write_text(TEXTS[0])
+    assert prepared(folder, both)[0] == TEXTS[0]
+    (both / "b.txt").write_text(TEXTS[1])
+    assert prepared(folder, both)[0] == TEXTS[0] + TEXTS[1]
+    assert prepare_tokens(folder, 300, tmp_path / "other") == folder  # a folder of tokens is taken as it is
+    with pytest.raises(ValueError, match="name_or_path must be one of"):
+        prepare_tokens(tmp_path / "none", 265, folder)
+
+
+def test_tokens_that_do_not_say_of_what_are_not_written_over(tmp_path):
+    (tmp_path / "one.txt").write_text(TEXTS[0])
+    write_tokens(tmp_path / "tokens", TEXTS, train_byte_pairs(TEXTS, 280))
+    before = open_tokens(tmp_path / "tokens").tolist()
+    with pytest.raises(ValueError, match="do not say of which text: to use them as they are, name this folder as data"):
+        prepare_tokens(tmp_path / "one.txt", 280, tmp_path / "tokens")
+    assert open_tokens(tmp_path / "tokens").tolist() == before
+
+
+def test_a_crash_while_tokens_are_replaced_leaves_none(tmp_path, monkeypatch):
+    """Neither old ones under a new name nor half of the new: the next call writes them."""
+    (tmp_path / "one.txt").write_text(TEXTS[0])
+    (tmp_path / "two.txt").write_text(TEXTS[1])
+    folder = prepare_tokens(tmp_path / "one.txt", 280, tmp_path / "tokens")
+    with monkeypatch.context() as patch:
+        patch.setattr("groundup.data.tokens.sync", lambda path: (_ for _ in ()).throw(OSError("no space left")))
+        with pytest.raises(OSError, match="no space left"):
+            prepare_tokens(tmp_path / "two.txt", 280, folder)
+    with pytest.raises(ValueError, match="holds no tokens"):
+        open_tokens(folder)
+    assert prepared(folder, tmp_path / "two.txt")[0] == TEXTS[1]

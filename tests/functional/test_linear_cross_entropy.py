@@ -63,6 +63,41 @@ def test_one_side_may_be_frozen():
         assert linear_cross_entropy(x, weight, target).isfinite()
 
 
+@pytest.mark.parametrize("mode", ["fused", "reference"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_batch_of_nothing_but_padding_moves_nothing(mode, smoothing, dtype):
+    """PyTorch's law: the mean of no losses is NaN, its gradient 0. A NaN would be in every weight after one step."""
+    x, weight, target = arguments(dtype)
+    with backend(mode):
+        loss = linear_cross_entropy(x, weight, target.fill_(-100), label_smoothing=smoothing)
+    assert loss.isnan()
+    assert loss.dtype == dtype
+    for g in torch.autograd.grad(loss, (x, weight)):
+        assert torch.equal(g, torch.zeros_like(g))
+
+
+@pytest.mark.parametrize("mode", ["fused", "reference"])
+def test_under_autocast_the_types_may_differ(mode):
+    x, weight, target = arguments(torch.float32)
+    with backend(mode), torch.autocast("cpu", torch.bfloat16):
+        assert linear_cross_entropy(x.bfloat16(), weight, target).isfinite()
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("mode", ["auto", "reference"])
+def test_both_bodies_take_the_same_types(mode):
+    x, weight, target = arguments()
+    with backend(mode):
+        for dtype in (torch.bool, torch.uint8, torch.int16, torch.int32, torch.float32):
+            with pytest.raises(TypeError, match=f"target must hold int64 class indices, got {dtype}"):
+                linear_cross_entropy(x, weight, target.clamp(min=0).to(dtype))
+        with pytest.raises(TypeError, match=r"target must be a torch.Tensor, got list"):
+            linear_cross_entropy(x, weight, target.tolist())
+        with pytest.raises(TypeError, match=r"weight must have x's dtype torch.float64, got torch.float32"):
+            linear_cross_entropy(x, weight.float(), target)
+
+
 def test_memory_is_not_that_of_all_scores(monkeypatch):
     """2,000 rows of 3,000 classes are 24 MB of float32, and a plain loss holds them three times over."""
     monkeypatch.setattr(kernels, "_SCORES", 300_000)

@@ -144,6 +144,37 @@ def test_whole_stacks_load_pytorchs_state(norm_first):
         torch.testing.assert_close(ours["decoder"](tgt, ours["encoder"](src)), expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("decoder", [False, True])
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_a_constructor_by_place_means_what_pytorchs_does(decoder, norm_first):
+    """PyTorch's seventh place is batch_first; norm_first stood there, and a layer became pre-norm in silence."""
+    name = "TransformerDecoderLayer" if decoder else "TransformerEncoderLayer"
+    places = (8, 2, 12, 0.0, nn.functional.gelu, 1e-5, True, norm_first, False, "cpu", torch.float64)
+    theirs = randomise(getattr(nn, name)(*places)).eval()
+    ours = (TransformerDecoderLayer if decoder else TransformerEncoderLayer)(*places).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = seeded_randn(2, 5, 8)
+    hidden = torch.ones(5, 5, dtype=torch.bool).triu(1)
+    with torch.no_grad():
+        expected = theirs(x, x, hidden) if decoder else theirs(x, hidden)
+        found = ours(x, x, ~hidden) if decoder else ours(x, ~hidden)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("activation", "name"),
+    [
+        *[(f, "relu") for f in (torch.relu, nn.functional.relu, nn.ReLU())],
+        *[(f, "gelu") for f in (nn.functional.gelu, nn.GELU())],
+        (nn.GELU("tanh"), "gelu_tanh"),
+        *[(f, "silu") for f in (nn.functional.silu, nn.SiLU())],
+    ],
+    ids=str,
+)
+def test_activations_of_pytorchs(activation, name):
+    assert TransformerEncoderLayer(8, 2, 12, activation=activation).feed_forward.activation == name
+
+
 def test_layers_of_a_stack_begin_differently():
     stack = TransformerEncoder(TransformerEncoderLayer(8, 2, 12), 2)
     one, two = (layer.feed_forward.linear1.weight for layer in stack.layers)

@@ -281,6 +281,16 @@ BAD_INPUTS = [
         ValueError,
         "activation must be one of 'relu', 'gelu'",
     ),
+    (
+        "TransformerEncoderLayer",
+        lambda: M.TransformerEncoderLayer(8, 2, activation=nn.Tanh()),
+        ValueError,
+        "activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got Tanh()",
+    ),
+    *[
+        (kind.__name__, lambda k=kind: k(8, 2, 12, 0.0, "relu", 1e-5, False), ValueError, "batch_first must be True")
+        for kind in (M.TransformerEncoderLayer, M.TransformerDecoderLayer)
+    ],
     ("TransformerEncoderLayer", lambda: encoder_layer(x[0]), ValueError, "src must have shape (B, places, d_model)"),
     ("TransformerEncoderLayer", lambda: encoder_layer(x.long()), TypeError, "src must be a floating-point tensor"),
     (
@@ -296,6 +306,23 @@ BAD_INPUTS = [
     ("Transformer", lambda: translator(ids, ids + 10), ValueError, "target must lie in [0, 10], the vocabulary being"),
     ("Transformer", lambda: translator(ids.float(), ids), TypeError, "source must be int64 or int32"),
     ("Transformer", lambda: translator(ids[0], ids), ValueError, "source must have shape (B, tokens)"),
+    *[
+        ("Transformer", lambda s=source, n=lengths: translator.encode(s, n), error, words)
+        for source, lengths, error, words in (
+            (ids, torch.tensor([5]), ValueError, "lengths must have shape (2,), one for each sequence, got (1,)"),
+            (
+                ids,
+                torch.tensor([[5, 5]]),
+                ValueError,
+                "lengths must have shape (2,), one for each sequence, got (1, 2)",
+            ),
+            (ids, torch.tensor([5, 6]), ValueError, "lengths must lie in [0, 5], got 6"),
+            (ids, torch.tensor([5, -1]), ValueError, "lengths must lie in [0, 5], got -1"),
+            (ids, torch.tensor([5.0, 2.0]), TypeError, "lengths must be int64 or int32, got torch.float32"),
+            (ids, [5, 2], TypeError, "lengths must be a torch.Tensor, got list"),
+            (ids[0], torch.tensor([5, 2]), ValueError, "source must have shape (B, tokens)"),
+        )
+    ],
     ("Transformer", lambda: M.Transformer(11, pad_id=11), ValueError, "pad_id must lie in a vocabulary of 11, got 11"),
     (
         "GPT_TransformerBlock",

@@ -5,6 +5,7 @@ import torch
 
 from groundup.data import END, PAD, BucketLoader, Loader, ParallelText, TextWindows, WordTokenizer
 from groundup.models.recurrent_networks import LSTM, LangModel, Seq2Seq
+from groundup.models.transformer_networks import Transformer
 from groundup.training import exact_match, next_token, perplexity, translate, translation
 from parity import randomise
 
@@ -55,6 +56,17 @@ def test_translations_come_in_order_and_keep_the_mode(width):
     with torch.no_grad():
         model.decoder.head.bias[4] = 2.0
     assert translate(model, parallel, max_len=3) == [" ".join([parallel.target_tokenizer.pieces[4]] * 3)] * 3
+
+
+def test_translations_may_be_longer_than_the_positions_that_are_kept():
+    """The sinusoids have no end; decoding used to, in the middle of a test set."""
+    model, parallel = Transformer(7, 7, 8, 2, 1, 1, 12, max_len=4), text()
+    with torch.no_grad():
+        model.target_table.weight.zero_()[5] = 1.0
+        model.decoder.layers[0].feed_forward_norm.weight.zero_()
+        model.decoder.layers[0].feed_forward_norm.bias.fill_(1.0)  # whatever it sees, it says token 5
+    for max_len in (3, 60):
+        assert translate(model, parallel, max_len=max_len) == [" ".join(["y"] * max_len)] * 3
 
 
 def test_exact_match():

@@ -6,9 +6,10 @@ protocol buffer: fields of a number and a value, of which the first, a piece wit
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from heapq import heapify, heappop, heappush
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,9 @@ from typing import Any, NamedTuple
 from groundup import checks
 
 SPACE = "▁"
-_UNKNOWN, _CONTROL, _BYTE, _BYTE_PAIRS = 2, 3, 6, 2
+_NORMAL, _UNKNOWN, _CONTROL, _USER_DEFINED, _UNUSED, _BYTE = range(1, 7)  # kinds of pieces
+_OF_TEXT = (_NORMAL, _USER_DEFINED, _UNUSED)
+_BYTE_PAIRS = 2
 
 
 class Encoded(NamedTuple):
@@ -47,7 +50,11 @@ class SentencePieces:
             raise ValueError(f"{path} is no tokenizer.model of SentencePiece, or cut off: {failure!r}") from failure
         checks.require(len(self.pieces) > 0, f"{path} holds no pieces: it is no tokenizer.model of SentencePiece")
         checks.require(kind_of_model == _BYTE_PAIRS, f"{path} is not of byte pairs (kind {kind_of_model}, not 2)")
-        self._index = {piece: i for i, piece in enumerate(self.pieces)}
+        kinds = list(enumerate(zip(self.pieces, self.kinds)))
+        self._of_text = {piece: i for i, (piece, kind) in kinds if kind in _OF_TEXT}
+        self._index = self._of_text | {piece: i for i, (piece, kind) in kinds if kind not in _OF_TEXT}
+        whole = sorted((piece for _, (piece, kind) in kinds if kind == _USER_DEFINED), key=len, reverse=True)
+        self._whole = re.compile("|".join(map(re.escape, whole))) if whole else None
 
     def get_vocab_size(self) -> int:
         return len(self.pieces)
@@ -56,25 +63,71 @@ class SentencePieces:
         return self._index.get(token)
 
     def encode(self, text: str) -> Encoded:
-        """<s> and the pieces of " text": of all neighbours that are a piece together, those of the best score first."""
-        parts = list((SPACE + text.replace(" ", SPACE)) if text else "")
-        while True:
-            joined = [(self._index.get(a + b), i) for i, (a, b) in enumerate(pairwise(parts))]
-            found = [(self.scores[piece], -i) for piece, i in joined if piece is not None]
-            if not found:
-                break
-            i = -max(found)[1]
-            parts[i : i + 2] = [parts[i] + parts[i + 1]]
-        begin = self.token_to_id("<s>")
+        """<s> and the pieces of " text": of all neighbours that are a piece together, those of the best score first.
+
+        Of equal scores the leftmost. What a user defined is kept whole, and joins nothing; control pieces and those of
+        single bytes are never made of text. Pieces marked unused join others, and fall apart again where they remain.
+        """
+        begin, unknown = self.token_to_id("<s>"), self.kinds.index(_UNKNOWN) if _UNKNOWN in self.kinds else None
         ids = [] if begin is None else [begin]
-        for part in parts:
-            ids += [self._index[part]] if part in self._index else self._bytes(part)
+        for part in self._merged((SPACE + text.replace(" ", SPACE)) if text else ""):
+            number = self._of_text.get(part)
+            found = self._bytes(part) if number is None or self.kinds[number] == _UNUSED else [number]
+            if found != [unknown] or ids[-1:] != found:  # neighbours that are unknown are so together
+                ids += found
         return Encoded(ids)
 
-    def _bytes(self, character: str) -> list[int]:
+    def _merged(self, text: str) -> Iterator[str]:
+        """The pieces of `text`, by a heap of the pairs: O(n log n)."""
+        symbols, place = [], 0  # (begin, end, whether it may join others)
+        for match in () if self._whole is None else self._whole.finditer(text):
+            symbols += [(i, i + 1, True) for i in range(place, match.start())] + [(*match.span(), False)]
+            place = match.end()
+        symbols += [(i, i + 1, True) for i in range(place, len(text))]
+        begin, end, free = (list(column) for column in zip(*symbols)) if symbols else ([], [], [])
+        following, previous = list(range(1, len(symbols) + 1)), list(range(-1, len(symbols) - 1))
+        apart: dict[str, tuple[str, str]] = {}  # unused pieces, of which they are joined
+
+        def pair(left: int, right: int) -> tuple[float, int, int, int] | None:
+            """(-score, left, right, length) of the piece that two neighbours make: the best is the least."""
+            if left < 0 or right >= len(symbols) or not (free[left] and free[right]):
+                return None
+            piece = text[begin[left] : end[right]]
+            if (number := self._of_text.get(piece)) is None:
+                return None
+            if self.kinds[number] == _UNUSED:
+                apart[piece] = text[begin[left] : end[left]], text[begin[right] : end[right]]
+            return -self.scores[number], left, right, len(piece)
+
+        pairs = [found for i in range(len(symbols) - 1) if (found := pair(i, i + 1)) is not None]
+        heapify(pairs)
+        while pairs:
+            _, left, right, length = heappop(pairs)
+            if following[left] != right or end[right] - begin[left] != length:
+                continue  # one of the two has since joined another
+            end[left], following[left] = end[right], following[right]
+            following[right] = -1
+            if following[left] < len(symbols):
+                previous[following[left]] = left
+            for found in (pair(previous[left], left), pair(left, following[left])):
+                if found is not None:
+                    heappush(pairs, found)
+        i = 0
+        while i < len(symbols):
+            parts = [text[begin[i] : end[i]]]
+            while parts:
+                part = parts.pop()
+                if part in apart:
+                    parts += reversed(apart[part])
+                else:
+                    yield part
+            i = following[i]
+
+    def _bytes(self, text: str) -> list[int]:
         """What no piece has: its bytes, where the file has these, or the unknown token."""
-        ids = [self._index.get(f"<0x{byte:02X}>") for byte in character.encode("utf-8")]
-        return [self.kinds.index(_UNKNOWN)] if None in ids else [i for i in ids if i is not None]
+        ids = [self._index.get(f"<0x{byte:02X}>") for byte in text.encode("utf-8")]
+        found = [i for i in ids if i is not None and self.kinds[i] == _BYTE]
+        return found if len(found) == len(ids) else [self.kinds.index(_UNKNOWN)]
 
     def decode(self, ids: Sequence[int]) -> str:
         data = b""

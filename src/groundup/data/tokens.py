@@ -8,10 +8,12 @@ loader = Loader(TokenWindows(tokens, 1024), 8, shuffle=True)
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from operator import index
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -21,8 +23,8 @@ from torch.utils.data import Dataset
 
 from groundup import checks
 from groundup.data.sentencepiece import SentencePieces
-from groundup.data.text import load_text
-from groundup.durable import one_at_a_time
+from groundup.data.text import TEXTS, load_text
+from groundup.durable import one_at_a_time, sync, write_file
 
 SPLITS = ("train", "valid")
 
@@ -30,13 +32,18 @@ SPLITS = ("train", "valid")
 class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
     """Windows (x, y) of `context` tokens each, y one token ahead of x: number i begins at i · stride.
 
-    tokens    a tensor or an array of one axis, such as `open_tokens` gives
+    tokens    integers, a tensor or an array of one axis, such as `open_tokens` gives
     stride    1 lets every place begin a window; by default windows lie end to end, and each token is in one
     """
 
     def __init__(self, tokens: Any, context: int, stride: int | None = None) -> None:
-        self.tokens, self.context = tokens, checks.integer("context", context)
+        self.tokens = tokens if isinstance(tokens, (Tensor, np.ndarray)) else np.asarray(tokens)
+        self.context = checks.integer("context", context)
         self.stride = context if stride is None else checks.integer("stride", stride)
+        checks.require(self.tokens.ndim == 1, f"tokens must have one axis, got shape {tuple(self.tokens.shape)}")
+        kind = self.tokens.dtype
+        if not (kind.kind in "iu" if isinstance(kind, np.dtype) else str(kind).startswith(("torch.int", "torch.uint"))):
+            raise TypeError(f"tokens must be integers, got {kind}; a token is a place in a vocabulary")
         if len(tokens) <= context:
             raise ValueError(f"tokens must be more than context={context} to be a window, got {len(tokens)}")
 
@@ -44,7 +51,8 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
         return (len(self.tokens) - self.context - 1) // self.stride + 1
 
     def batch(self, indices: Tensor) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, "B T"]]:
-        """The windows with these numbers."""
+        """The windows with these numbers, each in [0, len)."""
+        checks.indices("indices", indices, len(self), "the number of windows")
         rows = [
             torch.as_tensor(np.asarray(self.tokens[i : i + self.context + 1], dtype=np.int64))
             for i in (indices * self.stride).tolist()
@@ -52,8 +60,14 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
         both = torch.stack(rows)
         return both[:, :-1], both[:, 1:]
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        x, y = self.batch(torch.tensor([index]))
+    def __getitem__(self, number: SupportsIndex) -> tuple[Int64[Tensor, " T"], Int64[Tensor, " T"]]:
+        """One window; -1 is the last. Raises `IndexError` past either end, with which a `for` over them ends."""
+        if not isinstance(number, SupportsIndex):
+            raise TypeError(f"number must be an int, got {number!r}; for several windows call batch(indices)")
+        place, count = index(number), len(self)
+        if not -count <= place < count:
+            raise IndexError(f"number must lie in [{-count}, {count - 1}], of {count} windows, got {place}")
+        x, y = self.batch(torch.tensor([place % count]))
         return x[0], y[0]
 
 
@@ -83,10 +97,12 @@ def write_tokens(
     tokenizer: Any,
     valid: float = 0.1,
     end: str | None = "<|endoftext|>",
+    source: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the tokens of `texts`, each followed by `end`, as train.bin and valid.bin, with tokenizer.json beside them.
 
-    `valid` is the share, at the end, that is held out. One text is in memory at a time.
+    `valid` is the share, at the end, that is held out. One text is in memory at a time. tokens.json, written last,
+    says that all is there, and of what it was made: `source`. Who has mapped tokens that stood here keeps those.
     """
     folder = Path(folder).expanduser()
     checks.require(0 < valid < 1, f"valid must lie between 0 and 1, got {valid}")
@@ -103,33 +119,65 @@ def write_tokens(
     held_out = int(count * valid)
     checks.require(held_out > 0, f"texts hold {count} tokens, of which {valid} is none: give more text")
     tokens = np.memmap(whole, dtype=kind, mode="r")
+    (folder / "tokens.json").unlink(missing_ok=True)
     for name, part in zip(SPLITS, (tokens[: count - held_out], tokens[count - held_out :])):
-        with (folder / f"{name}.bin").open("wb") as stream:
+        file = folder / f"{name}.bin"
+        file.unlink(missing_ok=True)  # written over, it would change under those who read it
+        with file.open("wb") as stream:
             for first in range(0, len(part), 2**24):
                 part[first : first + 2**24].tofile(stream)
+        sync(file)
     del tokens
     whole.unlink()
     tokenizer.save(str(folder / "tokenizer.json"))
+    sync(folder / "tokenizer.json")
     about = {"dtype": np.dtype(kind).name, "vocab_size": size, "train": count - held_out, "valid": held_out}
-    (folder / "tokens.json").write_text(json.dumps(about), encoding="utf-8")
+    write_file(folder / "tokens.json", json.dumps(about if source is None else about | {"source": dict(source)}))
     return folder
 
 
 def prepare_tokens(data: str | PathLike[str], vocab_size: int, folder: str | PathLike[str], valid: float = 0.1) -> Path:
-    """The folder of tokens that `data` is, or `folder`, written of its texts if it is not there yet.
+    """The folder of tokens that `data` is, or `folder`, written of its texts unless it holds just these already.
 
-    data    what `write_tokens` wrote; or a text as `load_text` knows it, or a folder of .txt files
+    data    what `write_tokens` wrote, taken as it is; or a text as `load_text` knows it, or a folder of .txt files
+
+    tokens.json keeps what was asked: `data`, its files' names, sizes and times, `vocab_size` and `valid`. Where that
+    differs, the tokens are written anew. Raises `ValueError` where `folder` holds tokens that do not say of what they
+    are, as `write_tokens` by itself leaves them: they may be another's, and cannot be had again from here.
     """
-    folder, given = Path(folder), Path(data).expanduser()
+    folder, given = Path(folder).expanduser(), Path(data).expanduser()
     if (given / "tokens.json").is_file():
         return given
     files = sorted(given.glob("**/*.txt")) if given.is_dir() else [data]
     checks.require(len(files) > 0, f"{given} holds no .txt file")
+    asked = {"vocab_size": vocab_size, "valid": valid, **_identity(data, files)}
     with one_at_a_time(folder.with_name(f".{folder.name}.lock")):  # of many processes the first writes
-        if not (folder / "tokens.json").is_file():
-            tokenizer = train_byte_pairs((load_text(file) for file in files), vocab_size)
-            write_tokens(folder, (load_text(file) for file in files), tokenizer, valid)
+        if (folder / "tokens.json").is_file():
+            found = _about(folder).get("source")
+            if found is None:
+                raise ValueError(
+                    f"{folder} holds tokens that do not say of which text: to use them as they are, name this folder "
+                    f"as data; to have those of {data} here, remove it"
+                )
+            if found == asked:
+                return folder
+        tokenizer = train_byte_pairs((load_text(file) for file in files), vocab_size)
+        write_tokens(folder, (load_text(file) for file in files), tokenizer, valid, source=asked)
     return folder
+
+
+def _identity(data: str | PathLike[str], files: Iterable[str | PathLike[str]]) -> dict[str, str]:
+    """What tells texts apart, without reading files that may be large."""
+    if data in TEXTS:
+        return {"data": str(data), "files": sha256(load_text(data).encode()).hexdigest()}
+    hashed, given = sha256(), Path(data).expanduser().resolve()
+    for file in files:
+        path = Path(file).expanduser().resolve()
+        if not path.is_file():
+            load_text(file)  # which says what it knows
+        about = path.stat()
+        hashed.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
+    return {"data": str(given), "files": hashed.hexdigest()}
 
 
 def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
@@ -139,14 +187,27 @@ def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
     """
     folder = Path(folder).expanduser()
     checks.choice("split", split, SPLITS)
+    about = _about(folder)
     try:
-        about = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
         tokens: np.memmap = np.memmap(folder / f"{split}.bin", dtype=about["dtype"], mode="r")
-    except (OSError, ValueError, KeyError) as failure:
+    except (OSError, ValueError) as failure:
         raise ValueError(f"{folder} holds no tokens ({failure}); write them with write_tokens") from failure
     if len(tokens) != about[split]:
         raise ValueError(f"{folder / f'{split}.bin'} holds {len(tokens)} tokens, and {about[split]} were written")
     return tokens
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What tokens.json says."""
+    file = folder / "tokens.json"
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as failure:
+        raise ValueError(f"{folder} holds no tokens ({failure}); write them with write_tokens") from failure
+    counts = [about.get(split) for split in SPLITS] if isinstance(about, dict) else [None]
+    if not all(type(count) is int for count in counts) or about.get("dtype") not in ("uint16", "uint32"):
+        raise ValueError(f"{file} is not what write_tokens writes, or damaged; remove {folder} and write it anew")
+    return about
 
 
 def load_tokenizer(path: str | PathLike[str]) -> Any:

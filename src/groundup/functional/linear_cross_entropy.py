@@ -5,7 +5,8 @@ Legend: E features, V classes.
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from groundup import checks
@@ -25,9 +26,13 @@ def _check(
 ) -> None:
     checks.rank("weight", checks.floating("weight", weight), 2, layout="(V, E)")
     checks.size("x", checks.floating("x", x), -1, weight.size(1), "features, as weight (V, E) has")
+    if weight.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise TypeError(f"weight must have x's dtype {x.dtype}, got {weight.dtype}; convert one, or use torch.autocast")
     checks.choice("reduction", reduction, REDUCTIONS)
     checks.probability("label_smoothing", label_smoothing)
-    if target.dtype.is_floating_point or target.shape != x.shape[:-1] or x.dim() < 2:
+    if checks.tensor("target", target).dtype != torch.int64:
+        raise TypeError(f"target must hold int64 class indices, got {target.dtype}; use target.long()")
+    if target.shape != x.shape[:-1] or x.dim() < 2:
         raise ValueError(
             f"target must hold a class index for each row of x: int64 of shape {tuple(x.shape[:-1])}, got "
             f"{target.dtype} of shape {tuple(target.shape)}"
@@ -39,7 +44,7 @@ def _check(
 def linear_cross_entropy(
     x: Float[Tensor, "*rows E"],
     weight: Float[Tensor, "V E"],
-    target: Int[Tensor, "*rows"],
+    target: Int64[Tensor, "*rows"],
     ignore_index: int = -100,
     reduction: Reduction = "mean",
     label_smoothing: float = 0.0,

@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+_NAMES: dict[Any, str] = {
+    F.relu: "relu",
+    torch.relu: "relu",
+    nn.ReLU: "relu",
+    F.gelu: "gelu",
+    nn.GELU: "gelu",
+    F.silu: "silu",
+    nn.SiLU: "silu",
+}
+
+
+def name_of(activation: Any) -> Any:
+    """Our name of an activation of PyTorch's, a function or a layer; anything else as it came."""
+    if not callable(activation):
+        return activation
+    if isinstance(activation, nn.GELU) and activation.approximate == "tanh":
+        return "gelu_tanh"
+    return _NAMES.get(type(activation) if isinstance(activation, nn.Module) else activation, activation)
 
 
 def relu(x: Tensor, inplace: bool = False) -> Tensor:

@@ -40,7 +40,10 @@ def linear_cross_entropy(
 ) -> Tensor:
     rows, labels = x.flatten(0, -2), target.flatten()
     total: Tensor = _Summed.apply(rows, weight, labels, ignore_index, label_smoothing)
-    return total if reduction == "sum" else total / (labels != ignore_index).sum()
+    if reduction == "sum":
+        return total
+    count = (labels != ignore_index).sum()
+    return torch.where(count > 0, total / count.clamp(min=1), torch.nan)  # of no rows, NaN with a gradient of 0
 
 
 class _Summed(torch.autograd.Function):

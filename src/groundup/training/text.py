@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from math import exp
 from typing import Any
 
@@ -64,17 +65,21 @@ def translate(
     length_penalty: float = 1.0,
     batch_size: int = 100,
 ) -> list[str]:
-    """The model's translation of every source of `text`, by beam search, in order; the model's mode is kept."""
+    """The model's translation of every source of `text`, by beam search, in order; the model's mode is kept.
+
+    model.begin(source, lengths) gives the state, with room for `max_len` tokens where it takes a `max_len`.
+    """
     device = next(model.parameters()).device
     training = model.training
     model.eval()
     found: list[str] = []
+    room = {"max_len": max_len} if "max_len" in signature(model.begin).parameters else {}
     try:
         for indices in torch.arange(len(text)).split(batch_size):
             source, lengths, _ = to_device(text.batch(indices), device)
             start = torch.full_like(lengths, START)
             search: dict[str, Any] = {"width": width, "max_len": max_len, "length_penalty": length_penalty}
-            tokens = beam_search(model.step, start, model.begin(source, lengths), stop=END, **search).tokens
+            tokens = beam_search(model.step, start, model.begin(source, lengths, **room), stop=END, **search).tokens
             found += [text.target_tokenizer.decode(row) for row in tokens[:, 0].cpu()]
     finally:
         model.train(training)

@@ -10,7 +10,7 @@ Masks are those of functional/attention.py: True = may attend; (T, S), or (B, 1,
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import sqrt
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,6 +22,8 @@ from groundup import checks
 from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
+from groundup.functional.recurrence import check_lengths
+from groundup.fused.activations import name_of
 from groundup.layers import Embedding, KVCache, LayerNorm, MultiHeadAttention, PositionalEncoding
 from groundup.layers.cache import product_dtype
 from groundup.models.presets import Presets
@@ -32,8 +34,12 @@ from groundup.pretrained import Pretrained
 class _TorchBlock(TransformerBlock):
     """A block with the constructor of PyTorch's Transformer layers; their states load as they are.
 
-    Differs from PyTorch's: batch first; masks say who may attend, not who may not.
-    attention_bias=False leaves the biases of the attention's projections out, as the paper's equations do.
+    activation       "relu", "gelu", "gelu_tanh" or "silu", or PyTorch's function or layer of these; no other callable
+    batch_first      True, which alone is to be had here
+    attention_bias   False leaves the biases of the attention's projections out, as the paper's equations do
+
+    Differs from PyTorch's: batch first by default; a call has arguments of its own, `mask` for `src_mask` and
+    `src_key_padding_mask`, and a mask says who may attend, not who may not.
     """
 
     #: PyTorch's names of the parts.
@@ -46,14 +52,17 @@ class _TorchBlock(TransformerBlock):
         nhead: int,
         dim_feedforward: int = 2048,
         dropout: float = 0.1,
-        activation: str = "relu",
+        activation: str | Callable[[Tensor], Tensor] = "relu",
         layer_norm_eps: float = 1e-5,
+        batch_first: bool = True,
         norm_first: bool = False,
         bias: bool = True,
-        attention_bias: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        attention_bias: bool = True,
     ) -> None:
+        checks.require(batch_first is True, f"batch_first must be True, as inputs are here, got {batch_first}")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
 
         def attention() -> MultiHeadAttention:
@@ -61,7 +70,7 @@ class _TorchBlock(TransformerBlock):
 
         super().__init__(
             attention(),
-            FeedForward(d_model, dim_feedforward, activation, dropout, bias, **factory),
+            FeedForward(d_model, dim_feedforward, name_of(activation), dropout, bias, **factory),
             lambda: LayerNorm(d_model, layer_norm_eps, bias=bias, **factory),
             attention() if self.decoder else None,
             norm_first,
@@ -85,7 +94,10 @@ _SHARED_NAMES = {"norm1": "self_attn_norm", "linear1": "feed_forward.linear1", "
 
 
 class TransformerEncoderLayer(_TorchBlock):
-    """x + self-attention, then + feed-forward: src (B, S, E) -> (B, S, E). Section 3.1; the call of PyTorch's layer."""
+    """x + self-attention, then + feed-forward: src (B, S, E) -> (B, S, E). Section 3.1.
+
+    The constructor of PyTorch's layer, its batch first; a call takes `mask`, True where a place may attend.
+    """
 
     torch_names: ClassVar = _SHARED_NAMES | {"norm2": "feed_forward_norm"}
     decoder = False
@@ -100,7 +112,8 @@ class TransformerEncoderLayer(_TorchBlock):
 class TransformerDecoderLayer(_TorchBlock):
     """x + causal self-attention, then + attention to the memory, then + feed-forward. Section 3.1.
 
-    tgt (B, T, E), memory (B, S, E) -> (B, T, E); the call of PyTorch's layer, and
+    tgt (B, T, E), memory (B, S, E) -> (B, T, E). The constructor of PyTorch's layer, its batch first; a call takes
+    `mask` and `memory_mask`, True where a place may attend, and
     cache and memory_cache: of the keys and values of the target so far, and of the memory.
     Differs from PyTorch's: causal unless is_causal=False says otherwise.
     """
@@ -253,13 +266,14 @@ class Transformer(Pretrained, Presets, nn.Module):
             if pad_id is not None and not 0 <= pad_id < table.num_embeddings:
                 raise ValueError(f"pad_id must lie in a vocabulary of {table.num_embeddings}, got {pad_id}")
         self.positions = PositionalEncoding(d_model, max_len, dropout, device)
-        options = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, norm_first, bias)
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps)
+        options = {"norm_first": norm_first, "bias": bias, "attention_bias": attention_bias, **factory}
 
         def norm() -> LayerNorm | None:
             return LayerNorm(d_model, layer_norm_eps, bias=bias, **factory) if norm_first else None
 
-        encoder_layer = TransformerEncoderLayer(*options, attention_bias, **factory)
-        decoder_layer = TransformerDecoderLayer(*options, attention_bias, **factory)
+        encoder_layer = TransformerEncoderLayer(*sizes, **options)
+        decoder_layer = TransformerDecoderLayer(*sizes, **options)
         self.encoder = TransformerEncoder(encoder_layer, num_encoder_layers, norm())
         self.decoder = TransformerDecoder(decoder_layer, num_decoder_layers, norm())
         self.reset_parameters()
@@ -292,6 +306,8 @@ class Transformer(Pretrained, Presets, nn.Module):
         self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "B S E"], Bool[Tensor, "B 1 1 S"] | None]:
         """The memory of a source, and which of its places are words: the first `lengths`, or all but the padding."""
+        checks.rank("source", checks.tensor("source", source), 2, layout="(B, tokens)")
+        check_lengths(source, lengths)
         mask = None
         if lengths is not None:
             mask = (torch.arange(source.size(1), device=source.device) < lengths[:, None])[:, None, None]
