@@ -37,9 +37,11 @@ def locate(name: str) -> Path:
         return path
     if name.startswith(("https://", "http://", "hf://")):
         return fetch(name)
-    elsewhere = {row.name.split("/")[0] for row in registry.published_weights() if not row.address.startswith("hf://")}
+    owner = name.split("/")[0]
+    addresses = [row.address for row in registry.published_weights() if row.name.split("/")[0] == owner]
+    elsewhere = addresses and not any(address.startswith("hf://") for address in addresses)
     is_repository = re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) and path.suffix not in ENDINGS
-    if is_repository and name.split("/")[0] not in elsewhere:
+    if is_repository and not elsewhere:
         return fetch_folder(name)
     raise ValueError(
         f"{name!r} is neither a file or folder on this machine, nor an address, nor the name of published weights; "
