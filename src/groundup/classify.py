@@ -49,7 +49,7 @@ def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
     A name that several have published means the first. Raises `ValueError` that names what is near, or all there is.
     """
     classes = image_classifiers()
-    rows = [row for row in published_weights() if row.model in classes]
+    rows = [row for row in published_weights() if row.address and row.model in classes]
     for same in (
         lambda row: row.name == name,
         lambda row: row.name.split("/")[1] == name.lower(),
