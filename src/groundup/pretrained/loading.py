@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from groundup.pretrained import registry
 from groundup.pretrained.fetch import fetch, fetch_folder
 from groundup.pretrained.files import ENDINGS, Weights, open_weights
-from groundup.pretrained.reading import Reading
+from groundup.pretrained.reading import Reading, check_dense
 from groundup.pretrained.table import SAME_NAMES, Table, WeightError, to_ours
 
 
@@ -23,6 +23,7 @@ def load_weights(model: nn.Module, path: str | Path, table: Table = SAME_NAMES) 
     Raises `WeightError` naming the file and every tensor at fault; the model is then as it was.
     """
     weights, state = open_weights(path), model.state_dict()
+    check_dense(weights)
     try:
         to_ours(table, weights.meta, {name: tensor.to("meta") for name, tensor in state.items()})
     except WeightError as failure:
@@ -89,6 +90,11 @@ def _blank(
 
 
 def _copy(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    if empty := [name for name, tensor in tensors.items() if tensor.is_meta and not state[name].is_meta]:
+        raise WeightError(
+            f"the file has only the shape of what fills {empty[0]}, saved from the meta device, and no numbers: "
+            "save a model that has them"
+        )
     with torch.no_grad():
         for name, tensor in tensors.items():
             state[name].copy_(tensor)

@@ -10,6 +10,8 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from groundup.data.download import sha256
 from groundup.pretrained import registry
 from groundup.pretrained.config import CONFIG, OWN_NAMES, Config
@@ -39,6 +41,20 @@ def related(model: type[Any], name: str) -> type[Any] | None:
     return next((found for child in model.__subclasses__() if (found := related(child, name))), None)
 
 
+def _builds(model: type[Any], config: Config) -> bool:
+    """Whether `model` is the class that config.json names or, of one derived from it, what the arguments there make."""
+    base = next(base for base in model.__mro__ if base.__name__ == config.model)
+    general, own, given = signature(base).parameters, signature(model).parameters, config.arguments or {}
+    for name, parameter in general.items():
+        if name not in own:
+            if name in given:
+                return False
+        elif name != "num_classes" and own[name].default != parameter.default:  # an argument that makes the class
+            if given.get(name, parameter.default) != own[name].default:
+                return False
+    return True
+
+
 def reading_of(row: Published, model: type[Any], preset: str = "") -> Reading:
     """A published row, for `model` or a class derived from it. Raises `ValueError` where it is for another."""
     if preset not in ("", row.preset):
@@ -57,8 +73,11 @@ def readings(
     if table is not None:
         return [Reading("the given table", model, _preset(model, preset), table)]
     if config is not None and config.model:
-        if (owner := related(model, config.model)) is None:
-            raise ValueError(f"{path} holds a {config.model}, not a {model.__name__}: call {config.model}'s own")
+        if (owner := related(model, config.model)) is None or not _builds(owner, config):
+            raise ValueError(
+                f"{path} holds a {config.call}, not a {model.__name__}: "
+                f"call {config.model}.from_pretrained"
+            )
         own = config.names == OWN_NAMES
         names = SAME_NAMES if own else _row(config.names, f"names in {path / CONFIG}").table
         return [Reading(f"its {CONFIG} says", owner, config.arguments or {}, names)]
@@ -77,6 +96,16 @@ def readings(
     return [Reading("groundup's own names", model, _preset(model, preset), SAME_NAMES), *known]
 
 
+def check_dense(weights: Weights) -> None:
+    """Raise `WeightError` that names a tensor which is not laid out number by number, as every parameter is."""
+    for name, tensor in weights.meta.items():
+        if tensor.layout != torch.strided:
+            raise WeightError(
+                f"{weights.path}: {name} has the layout {tensor.layout}, and a model's tensors are dense: save it with "
+                ".to_dense()"
+            )
+
+
 def understood(
     choices: Sequence[Reading], weights: Weights, changes: Mapping[str, Any]
 ) -> tuple[Reading, dict[str, Any]]:
@@ -84,6 +113,7 @@ def understood(
 
     Raises `WeightError` that says why each does not fit, or between which the tensors do not decide.
     """
+    check_dense(weights)
     fits, doubtful, failures = [], [], []
     for reading in choices:
         try:
