@@ -175,9 +175,7 @@ def _seen(model: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
     outputs: list[_Output] = []
     uses = _Uses(outputs)
     calls: Counter[nn.Module] = Counter()
-    plain = {
-        module for module in model.modules() if isinstance(module, (Conv2d, Linear, BatchNorm)) and _plain(module)
-    }
+    plain = {module for module in model.modules() if isinstance(module, (Conv2d, Linear, BatchNorm)) and _plain(module)}
 
     def seen_by_hooks(module: nn.Module, *values: Any) -> None:
         uses.note("", values)

@@ -75,8 +75,7 @@ def readings(
     if config is not None and config.model:
         if (owner := related(model, config.model)) is None or not _builds(owner, config):
             raise ValueError(
-                f"{path} holds a {config.call}, not a {model.__name__}: "
-                f"call {config.model}.from_pretrained"
+                f"{path} holds a {config.call}, not a {model.__name__}: call {config.model}.from_pretrained"
             )
         own = config.names == OWN_NAMES
         names = SAME_NAMES if own else _row(config.names, f"names in {path / CONFIG}").table
