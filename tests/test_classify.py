@@ -263,7 +263,7 @@ def test_how_images_are_prepared_that_no_one_describes():
 def test_a_model_of_maps_is_refused(groundup, photo, own):
     code, said, complaint = groundup("classify", photo, *own(SimpleFullyCNN()))
     assert (code, said) == (2, "")
-    assert "SimpleFullyCNN scores every place of an image, (49, 49) of them here, and not the image" in complaint
+    assert "SimpleFullyCNN scores every place of an image, (49, 49) here, and not the image" in complaint
     assert len(complaint.strip().splitlines()) == 1
 
 

@@ -107,7 +107,7 @@ def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[
         scores = model(prepared(model).transform()(image))
     checks.require(
         scores.dim() == 2,
-        f"model: {type(model).__name__} scores every place of an image, {tuple(scores.shape[2:])} of them here, and not "
+        f"model: {type(model).__name__} scores every place of an image, {tuple(scores.shape[2:])} here, and not "
         "the image: name a classifier of whole images",
     )
     probabilities = softmax(scores, -1)[0]

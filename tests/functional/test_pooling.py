@@ -63,6 +63,7 @@ def test_nothing_of_the_image_is_kept():
     assert kept == []
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_a_trace_has_the_kernel_in_it(untyped, tmp_path):
     """TorchScript cannot hold a function that is written in Python."""
 

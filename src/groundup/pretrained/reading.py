@@ -46,12 +46,11 @@ def _builds(model: type[Any], config: Config) -> bool:
     base = next(base for base in model.__mro__ if base.__name__ == config.model)
     general, own, given = signature(base).parameters, signature(model).parameters, config.arguments or {}
     for name, parameter in general.items():
-        if name not in own:
-            if name in given:
-                return False
-        elif name != "num_classes" and own[name].default != parameter.default:  # an argument that makes the class
-            if given.get(name, parameter.default) != own[name].default:
-                return False
+        if name not in own and name in given:
+            return False
+        makes_the_class = name in own and name != "num_classes" and own[name].default != parameter.default
+        if makes_the_class and given.get(name, parameter.default) != own[name].default:
+            return False
     return True
 
 
@@ -113,7 +112,9 @@ def understood(
     Raises `WeightError` that says why each does not fit, or between which the tensors do not decide.
     """
     check_dense(weights)
-    fits, doubtful, failures = [], [], []
+    fits: list[tuple[Reading, dict[str, Any]]] = []
+    doubtful: list[tuple[Reading, dict[str, Any]]] = []
+    failures = []
     for reading in choices:
         try:
             fit = reading, _fitting(reading, weights, changes)
