@@ -14,6 +14,7 @@ from groundup import classify, cli
 from groundup.functional import relu
 from groundup.layers import Conv2d, Linear
 from groundup.models.classifier import ImageClassifier
+from groundup.models.convolutional_networks import SimpleCNN, SimpleFullyCNN
 from groundup.pretrained import Preprocessing, Published, Row, class_names, registry
 
 
@@ -202,6 +203,78 @@ def test_what_a_name_means(name, row):
 def test_available_says_why_it_is_not(caplog):
     assert classify.available("toy") is None
     assert "no weights for toy: weights/toy.pth is not in the cache" in caplog.text
+
+
+class ToyWide(Toy):
+    """A family whose default is published in a class of its own, and not first."""
+
+    presets = {"wide": {}, "wider": {"width": 16}}  # noqa: RUF012
+
+    def __init__(self, num_classes=1000, in_channels=3, width=8, device=None, dtype=None):
+        super().__init__(num_classes, in_channels, device, dtype)
+        self.conv = Conv2d(in_channels, width, 3, device=device, dtype=dtype)
+        self.head = Linear(width, num_classes, device=device, dtype=dtype)
+
+
+class ToyDefault(ToyWide):
+    presets = {"wide": {}}  # noqa: RUF012
+
+
+def test_a_class_is_no_preset(monkeypatch, tmp_path, groundup, photo):
+    """A class name means what the class builds by default; of a file of one's own, the file says which."""
+    table = (Row("c", "conv"), Row("l", "head"))
+    wider = Published("zoo/toywider", "ToyWide", "wider", table, "https://no.invalid/wider.pth", preprocessing=SEEN)
+    wide = replace(wider, name="zoo/toywide8", model="ToyDefault", preset="wide", address="https://no.invalid/wide.pth")
+    for module in (registry, classify):
+        monkeypatch.setattr(module, "published_weights", lambda: (wider, wide))
+    monkeypatch.setattr(classify, "image_classifiers", lambda: {c.__name__: c for c in (Toy, ToyWide, ToyDefault)})
+    assert classify.find("ToyWide") == (ToyWide, wide)
+    assert classify.find("toywide") == (ToyWide, wide)
+    assert classify.find("toywider") == (ToyWide, wider)
+    assert classify.find("Toy") == (Toy, None)
+    model = ToyWide()
+    state = {name.replace("conv", "c").replace("head", "l"): tensor for name, tensor in model.state_dict().items()}
+    torch.save(state, tmp_path / "mine.pth")
+    code, said, complaint = groundup("classify", photo, "--model", "ToyWide", "--weights", tmp_path / "mine.pth")
+    assert (code, complaint) == (0, "")
+    assert said.startswith("photo.png, as ToyDefault sees it")
+    code, _, complaint = groundup("classify", photo, "--model", "toywider", "--weights", tmp_path / "mine.pth")
+    assert code == 2
+    assert "has the shape" in complaint
+
+
+@pytest.fixture
+def own(monkeypatch, tmp_path):
+    """own(model): the folder where it is saved; the true classes are to be found."""
+
+    def own(model):
+        monkeypatch.setattr(classify, "image_classifiers", lambda: {type(model).__name__: type(model)})
+        return "--model", type(model).__name__, "--weights", model.save_pretrained(tmp_path / "own")
+
+    return own
+
+
+@pytest.mark.parametrize("build", [lambda: Toy(5, 1), SimpleCNN, lambda: SimpleCNN(in_channels=1)])
+def test_grey_images_and_a_size_of_its_own(groundup, photo, own, build):
+    """Of a model that does not say how its images are to be prepared."""
+    code, said, complaint = groundup("classify", photo, *own(build()))
+    assert (code, complaint) == (0, "")
+    assert "nobody says how" in said
+    assert len(said.splitlines()) == 8
+
+
+def test_how_images_are_prepared_that_no_one_describes():
+    assert classify.prepared(Toy()) == classify.USUAL
+    grey = classify.prepared(SimpleCNN(in_channels=1))
+    assert (grey.crop, grey.resize) == (32, 36)
+    assert len(grey.mean) == len(grey.std) == 1
+
+
+def test_a_model_of_maps_is_refused(groundup, photo, own):
+    code, said, complaint = groundup("classify", photo, *own(SimpleFullyCNN()))
+    assert (code, said) == (2, "")
+    assert "SimpleFullyCNN scores every place of an image, (49, 49) here, and not the image" in complaint
+    assert len(complaint.strip().splitlines()) == 1
 
 
 def test_every_image_classifier_is_found(monkeypatch):

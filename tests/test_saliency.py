@@ -10,6 +10,7 @@ from groundup import backend
 from groundup.functional import relu
 from groundup.layers import BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, ReLU
 from groundup.models.classifier import ImageClassifier
+from groundup.models.convolutional_networks import SimpleCNN, SimpleFullyCNN
 from groundup.saliency import grad_cam, gradient, guided_gradient, saliency_map
 
 
@@ -198,8 +199,41 @@ class Smooth(Net):
         (lambda: grad_cam(net(Functional), images(), layer="second"), "second does not: it was not called"),
         (lambda: gradient(net(), images(), torch.tensor([0, 1])), "target must have 3 classes, one for each image"),
         (lambda: gradient(net(), images()[:, :2]), "x must have 3 channels"),
+        (lambda: gradient(net(), images(), -1), "target must be at least 0, got -1"),
+        (lambda: gradient(net(), images(), torch.zeros(3, 1, dtype=torch.int64)), r"target must have shape \(N,\) or"),
     ],
 )
 def test_wrong_input(untyped, call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize("explain", EVERY)
+def test_wrong_types(untyped, explain):
+    for x in (images().to(torch.uint8), images().numpy(), None):
+        with pytest.raises(TypeError, match="x must be a"):
+            explain(net(), x, 1)
+    for target in (2.0, [0, 1, 2], "a", True, torch.ones(3), torch.tensor(True)):
+        with pytest.raises(TypeError, match="target must be an int"):
+            explain(net(), images(), target)
+
+
+@pytest.mark.parametrize("explain", EVERY)
+def test_one_class_for_all_may_be_a_tensor(untyped, explain):
+    model, x = net(), images()
+    assert torch.equal(explain(model, x, torch.tensor(1)), explain(model, x, 1))
+
+
+@pytest.mark.parametrize("explain", EVERY)
+def test_a_model_that_scores_every_place(explain):
+    """The score is the sum over the map: a window alone says as much of its pixels as SimpleCNN does."""
+    whole = SimpleCNN().double()
+    slid, x = SimpleFullyCNN.slide(whole), images(size=32)
+    target = torch.tensor([4, 0, 9])
+    assert torch.allclose(explain(slid, x, target), explain(whole, x, target), atol=1e-12)
+    assert torch.allclose(explain(slid, x), explain(whole, x), atol=1e-12)
+    larger = images(2, 40)
+    assert explain(slid, larger, 3).shape[0] == 2
+    if explain is gradient:
+        leaf = larger.clone().requires_grad_()
+        assert torch.allclose(*torch.autograd.grad(slid(leaf)[:, 3].sum(), leaf), gradient(slid, larger, 3))

@@ -7,6 +7,7 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from torch import Tensor
 
 import groundup.models
 from groundup import checks
+from groundup.backend import backend
 from groundup.data import DownloadError, read_photo
 from groundup.functional import softmax
 from groundup.models.classifier import ImageClassifier
+from groundup.models.folding import imagined
 from groundup.pretrained import Preprocessing, Published, class_names, published_weights
 from groundup.saliency import grad_cam, gradient, guided_gradient
 
@@ -46,25 +49,29 @@ def image_classifiers() -> dict[str, type[ImageClassifier]]:
 def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
     """The class, and the published weights, that `name` means: "torchvision/resnet50", "resnet50", "ResNet50".
 
-    A name that several have published means the first. Raises `ValueError` that names what is near, or all there is.
+    A name that several have published means the first; a class, the weights of what it builds by default, or else its
+    first. Raises `ValueError` that names what is near, or all there is.
     """
     classes = image_classifiers()
-    rows = [row for row in published_weights() if row.model in classes]
-    for same in (
-        lambda row: row.name == name,
-        lambda row: row.name.split("/")[1] == name.lower(),
-        lambda row: row.name.split("/")[1].split(".")[0] == name.lower(),
-        lambda row: row.model.lower() == name.lower(),
-    ):
-        if (row := next(filter(same, rows), None)) is not None:
+    rows = [row for row in published_weights() if row.address and row.model in classes]
+    for i, wanted in enumerate((name, name.lower(), name.lower()) if name not in classes else ()):
+        if (row := next((row for row in rows if _names(row)[i] == wanted), None)) is not None:
             return classes[row.model], row
     for known, cls in classes.items():
         if known.lower() == name.lower():
-            return cls, None
+            default = next(iter(cls.presets), "")
+            usual = (row for row in rows if row.preset == default and issubclass(classes[row.model], cls))
+            return cls, next(usual, next((row for row in rows if row.model == known), None))
     there = [*dict.fromkeys(row.name.split("/")[1] for row in rows), *classes]
     near = difflib.get_close_matches(name, there, n=4, cutoff=0.5)
     instead = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(there)}"
     raise ValueError(f"model: there is no image classifier {name!r}; {instead}")
+
+
+def _names(row: Published) -> tuple[str, str, str]:
+    """torchvision/resnet50.v2, resnet50.v2 and resnet50."""
+    short = row.name.split("/")[1]
+    return row.name, short, short.split(".")[0]
 
 
 def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageClassifier:
@@ -75,7 +82,9 @@ def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageC
     changes: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     try:
         if weights:
-            return cls.from_pretrained(weights, preset=row.preset if row else "", **changes)
+            named = row is not None and name not in image_classifiers() and name.lower() in _names(row)
+            preset = row.preset if named and row is not None and not row.alone else ""  # else the file tells
+            return cls.from_pretrained(weights, preset=preset, **changes)
         assert row is not None
         return cls.from_pretrained(row.name, **changes)
     except DownloadError as failure:
@@ -95,14 +104,36 @@ def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[
     """The `top` likeliest classes of an image: index, name, probability; a softmax over the scores."""
     names = named(model)
     with torch.no_grad():
-        probabilities = softmax(model(prepared(model).transform()(image)), -1)[0]
+        scores = model(prepared(model).transform()(image))
+    checks.require(
+        scores.dim() == 2,
+        f"model: {type(model).__name__} scores every place of an image, {tuple(scores.shape[2:])} here, and not "
+        "the image: name a classifier of whole images",
+    )
+    probabilities = softmax(scores, -1)[0]
     best = probabilities.topk(min(checks.integer("top", top), len(probabilities)))
     return [(int(i), names[int(i)], float(p)) for p, i in zip(*best)]
 
 
 def prepared(model: ImageClassifier) -> Preprocessing:
-    """How its images are to be prepared, or `USUAL`."""
-    return model.preprocessing or USUAL
+    """How its images are to be prepared: as it says, or else as `USUAL`, in its channels and a size that it takes."""
+    if model.preprocessing is not None:
+        return model.preprocessing
+    mean, std = ((sum(values) / 3,) if model.in_channels == 1 else values for values in (USUAL.mean, USUAL.std))
+    sizes = [USUAL.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
+    size = next((size for size in sizes if _takes(model, size)), USUAL.crop)
+    return replace(USUAL, crop=size, resize=size * USUAL.resize // USUAL.crop, mean=mean, std=std)
+
+
+def _takes(model: ImageClassifier, size: int) -> bool:
+    """Whether it can see images of so many pixels, tried where nothing is computed."""
+    x = torch.empty(1, model.in_channels, size, size, device="meta", dtype=next(model.parameters()).dtype)
+    try:
+        with backend("auto"), torch.no_grad():
+            imagined(model)(x)
+    except ValueError:
+        return False
+    return True
 
 
 def named(model: ImageClassifier) -> tuple[str, ...]:

@@ -28,12 +28,13 @@ from groundup.backend import backend
 from groundup.models.classifier import ImageClassifier
 
 Images = Float[Tensor, "N C H W"]
-Classes = int | Int64[Tensor, " N"] | None
+Classes = int | Int64[Tensor, " N"] | Int64[Tensor, ""] | None
 
 
 def gradient(model: ImageClassifier, x: Images, target: Classes = None) -> Images:
     """w = ∂S_c / ∂x for each image; c is `target`, one for all or one each, by default the likeliest class.
 
+    Of a model that scores every place of an image, as SimpleFullyCNN, S_c is the sum over them.
     Simonyan et al. 2014, section 3.1. The picture they show is max_channel |w|: `saliency_map`.
     """
     with _looking(model):
@@ -97,16 +98,22 @@ def _score(model: ImageClassifier, x: Tensor, target: Classes) -> Tensor:
     """Σ_n S_c(x_n): images do not meet in `eval` mode, so that its derivative is that of each."""
     scores = model(x)
     if target is None:
-        classes = scores.argmax(1)
-    else:
-        classes = torch.full((len(x),), target, device=x.device) if isinstance(target, int) else target
+        return scores.gather(1, scores.argmax(1, keepdim=True)).sum()
+    if not isinstance(target, Tensor):
+        target = torch.tensor(checks.integer("target", target, 0))
+    if target.dtype not in (torch.int64, torch.int32):
+        raise TypeError(f"target must be an int, or int64 with a class for each image, got {target.dtype}")
+    checks.rank("target", target, 0, 1, layout="(N,) or ()")
+    classes = target.to(x.device).long()
+    classes = classes if classes.dim() else classes.expand(len(x))
     checks.size("target", classes, 0, len(x), "classes, one for each image")
     checks.labels("target", classes, scores.size(1))
-    return scores.gather(1, classes[:, None]).sum()
+    each = classes.view(-1, *[1] * (scores.dim() - 1)).expand(-1, 1, *scores.shape[2:])
+    return scores.gather(1, each).sum()
 
 
 def _leaf(x: Tensor) -> Tensor:
-    return x.detach().clone().requires_grad_()
+    return checks.floating("x", x).detach().clone().requires_grad_()
 
 
 def _nodes(start: Any) -> Iterator[Any]:

@@ -1,5 +1,6 @@
 """The average pool with a backward pass of its own: every kind of derivative, and what it keeps."""
 
+import numpy as np
 import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
@@ -60,3 +61,27 @@ def test_nothing_of_the_image_is_kept():
     with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
         avg_pool2d(x, 2)
     assert kept == []
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_trace_has_the_kernel_in_it(untyped, tmp_path):
+    """TorchScript cannot hold a function that is written in Python."""
+
+    class Pool(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = torch.nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            return avg_pool2d(self.scale * x, 2)
+
+    x = torch.randn(1, 3, 6, 6)
+    torch.jit.trace(Pool(), x).save(tmp_path / "pool.pt")
+    torch.testing.assert_close(torch.jit.load(tmp_path / "pool.pt")(x), F.avg_pool2d(x, 2))
+
+
+@pytest.mark.parametrize("size", [np.int64(2), (np.int64(2), np.int64(2))], ids=["one", "a pair"])
+def test_numpys_numbers_are_sizes(untyped, size):
+    x = torch.randn(1, 2, 6, 6, requires_grad=True)
+    (g,) = torch.autograd.grad(avg_pool2d(x, size).sum(), x)
+    torch.testing.assert_close(g, torch.full_like(x, 0.25))

@@ -333,6 +333,7 @@ def test_features_by_name_and_a_new_head():
         vector = model.forward_head(model.forward_features(x), pre_logits=True)
         assert vector.dim() == 2
         model.reset_classifier(4)
+        assert not any(part.training for part in model.modules())
         assert model(x).shape == (2, 4)
 
 

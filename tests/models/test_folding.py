@@ -1,5 +1,7 @@
 """Folding: the folded model is the same function, and what cannot be folded is left as it is."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 from torch import nn
@@ -140,8 +142,112 @@ def test_a_model_without_norms_is_copied():
     assert_same_function(model.double(), fold_batch_norm(model, (1, 32, 32)), 2, 1, 32, 32)
 
 
+class Standardised(Conv2d):
+    """A convolution with standardised weights: another function of the same parameters."""
+
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return nn.functional.conv2d(x, weight, self.bias)
+
+
+def chain(layer=Conv2d):
+    return nn.Sequential(layer(3, 4, 3), BatchNorm2d(4))
+
+
+def hooked(place, kind):
+    model = chain()
+    if kind == "pre":
+        model[place].register_forward_pre_hook(lambda module, values: (2 * values[0],))
+    else:
+        model[place].register_forward_hook(lambda module, values, y: 2 * y)
+    return model
+
+
+def reading():
+    """With a hook that reads numbers, which the meta device does not have."""
+    model = chain()
+    model.seen = []
+    model[0].register_forward_hook(lambda module, values, y: model.seen.append(y.mean().item()))
+    return model
+
+
+def normalised():
+    return nn.Sequential(nn.utils.parametrizations.weight_norm(Conv2d(3, 4, 3)), BatchNorm2d(4))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: chain(Standardised),
+        lambda: hooked(0, "post"),
+        lambda: hooked(0, "pre"),
+        lambda: hooked(1, "post"),
+        lambda: hooked(1, "pre"),
+        reading,
+        normalised,
+    ],
+    ids=["forward", "conv hook", "conv pre-hook", "norm hook", "norm pre-hook", "a hook that reads", "weight_norm"],
+)
+def test_what_is_more_than_a_layer_and_a_norm_stays(build):
+    model = randomise(build()).double().eval()
+    folded = fold_batch_norm(model, (3, 6, 5))
+    assert norms(folded) == 1
+    assert_same_function(model, folded, 2, 3, 6, 5)
+
+
+def test_a_module_of_several_names_is_folded_under_all():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = Conv2d(3, 4, 3), BatchNorm2d(4)
+            self.parts = nn.ModuleList([self.conv, self.norm])
+
+        def forward(self, x):
+            return self.parts[1](self.parts[0](x))
+
+    model = randomise(Named()).double().eval()
+    folded = fold_batch_norm(model, (3, 6, 5))
+    assert norms(folded) == 0
+    assert folded.norm is folded.parts[1]
+    assert_same_function(model, folded, 2, 3, 6, 5)
+
+
+@dataclass
+class Pair:
+    before: torch.Tensor
+    after: torch.Tensor
+
+
+def test_an_output_inside_of_an_object_is_an_output():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn = Conv2d(3, 4, 1), BatchNorm2d(4)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return Pair(y, self.bn(y))
+
+    assert norms(fold_batch_norm(Both().eval(), (3, 4, 4))) == 1
+
+
+def test_a_folded_model_is_not_saved(tmp_path):
+    """Its config.json would name a class that has other tensors."""
+    folded = fold_batch_norm(ResNet34(width=4).eval())
+    with pytest.raises(ValueError, match=r"ResNet34 is folded.*save the model before fold_batch_norm"):
+        folded.save_pretrained(tmp_path / "f")
+    assert not (tmp_path / "f").exists()
+
+
 @pytest.mark.usefixtures("untyped")
 def test_errors():
+    with pytest.raises(TypeError, match=r"model must be a torch\.nn\.Module, got int"):
+        fold_batch_norm(3)
+    with pytest.raises(TypeError, match=r"inputs must be shapes of one sample, as \(3, 32, 32\), or tensors; got 3"):
+        fold_batch_norm(ResNet34(width=4).eval(), 3)
+    theirs = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).eval()
+    with pytest.raises(ValueError, match=r"its batch norms \(1, …\) are of torch\.nn.*fuse_conv_bn_eval folds those"):
+        fold_batch_norm(theirs, (3, 6, 5))
     with pytest.raises(ValueError, match=r"model must be in eval mode to be folded.*call model\.eval\(\) first"):
         fold_batch_norm(ResNet34(width=4))
     half = ResNet34(width=4).eval()

@@ -188,6 +188,7 @@ def test_features_as_a_user_takes_them():
     assert list(found) == ["stem", "layer3"]
     torch.testing.assert_close(found["layer3"], model.layer3(model.layer2(model.layer1(model.stem(x)))))
     model.reset_classifier(5)
+    assert not model.head.training  # as the rest of the model
     assert model(x).shape == (2, 5)
 
 
@@ -212,3 +213,14 @@ def test_export_of_what_is_missing_is_refused():
     assert "layer1.0.bn1.weight" not in to_theirs(RESNET, state)
     with pytest.raises(ValueError, match=r"nothing in the file fills layer1\.0\.bn1\.weight"):
         to_ours(RESNET, to_theirs(RESNET, state), ResNet34(width=4).state_dict())
+
+
+def test_images_of_another_precision_are_named():
+    model = ResNet34(width=4)
+    with pytest.raises(TypeError, match=r"x must have the type of the weights of ResNet34, torch\.float32, got"):
+        model(torch.randn(2, 3, 40, 40, dtype=torch.float64))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model(torch.randn(2, 3, 40, 40, dtype=torch.bfloat16)).shape == (2, 1000)
+    mixed = ResNet34(width=4)
+    mixed.stem.double()
+    assert mixed.checked(torch.randn(2, 3, 40, 40)).dtype == torch.float32  # of the weights further in

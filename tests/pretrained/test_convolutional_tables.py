@@ -1,15 +1,19 @@
 """torchvision's AlexNet, VGG and GoogLeNet through their weight tables: equal scores and gradients, there and back."""
 
 import importlib
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torch import nn
 
 from convolutional_oracles import lrn
+from groundup.data.download import sha256
 from groundup.models import convolutional_networks as M
+from groundup.pretrained import registry
 from groundup.pretrained.convolutional import ALEXNET, GOOGLENET, GOOGLENET_WEIGHTS, PUBLISHED, VGG
 from groundup.pretrained.table import WeightError, to_ours, to_theirs
 from parity import randomise, run, seeded_randn
@@ -93,6 +97,63 @@ def test_googlenet_as_it_is_published():
     check(ours, oracle, GOOGLENET_WEIGHTS, seeded_randn(2, 3, 64, 64))
 
 
+@pytest.fixture
+def trained(tmp_path):
+    """A file of torchvision's GoogLeNet that someone trained, with auxiliary classifiers, and the network."""
+    theirs = tame(their_googlenet()).float().eval()
+    torch.save(theirs.state_dict(), tmp_path / "trained.pth")
+    return tmp_path / "trained.pth", theirs
+
+
+def same_scores(ours, theirs):
+    x = torch.randn(1, 3, 40, 33)
+    with torch.no_grad():
+        return torch.allclose(ours(x), theirs(x), rtol=1e-4, atol=1e-4)
+
+
+def test_a_googlenet_that_someone_trained_is_read_as_it_is(trained, caplog):
+    """What holds of the published file alone, -1..1 and no auxiliary classifiers, is not put upon another."""
+    path, theirs = trained
+    for how in ({}, {"preset": "torchvision"}, {"preset": "torchvision", "table": "torchvision/googlenet"}):
+        caplog.clear()
+        ours = M.GoogLeNet.from_pretrained(path, num_classes=10, **how)
+        assert torch.equal(ours.aux1.fc2.weight, theirs.aux1.fc2.weight)
+        assert ours.transform is None
+        assert same_scores(ours, theirs)
+        assumed = "is read as torchvision/googlenet.aux; if its weights come from torchvision/googlenet, pass preset="
+        assert (assumed in caplog.text) is (not how)
+    as_published = M.GoogLeNet.from_pretrained(path, num_classes=10, preset="torchvision_weights")
+    assert as_published.aux1 is None
+    assert as_published.transform is not None
+
+
+def test_a_googlenet_whose_images_are_unknown_is_asked_about(trained, tmp_path):
+    kept = {name: t for name, t in trained[1].state_dict().items() if not name.startswith("aux")}
+    torch.save(kept, tmp_path / "kept.pth")
+    with pytest.raises(WeightError, match=r"kept\.pth has the names of .* its tensors do not tell .* pass preset="):
+        M.GoogLeNet.from_pretrained(tmp_path / "kept.pth", num_classes=10)
+    ours = M.GoogLeNet.from_pretrained(tmp_path / "kept.pth", num_classes=10, preset="torchvision", aux_logits=False)
+    assert same_scores(ours, trained[1])
+
+
+def test_the_published_googlenet_is_known_by_its_hash(trained, tmp_path, monkeypatch):
+    digits = sha256(trained[0])
+    rows = tuple(replace(row, sha256=digits) if row.alone else row for row in PUBLISHED)
+    monkeypatch.setattr(registry, "published_weights", lambda: rows)
+    assert M.GoogLeNet.from_pretrained(trained[0], num_classes=10).transform is not None
+
+
+def test_googlenet_goes_to_torchvision_with_its_auxiliary_classifiers(tmp_path):
+    ours = M.GoogLeNet.preset("torchvision", num_classes=10).eval()
+    ours.save_pretrained(tmp_path / "f", names="torchvision")
+    theirs = their_googlenet().eval()
+    theirs.load_state_dict(load_file(tmp_path / "f" / "model.safetensors"), strict=True)
+    assert same_scores(ours, theirs)
+    assert same_scores(M.GoogLeNet.from_pretrained(tmp_path / "f"), ours)
+    with pytest.raises(ValueError, match=r"'torchvision/googlenet\.aux' is neither"):  # names, without a file
+        M.GoogLeNet.from_pretrained("torchvision/googlenet.aux")
+
+
 class Plain(nn.Module):
     """A convolution with a bias, and a ReLU: the unit of the paper, in the place of torchvision's normalised one."""
 
@@ -140,7 +201,7 @@ def test_the_papers_googlenet_is_torchvisions_patched():
     check(ours, tame(oracle), GOOGLENET, seeded_randn(1, 3, 80, 79))
 
 
-@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [row for row in PUBLISHED if row.address], ids=lambda row: row.name)
 def test_every_published_file_fits_whole(row):
     """Names and shapes at full size, against what torchvision builds; the address is its own."""
     name = row.name.removeprefix("torchvision/")

@@ -205,3 +205,12 @@ def test_where_a_name_leads(tmp_path, monkeypatch):
     for name in ("torchvision/resnet51", "weights/mine.pth", "mine", "../none", "a/b/c"):
         with pytest.raises(ValueError, match=r"is neither a file or folder on this machine.*like it are torchvision/"):
             locate(name)
+
+
+def test_who_publishes_on_the_hub_and_elsewhere_is_asked_there(tmp_path, monkeypatch):
+    """timm has old weights on GitHub, the others on the hub: those for which there is no row are found, too."""
+    rows = (row("timm/old.in1k"), row("timm/new.in1k", address="hf://timm/new.in1k/model.safetensors"))
+    monkeypatch.setattr(registry, "published_weights", lambda: rows)
+    folder = tmp_path / "cache" / "weights" / "timm" / "other.in1k"
+    folder.mkdir(parents=True)
+    assert locate("timm/other.in1k") == folder

@@ -5,6 +5,7 @@ import json
 import logging
 import pickle
 from dataclasses import replace
+from functools import partialmethod
 
 import pytest
 import torch
@@ -254,6 +255,25 @@ def test_a_file_that_does_not_fit_is_named_with_the_tensor_and_nothing_is_copied
     assert equal(model, before)
 
 
+@pytest.mark.parametrize(
+    ("tensor", "words"),
+    [
+        (torch.zeros(7, 5).to_sparse(), r"weights\.pth: fc\.weight has the layout torch\.sparse_coo.* \.to_dense\(\)"),
+        (torch.zeros(7, 5, device="meta"), r"only the shape of what fills head\.weight, .* and no numbers"),
+        (torch.tensor(1.0), r"fc\.weight has the shape \(\)"),
+    ],
+    ids=["sparse", "meta", "no axes"],
+)
+def test_what_cannot_be_copied_is_refused_before_the_first_copy(file, tensor, words):
+    path, model = file(damaged(fc__weight=tensor)), random_state(Small(), 1)
+    before = copy.deepcopy(model)
+    with pytest.raises(WeightError, match=words):
+        load_weights(model, path, TABLE)
+    assert equal(model, before)
+    with pytest.raises(WeightError, match=words):
+        Small.from_pretrained(path, table="zoo/small")
+
+
 def test_a_truncated_file_leaves_the_model_as_it_was(tmp_path):
     model = random_state(Small(), 1)
     before = copy.deepcopy(model)
@@ -464,6 +484,28 @@ def test_a_config_of_another_class(tmp_path):
 
     with pytest.raises(ValueError, match="holds a SmallWide, not a Other"):
         Other.from_pretrained(folder)
+
+
+class SmallSteep(Small):
+    """What the class is stands in its signature, as ResNet50's does."""
+
+    presets = {"steep": {}}  # noqa: RUF012
+    __init__ = partialmethod(Small.__init__, slope=2.0)
+
+
+def test_a_config_of_the_class_from_which_another_is_derived(tmp_path):
+    """It is loaded as the derived one only where its arguments make that one, never as something between the two."""
+    same = Small(3, 1, slope=2.0).save_pretrained(tmp_path / "same")
+    loaded = SmallSteep.from_pretrained(same)
+    assert type(loaded) is SmallSteep
+    assert loaded.init_arguments == {"num_classes": 3, "in_channels": 1, "slope": 2.0}
+    plain = Small().save_pretrained(tmp_path / "plain")
+    with pytest.raises(ValueError, match=r"plain holds a Small, not a SmallSteep: call Small\.from_pretrained"):
+        SmallSteep.from_pretrained(plain)
+    for cls, arguments in ((SmallSteep, {"slope": 3.0}), (SmallWide, {"widths": (4, 5)})):
+        other = Small(3, **arguments).save_pretrained(tmp_path / "other")
+        with pytest.raises(ValueError, match=rf"holds a Small\(num_classes=3, .*\), not a {cls.__name__}"):
+            cls.from_pretrained(other)
 
 
 def test_timms_config_tells_how_to_prepare_images(tmp_path):

@@ -32,7 +32,7 @@ def test_a_file_in_the_folder_is_found_by_itself(tmp_path, monkeypatch):
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_published_row_is_sound(row):
     """Its class and preset are there, its names go there and back, its classes are as many as its scores."""
-    assert row.address.startswith(("https://", "hf://"))
+    assert row.address.startswith(("https://", "hf://")) or not (row.address or registry.find(row.name))
     reading = reading_of(row, image_classifiers()[row.model])
     model = reading.model(**reading.arguments, device="meta")
     state = model.state_dict()

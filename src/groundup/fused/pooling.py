@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -52,7 +53,8 @@ def avg_pool2d(
     dilation: Pair = 1,
 ) -> Tensor:
     how = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    if x.numel() < LARGE or not x.requires_grad or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+    captured = torch.compiler.is_compiling() or torch.jit.is_tracing()  # neither takes a function written in Python
+    if x.numel() < LARGE or not x.requires_grad or not torch.is_grad_enabled() or captured:
         return F.avg_pool2d(x, *how)
     pooled: Tensor = _AveragePool.apply(x, *how)
     return pooled
@@ -76,7 +78,9 @@ class _AveragePool(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         kernel, stride, padding, *rest = ctx.how
         sizes = [kernel, kernel if stride is None else stride, padding]
-        sizes = [(size, size) if isinstance(size, int) else size for size in sizes]
+        sizes = [
+            (int(size),) * 2 if isinstance(size, Integral) else tuple(map(int, size)) for size in sizes
+        ]  # or numpy's
         # Something of the image's shape and layout, never read; channels last, one number cannot pass for it.
         if ctx.channels_last:
             shaped = torch.empty(ctx.shape, dtype=g.dtype, device=g.device, memory_format=torch.channels_last)

@@ -36,6 +36,8 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
     min_size: int = 1
     #: Whether to lay images out with their channels last on a CPU, whose convolutions are then faster.
     channels_last: ClassVar[bool] = False
+    #: Whether `fold_batch_norm` has made it: its tensors are then others than its class and arguments tell.
+    folded: bool = False
 
     in_channels: int
     num_classes: int
@@ -44,6 +46,8 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
         """x, a batch of floating-point images of `in_channels` channels and at least `min_size` × `min_size` pixels."""
         checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
         checks.size("x", x, 1, self.in_channels, "channels")
+        if not torch.compiler.is_compiling():
+            self._check_type(x)
         if min(x.shape[2:]) < self.min_size:
             raise ValueError(
                 f"x must be at least {self.min_size} × {self.min_size} pixels for {type(self).__name__}, "
@@ -52,6 +56,18 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
         if self.channels_last and x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)
         return x
+
+    def _check_type(self, x: Tensor) -> None:
+        """Raise `TypeError` for images of a precision that no weight has, unless autocast sees to it."""
+        own = next((p.dtype for p in self.parameters() if p.is_floating_point()), x.dtype)
+        if x.dtype == own or x.dtype in {p.dtype for p in self.parameters()}:
+            return
+        if torch.amp.is_autocast_available(x.device.type) and torch.is_autocast_enabled(x.device.type):
+            return
+        raise TypeError(
+            f"x must have the type of the weights of {type(self).__name__}, {own}, got {x.dtype}: convert the images "
+            f"with x.to({own}), or the model with model.to({x.dtype})"
+        )
 
     def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N *features"]:
         """The last stage's feature map, or tokens."""
@@ -92,6 +108,14 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
         kernel = () if hasattr(old, "in_features") else (old.kernel_size,)
         bias = old.bias is not None
         new = make(*sizes, num_classes, *kernel, bias=bias, device=old.weight.device, dtype=old.weight.dtype)
-        setattr(self, self.classifier, new)
+        setattr(self, self.classifier, new.train(old.training))
         self.init_arguments = {**self.init_arguments, "num_classes": self.num_classes}
         self.class_names = None
+
+    def _state(self) -> dict[str, Tensor]:
+        checks.require(
+            not self.folded,
+            f"{type(self).__name__} is folded: its batch norms are gone, and nothing could load what it would save; "
+            "save the model before fold_batch_norm, and fold it again once it is loaded",
+        )
+        return super()._state()

@@ -29,6 +29,12 @@ class Config:
     preprocessing: Preprocessing | None = None
     class_names: tuple[str, ...] | None = None
 
+    @property
+    def call(self) -> str:
+        """The constructor's call, for an error message."""
+        given = ", ".join(f"{name}={value!r}" for name, value in (self.arguments or {}).items())
+        return f"{self.model}({given})" if given else self.model
+
     def as_json(self) -> dict[str, Any]:
         """The content of config.json. Raises `ValueError` for an argument that JSON cannot hold."""
         arguments = {}

@@ -61,13 +61,14 @@ GOOGLENET: Table = (
     *(Row(f"conv{{i}}.{theirs}", f"conv{{i}}.{ours}") for theirs, ours in _UNIT),
     Row("fc", "fc"),
 )
-#: Of the published file, whose auxiliary classifiers torchvision itself leaves out.
+#: Of the published file, whose auxiliary classifiers torchvision itself leaves out; its images are transformed, too.
 GOOGLENET_WEIGHTS: Table = (Drop("aux{i}", "the auxiliary classifiers of the file are not trained"), *GOOGLENET)
 
 
-def _published(file: str, model: str, preset: str, table: Table) -> Published:
+def _published(file: str, model: str, preset: str, table: Table, alone: bool = False) -> Published:
     name, _, digits = file.rpartition("-")
-    return Published(f"torchvision/{name.removesuffix('-owt')}", model, preset, table, ADDRESS.format(file), digits)
+    name = f"torchvision/{name.removesuffix('-owt')}"
+    return Published(name, model, preset, table, ADDRESS.format(file), digits, alone=alone)
 
 
 PUBLISHED: tuple[Published, ...] = (
@@ -77,5 +78,6 @@ PUBLISHED: tuple[Published, ...] = (
         for name, (_, *both) in _VGG.items()
         for suffix, digits in zip(("", "_bn"), both)
     ),
-    _published("googlenet-1378be20", "GoogLeNet", "torchvision_weights", GOOGLENET_WEIGHTS),
+    _published("googlenet-1378be20", "GoogLeNet", "torchvision_weights", GOOGLENET_WEIGHTS, alone=True),
+    Published("torchvision/googlenet.aux", "GoogLeNet", "torchvision", GOOGLENET, address=""),
 )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from groundup.pretrained import registry
 from groundup.pretrained.fetch import fetch, fetch_folder
 from groundup.pretrained.files import ENDINGS, Weights, open_weights
-from groundup.pretrained.reading import Reading
+from groundup.pretrained.reading import Reading, check_dense
 from groundup.pretrained.table import SAME_NAMES, Table, WeightError, to_ours
 
 
@@ -23,6 +23,7 @@ def load_weights(model: nn.Module, path: str | Path, table: Table = SAME_NAMES) 
     Raises `WeightError` naming the file and every tensor at fault; the model is then as it was.
     """
     weights, state = open_weights(path), model.state_dict()
+    check_dense(weights)
     try:
         to_ours(table, weights.meta, {name: tensor.to("meta") for name, tensor in state.items()})
     except WeightError as failure:
@@ -41,9 +42,11 @@ def locate(name: str, aliases: Mapping[str, str] | None = None) -> Path:
     name = (aliases or {}).get(name, name)
     if name.startswith(("https://", "http://", "hf://")):
         return fetch(name)
-    elsewhere = {row.name.split("/")[0] for row in registry.published_weights() if not row.address.startswith("hf://")}
+    owner = name.split("/")[0]
+    addresses = [row.address for row in registry.published_weights() if row.name.split("/")[0] == owner]
+    elsewhere = addresses and not any(address.startswith("hf://") for address in addresses)
     is_repository = re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) and path.suffix not in ENDINGS
-    if is_repository and name.split("/")[0] not in elsewhere:
+    if is_repository and not elsewhere:
         return fetch_folder(name)
     raise ValueError(
         f"{name!r} is neither a file or folder on this machine, nor an address, nor the name of published weights; "
@@ -91,6 +94,11 @@ def _blank(
 
 
 def _copy(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    if empty := [name for name, tensor in tensors.items() if tensor.is_meta and not state[name].is_meta]:
+        raise WeightError(
+            f"the file has only the shape of what fills {empty[0]}, saved from the meta device, and no numbers: "
+            "save a model that has them"
+        )
     with torch.no_grad():
         for name, tensor in tensors.items():
             state[name].copy_(tensor)

@@ -34,10 +34,13 @@ class Preprocessing:
 class Published:
     """A set of weights: `Model.from_pretrained("torchvision/resnet50")` looks its `name` up.
 
-    address    where the file is: an https address, or "hf://owner/repository/file" on the Hugging Face hub
+    address    where the file is: an https address, or "hf://owner/repository/file" on the Hugging Face hub; "" of names
+               alone, those that the publisher's library gives to what it builds without these weights
     sha256     of the file, or as many of its first digits as the publisher states; "" where it states none
     model      the class, and `preset` the row of its presets, that the weights fit
     classes    the names of the scores, a file of `groundup.pretrained`
+    alone      the preset says what no tensor shows, and holds of this file alone: another one that it fits is not taken
+               for it unless the preset is asked for
     """
 
     name: str
@@ -48,3 +51,4 @@ class Published:
     sha256: str = ""
     preprocessing: Preprocessing = Preprocessing()
     classes: str = "imagenet1k"
+    alone: bool = False

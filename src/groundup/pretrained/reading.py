@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from groundup.data.download import sha256
 from groundup.pretrained import registry
 from groundup.pretrained.config import CONFIG, OWN_NAMES, Config
 from groundup.pretrained.files import SAFETENSORS, Weights
 from groundup.pretrained.published import Published
 from groundup.pretrained.table import SAME_NAMES, Table, WeightError, plan, to_ours
+
+logger = logging.getLogger("groundup")
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,7 @@ class Reading:
     arguments: Mapping[str, Any]
     table: Table
     row: Published | None = None
+    doubtful: bool = False  # the row holds of its own file alone, and this may be another
 
 
 def related(model: type[Any], name: str) -> type[Any] | None:
@@ -32,6 +39,19 @@ def related(model: type[Any], name: str) -> type[Any] | None:
     if name in (base.__name__ for base in model.__mro__):
         return model
     return next((found for child in model.__subclasses__() if (found := related(child, name))), None)
+
+
+def _builds(model: type[Any], config: Config) -> bool:
+    """Whether `model` is the class that config.json names or, of one derived from it, what the arguments there make."""
+    base = next(base for base in model.__mro__ if base.__name__ == config.model)
+    general, own, given = signature(base).parameters, signature(model).parameters, config.arguments or {}
+    for name, parameter in general.items():
+        if name not in own and name in given:
+            return False
+        makes_the_class = name in own and name != "num_classes" and own[name].default != parameter.default
+        if makes_the_class and given.get(name, parameter.default) != own[name].default:
+            return False
+    return True
 
 
 def reading_of(row: Published, model: type[Any], preset: str = "") -> Reading:
@@ -48,12 +68,14 @@ def readings(
 ) -> list[Reading]:
     """The one way to read a file that its config.json, `table` or its own name tells; else all that are known."""
     if isinstance(table, str):
-        return [reading_of(_row(table, "table"), model, preset)]
+        return [reading_of(_row(table, "table", preset), model, preset)]
     if table is not None:
         return [Reading("the given table", model, _preset(model, preset), table)]
     if config is not None and config.model:
-        if (owner := related(model, config.model)) is None:
-            raise ValueError(f"{path} holds a {config.model}, not a {model.__name__}: call {config.model}'s own")
+        if (owner := related(model, config.model)) is None or not _builds(owner, config):
+            raise ValueError(
+                f"{path} holds a {config.call}, not a {model.__name__}: call {config.model}.from_pretrained"
+            )
         own = config.names == OWN_NAMES
         names = SAME_NAMES if own else _row(config.names, f"names in {path / CONFIG}").table
         return [Reading(f"its {CONFIG} says", owner, config.arguments or {}, names)]
@@ -65,9 +87,21 @@ def readings(
             continue
         if path.name == Path(row.address).name != SAFETENSORS:
             return known[-1:]
+        if row.alone and not preset:
+            known[-1] = replace(known[-1], doubtful=True)
     if "device" not in signature(model).parameters:  # a frame for models, not a model itself
         return known
     return [Reading("groundup's own names", model, _preset(model, preset), SAME_NAMES), *known]
+
+
+def check_dense(weights: Weights) -> None:
+    """Raise `WeightError` that names a tensor which is not laid out number by number, as every parameter is."""
+    for name, tensor in weights.meta.items():
+        if tensor.layout != torch.strided:
+            raise WeightError(
+                f"{weights.path}: {name} has the layout {tensor.layout}, and a model's tensors are dense: save it with "
+                ".to_dense()"
+            )
 
 
 def understood(
@@ -77,12 +111,27 @@ def understood(
 
     Raises `WeightError` that says why each does not fit, or between which the tensors do not decide.
     """
-    fits, failures = [], []
+    check_dense(weights)
+    fits: list[tuple[Reading, dict[str, Any]]] = []
+    doubtful: list[tuple[Reading, dict[str, Any]]] = []
+    failures = []
     for reading in choices:
         try:
-            fits.append((reading, _fitting(reading, weights, changes)))
+            fit = reading, _fitting(reading, weights, changes)
+            (doubtful if reading.doubtful else fits).append(fit)
         except WeightError as failure:
             failures.append(f"as {reading.what}: {failure}")
+    for other, given in doubtful:
+        assert other.row is not None
+        if sha256(weights.path).startswith(other.row.sha256):
+            return other, given
+        own = f"if its weights come from {other.what}, pass preset={other.row.preset!r}"
+        if not fits:
+            raise WeightError(
+                f"{weights.path} has the names of {other.what}, but is another file, and its tensors do not tell how "
+                f"that is read: {own}; else name the preset and the arguments that it was built with"
+            )
+        logger.warning("%s is read as %s; %s", weights.path, fits[0][0].what, own)
     if not fits:
         if len(failures) == 1:
             raise WeightError(f"{weights.path}, read {failures[0]}")
@@ -127,7 +176,7 @@ def _classes(reading: Reading, weights: Weights) -> int | None:
         source = next((step.theirs for step in plan(reading.table, weights.meta) if name in step.ours), None)
     except WeightError:
         return None
-    return None if source is None else weights.meta[source].size(0)
+    return None if source is None or not weights.meta[source].dim() else weights.meta[source].size(0)
 
 
 def _preset(model: type[Any], name: str) -> Mapping[str, Any]:
@@ -136,7 +185,7 @@ def _preset(model: type[Any], name: str) -> Mapping[str, Any]:
     return model.presets[name] if name else {}
 
 
-def _row(name: str, what: str) -> Published:
-    if (row := registry.find(name)) is None:
+def _row(name: str, what: str, preset: str = "") -> Published:
+    if (row := registry.find_names(name, preset)) is None:
         raise ValueError(f"{what} must be a published name, got {name!r}; like it: {registry.near(name)}")
     return row

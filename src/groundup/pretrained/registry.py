@@ -13,7 +13,7 @@ from groundup.pretrained.published import Published
 
 @cache
 def published_weights() -> tuple[Published, ...]:
-    """Every row, in the order of the files' names and of the rows in them."""
+    """Every row, in the order of the files' names and of the rows in them; those without an address are names alone."""
     modules = [importlib.import_module(f"{room.__name__}.{file.name}") for file in pkgutil.iter_modules(room.__path__)]
     rows = tuple(row for module in modules for row in getattr(module, "PUBLISHED", ()))
     names = [row.name for row in rows]
@@ -24,13 +24,22 @@ def published_weights() -> tuple[Published, ...]:
 def find(name: str) -> Published | None:
     """The row called `name`, or whose file lies at that address or in that repository of the hub; None without one."""
     for row in published_weights():
-        if name in (row.name, row.address) or row.address.startswith(f"hf://{name}/"):
+        if row.address and (name in (row.name, row.address) or row.address.startswith(f"hf://{name}/")):
             return row
     return None
 
 
+def find_names(name: str, preset: str = "") -> Published | None:
+    """As `find`, or a row of names alone; of those that begin with `name`, the one that is for `preset`."""
+    named = [row for row in published_weights() if row.name == name or row.name.startswith(f"{name}.")]
+    exact = find(name) or next((row for row in named if row.name == name), None)
+    if exact is None or preset in ("", exact.preset):
+        return exact
+    return next((row for row in named if not row.address and row.preset == preset), exact)
+
+
 def near(name: str) -> str:
     """The published names that look like `name`, for an error message."""
-    names = [row.name for row in published_weights()]
+    names = [row.name for row in published_weights() if row.address]
     close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
     return ", ".join(close or ("none",))

@@ -205,5 +205,6 @@ class GoogLeNet(ImageClassifier):
         super().reset_classifier(num_classes)
         for head in (self.aux1, self.aux2):
             if head is not None:
-                weight = head.fc2.weight
-                head.fc2 = Linear(head.fc2.in_features, num_classes, device=weight.device, dtype=weight.dtype)
+                old = head.fc2
+                new = Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
+                head.fc2 = new.train(old.training)
