@@ -169,7 +169,7 @@ def test_a_constructor_by_place_means_what_pytorchs_does(decoder, norm_first):
         (nn.GELU("tanh"), "gelu_tanh"),
         *[(f, "silu") for f in (nn.functional.silu, nn.SiLU())],
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None) or str(value),  # str() of a function is its address
 )
 def test_activations_of_pytorchs(activation, name):
     assert TransformerEncoderLayer(8, 2, 12, activation=activation).feed_forward.activation == name
