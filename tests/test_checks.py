@@ -12,6 +12,7 @@ pytestmark = pytest.mark.usefixtures("untyped")
 def test_what_passes_comes_back_settled():
     assert checks.integer("n", np.int64(3)) == 3
     assert type(checks.integer("n", np.int64(3))) is int
+    assert checks.integers("d", [3, np.int64(0)], 2, 0) == (3, 0)
     assert checks.real("r", 2) == 2.0
     assert checks.pair("k", 3) == (3, 3)
     assert checks.pair("k", [1, 2]) == (1, 2)
@@ -31,6 +32,9 @@ def test_what_passes_comes_back_settled():
         (lambda: checks.integer("n", True), TypeError, "n must be an int, got True"),
         (lambda: checks.integer("n", 0), ValueError, "n must be at least 1, got 0"),
         (lambda: checks.integer("n", 1.0), TypeError, "n must be an int, got 1.0"),
+        (lambda: checks.integers("d", 3, 4), TypeError, "d must be 4 ints, got 3 (int)"),
+        (lambda: checks.integers("d", (1, 2), 4, each="one a layer"), ValueError, "4 ints, one a layer, got (1, 2)"),
+        (lambda: checks.integers("d", (1, 0), 2), ValueError, "d must be at least 1, got 0"),
         (lambda: checks.real("r", float("nan")), ValueError, "r must be a finite number"),
         (lambda: checks.real("r", True), TypeError, "r must be a number"),
         (lambda: checks.pair("k", (1, 2, 3)), TypeError, "k must be an int or a pair"),

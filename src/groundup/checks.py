@@ -30,6 +30,14 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
+def integers(name: str, values: Any, count: int, minimum: int = 1, each: str = "") -> tuple[int, ...]:
+    """`count` ints of at least `minimum`; `each` says of what, as in "one a layer"."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise TypeError(f"{name} must be {count} ints{each and ', ' + each}, got {values!r} ({type(values).__name__})")
+    require(len(values) == count, f"{name} must be {count} ints{each and ', ' + each}, got {tuple(values)}")
+    return tuple(integer(name, value, minimum) for value in values)
+
+
 def real(name: str, value: Any, minimum: float | None = None, maximum: float | None = None) -> float:
     """A finite number within [minimum, maximum]."""
     if type(value) is float and minimum is not None and maximum is not None and minimum <= value <= maximum:

@@ -129,9 +129,9 @@ BAD_INPUTS = [
     (B, lambda: SwinTransformerBlock(8, 2, stochastic_depth=1.5), ValueError, "p must be a finite number in [0.0"),
     (B, lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 9, 8)), ValueError, "x must have shape (N, H, W, E), got 3"),
     (B, lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 8, 4, 4)), ValueError, "x must have 8 features (embed_dim)"),
-    (S, lambda: SwinTransformer(depths=(2, 2)), ValueError, "depths must be four numbers, one a stage, got (2, 2)"),
+    (S, lambda: SwinTransformer(depths=(2, 2)), ValueError, "depths must be 4 ints, one a stage, got (2, 2)"),
     (S, lambda: SwinTransformer(depths=(2, 2, 0, 2)), ValueError, "depths must be at least 1, got 0"),
-    (S, lambda: SwinTransformer(num_heads=(3,)), ValueError, "num_heads must be four numbers, one a stage, got (3,)"),
+    (S, lambda: SwinTransformer(num_heads=(3,)), ValueError, "num_heads must be 4 ints, one a stage, got (3,)"),
     (S, lambda: SwinTransformer(stochastic_depth=-1), ValueError, "stochastic_depth must be a finite number in [0.0"),
     (S, lambda: SwinTransformer(3, **SWIN)(pixels[:, :1]), ValueError, "x must have 3 channels (axis 1), got 1"),
 ]

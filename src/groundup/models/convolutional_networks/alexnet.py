@@ -74,7 +74,9 @@ class AlexNet(ImageClassifier):
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
         checks.integer("hidden", hidden)
-        checks.require(len(channels) == 5, f"channels must be five numbers, one a convolution, got {channels}")
+        c1, c2, c3, c4, c5 = checks.integers("channels", channels, 5, each="one a convolution")
+        checks.require(checks.integer("padding", padding, 0) <= 5, f"padding must be at most 5, got {padding}")
+        checks.probability("dropout", dropout)
         self.initial = checks.choice("initial", initial, ("paper", "layers"))
         self.drop_inputs = drop_inputs
         self.min_size = 67 - 2 * padding
@@ -82,7 +84,6 @@ class AlexNet(ImageClassifier):
         conv = partial(ConvReLU, device=device, dtype=dtype)
         linear = partial(Linear, device=device, dtype=dtype)
         norm = partial(LocalResponseNorm, 5, alpha=5e-4, beta=0.75, k=2.0)  # the paper's α is 10⁻⁴ for each of the 5
-        c1, c2, c3, c4, c5 = channels
         self.conv1 = conv(in_channels, c1, 11, stride=4, padding=padding)  # -> 96, 55, 55
         self.norm1 = norm() if response_norm else None
         self.pool1 = MaxPool2d(3, stride=2)  #                                -> 96, 27, 27

@@ -128,6 +128,8 @@ class GoogLeNet(ImageClassifier):
         super().__init__()
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
+        checks.probability("dropout", dropout)
+        checks.probability("dropout_aux", dropout_aux)
         checks.require(
             in_channels == 3 or not transform_input, f"transform_input needs in_channels=3, got {in_channels}"
         )

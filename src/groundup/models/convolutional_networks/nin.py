@@ -83,11 +83,15 @@ class NetworkInNetwork(ImageClassifier):
         super().__init__()
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = channels = checks.integer("in_channels", in_channels)
+        checks.probability("dropout", dropout)
+        if not isinstance(perceptrons, Sequence) or not all(isinstance(one, tuple) and one for one in perceptrons):
+            raise TypeError(f"perceptrons must be a list of Perceptron, got {perceptrons!r}")
         checks.require(len(perceptrons) > 0, "perceptrons must hold at least one")
         plan = [Perceptron(*one) for one in perceptrons]  # of plain tuples too, as a file holds them
         self.min_size = _smallest(plan)
         conv = partial(ConvReLU, device=device, dtype=dtype)
         for number, one in enumerate(plan, 1):
+            checks.require(len(one.channels) > 0, f"channels of perceptron {number} must hold at least one number")
             checks.choice("pool", one.pool, (*POOLS, ""))
             first, *rest = one.channels
             stage = nn.Sequential(conv(channels, first, one.kernel_size, one.stride, one.padding))

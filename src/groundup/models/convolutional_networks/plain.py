@@ -58,8 +58,7 @@ class DeepPlainCNN(ImageClassifier):
         super().__init__()
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
-        checks.require(len(depths) == 4, f"depths must be four numbers, one a layer, got {depths}")
-        d1, d2, d3, d4 = (checks.integer("depths", depth) for depth in depths)
+        d1, d2, d3, d4 = checks.integers("depths", depths, 4, each="one a layer")
         w = checks.integer("width", width)
         padded = checks.choice("variant", variant, ("shipped", "paper")) == "shipped"
         conv = partial(ConvReLU, norm=BatchNorm2d, device=device, dtype=dtype)

@@ -80,6 +80,7 @@ class VGG(ImageClassifier):
         super().__init__()
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
+        checks.probability("dropout", dropout)
         w, hidden = checks.integer("width", width), checks.integer("hidden", hidden)
         self.configuration = checks.choice("configuration", configuration, tuple(CONFIGURATIONS))
         # In torchvision's batch-normalised networks the convolutions keep their bias, though the norm undoes it.

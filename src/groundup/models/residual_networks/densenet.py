@@ -66,11 +66,13 @@ class DenseNet(ImageClassifier):
         super().__init__()
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
-        checks.require(len(block_config) == 4, f"block_config must be four numbers of layers, got {block_config}")
-        layers = [checks.integer("block_config", count, 0) for count in block_config]
-        checks.require(layers[0] > 0, f"block_config must begin with at least one layer, got {tuple(layers)}")
+        layers = checks.integers("block_config", block_config, 4, 0, "the layers of each block")
+        checks.require(layers[0] > 0, f"block_config must begin with at least one layer, got {layers}")
+        checks.probability("dropout", dropout)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        channels = 2 * growth_rate if num_init_features is None else num_init_features
+        channels = 2 * checks.integer("growth_rate", growth_rate)
+        if num_init_features is not None:
+            channels = checks.integer("num_init_features", num_init_features)
 
         def block(index: int) -> nn.Module:
             nonlocal channels

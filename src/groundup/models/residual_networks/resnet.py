@@ -97,8 +97,9 @@ class ResNet(ImageClassifier):
         super().__init__()
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
-        checks.require(len(depths) == 4, f"depths must be four numbers of blocks, got {tuple(depths)}")
-        depths = [checks.integer("depths", depth, 0) for depth in depths]
+        depths = checks.integers("depths", depths, 4, 0, "the blocks of each layer")
+        if se_reduction is not None:
+            checks.integer("se_reduction", se_reduction)
         checks.require(sum(depths) > 0, "depths must have at least one block, got (0, 0, 0, 0)")
         checks.integer("width", width)
         checks.choice("block", block, ("basic", "bottleneck"))

@@ -212,10 +212,8 @@ class SwinTransformer(ImageClassifier):
         self.num_classes = checks.integer("num_classes", num_classes)
         self.in_channels = checks.integer("in_channels", in_channels)
         checks.integer("patch_size", patch_size)
-        for name, values in (("depths", depths), ("num_heads", num_heads)):
-            checks.require(len(values) == 4, f"{name} must be four numbers, one a stage, got {tuple(values)}")
-            for value in values:
-                checks.integer(name, value)
+        checks.integers("depths", depths, 4, each="one a stage")
+        checks.integers("num_heads", num_heads, 4, each="one a stage")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         most, last = checks.probability("stochastic_depth", stochastic_depth), max(sum(depths) - 1, 1)
 
