@@ -154,7 +154,7 @@ def test_a_table_of_ones_own(file):
     assert same_scores(
         Small.from_pretrained(file(theirs(widths=(6, 8))), table="zoo/small_wide"), theirs(widths=(6, 8))
     )
-    with pytest.raises(ValueError, match="table must be a published name, got 'zoo/large'; like it: zoo/small"):
+    with pytest.raises(ValueError, match="table must be a published name, got 'zoo/large'; like it are zoo/small"):
         Small.from_pretrained(file(theirs()), table="zoo/large")
 
 

@@ -49,8 +49,8 @@ def locate(name: str, aliases: Mapping[str, str] | None = None) -> Path:
     if is_repository and not elsewhere:
         return fetch_folder(name)
     raise ValueError(
-        f"{name!r} is neither a file or folder on this machine, nor an address, nor the name of published weights; "
-        f"like it are {registry.near(name)}"
+        f"{name!r} is neither a file or folder on this machine, nor an address, nor the name of published weights"
+        f"{registry.near(name)}"
     )
 
 

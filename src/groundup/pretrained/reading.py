@@ -187,5 +187,5 @@ def _preset(model: type[Any], name: str) -> Mapping[str, Any]:
 
 def _row(name: str, what: str, preset: str = "") -> Published:
     if (row := registry.find_names(name, preset)) is None:
-        raise ValueError(f"{what} must be a published name, got {name!r}; like it: {registry.near(name)}")
+        raise ValueError(f"{what} must be a published name, got {name!r}{registry.near(name)}")
     return row

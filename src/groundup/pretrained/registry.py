@@ -39,7 +39,7 @@ def find_names(name: str, preset: str = "") -> Published | None:
 
 
 def near(name: str) -> str:
-    """The published names that look like `name`, for an error message."""
+    """The published names that look like `name`, if any, for the end of an error message."""
     names = [row.name for row in published_weights() if row.address]
     close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-    return ", ".join(close or ("none",))
+    return f"; like it are {', '.join(close)}" if close else ""
