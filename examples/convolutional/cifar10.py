@@ -32,7 +32,7 @@ MODELS = {
 # data: (model, epochs, random changes of an image, what to expect); a digit must not be mirrored, a ship may be.
 CROP, FLIP = RandomCrop(32, padding=4), RandomHorizontalFlip()
 RECIPES = {
-    "cifar10": ("resnet20", 30, (CROP, FLIP), "82 % of --model resnet10 --epochs 10 --grow; 73 % of nin"),
+    "cifar10": ("resnet20", 30, (CROP, FLIP), "86.61 % of --model resnet10 --epochs 18"),
     "digits": ("resnet8", 12, (CROP,), "97.8 %"),
 }
 
