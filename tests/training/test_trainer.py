@@ -220,7 +220,7 @@ def test_a_signal_saves_and_leaves_and_nothing_is_lost(tmp_path, capsys, number)
         trainer.fit()
     assert leaving.value.code == 128 + number
     assert signal.getsignal(number) is handler
-    assert "saved at step 4; go on with fit(resume=True)" in capsys.readouterr().out
+    assert "saved at step 4; go on with --resume, or fit(resume=True)" in capsys.readouterr().out
     resumed = make_trainer(tmp_path / "r", save_every=100)
     resumed.fit(resume=True)
     assert weights(resumed.model) == weights(whole.model)
