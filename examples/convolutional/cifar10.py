@@ -55,7 +55,7 @@ def main() -> None:
     default_model, default_epochs, augmentation, expected = RECIPES.get(config.data, RECIPES["digits"])
     name, epochs = config.model or default_model, config.epochs or default_epochs
     if name not in MODELS or epochs < 1 or not 1 <= len(config.sizes) <= epochs:
-        raise ValueError(f"--model: one of {', '.join(MODELS)}; --epochs: 1 or more; --sizes: at most one an epoch")
+        raise ValueError(f"--model {name}: one of {', '.join(MODELS)}; --epochs {epochs}: 1 or more; --sizes: no more")
 
     # Data: 32 x 32, centred. Smaller images first are cheap, and teach nearly as much (Tan and Le 2021, section 4).
     train, test = load(config.data, seed=config.seed, **({} if config.data in NAMES else {"size": 32}))

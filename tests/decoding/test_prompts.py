@@ -108,7 +108,6 @@ def test_blocks_computed_again_keep_their_cache():
     assert torch.equal(generate(model, PROMPTS, max_new_tokens=6, temperature=0.0).tokens, expected)
 
 
-@pytest.mark.body("auto")  # the definitions add a bias in its own type, and promote
 @pytest.mark.parametrize("cls", [GPT2, GPT3, LLaMA2])
 def test_under_autocast(cls):
     """The cache is of the type that autocast gives to keys and values."""

@@ -69,7 +69,8 @@ class KVCache:
                     f"{name} must have shape {expected} (batch_size, num_kv_heads, T, head_dim), as this cache was "
                     f"made for, got {tuple(x.shape)}"
                 )
-            if x.dtype != self._keys.dtype or x.device != self._keys.device:
+            other = x.dtype != self._keys.dtype and not torch.is_autocast_enabled(x.device.type)  # which casts, as here
+            if other or x.device != self._keys.device:
                 raise ValueError(
                     f"{name} must be {self._keys.dtype} on {self._keys.device}, as this cache is, got {x.dtype} on "
                     f"{x.device}: make the cache with device= and dtype="
