@@ -230,6 +230,7 @@ def test_every_model_of_cifar10(name, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "run" / "predictions.png").exists()
 
 
+@pytest.mark.body("auto")
 def test_cifar10_goes_on_from_a_run_as_images_grow(tmp_path):
     path = ROOT / "examples" / "convolutional" / "cifar10.py"
     assert example(path, "--smoke", "--sizes", "16", "24", "32", cwd=tmp_path).returncode == 0
