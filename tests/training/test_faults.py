@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from faults import trainer, unwritable
 
 from groundup.training import DataError, RunFolderError, run
+from groundup.training.batches import death_of_a_worker, windows
 from groundup.training.checkpoint import Checkpoints
 
 SCRIPT = Path(__file__).with_name("faults.py")
@@ -63,11 +65,39 @@ def test_data_that_fails_ends_the_run_in_one_line(tmp_path, num_workers):
     assert_whole_and_resumable(tmp_path / "run", 4, tmp_path)
 
 
+@pytest.mark.usefixtures("untyped")  # the checker of annotations takes what is raised in it for its own failure
 def test_a_data_worker_that_is_killed_ends_the_run_in_one_line(tmp_path):
     """PyTorch raises wherever training is: a checkpoint that is being written then is not kept."""
     words = last_words(lambda: trainer(tmp_path / "run", "dies").fit())
     assert re.match(r"(DataError|CheckpointError): .*DataLoader worker \(pid.*resume=True\)", words)
     assert_whole_and_resumable(tmp_path / "run", Checkpoints(tmp_path / "run" / "checkpoints").newest(), tmp_path)
+
+
+def test_a_pipe_that_breaks_before_the_death_is_told(untyped):
+    """The pipe of a killed worker may break before SIGCHLD arrives, in whose handler PyTorch tells of the death."""
+
+    def told(*_):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+
+    class Broken:
+        def __len__(self):
+            return 1
+
+        def seek(self, epoch, batch=0):
+            pass
+
+        def __iter__(self):
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            raise ConnectionResetError(104, "Connection reset by peer")
+            yield
+
+    before = signal.signal(signal.SIGALRM, told)
+    try:
+        with pytest.raises(RuntimeError, match="^DataLoader worker") as failure:
+            next(windows(Broken(), 0, 0, 1))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert re.fullmatch("DataLoader worker .* killed.*resume=True.*", str(death_of_a_worker(failure.value)))
 
 
 def test_the_cause_is_kept(tmp_path):

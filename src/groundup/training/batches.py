@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from time import sleep
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
@@ -63,6 +64,8 @@ def windows(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list
                     f"the loader ended epoch {epoch + 1} after {batch} batches, but its len() is {promised}"
                 ) from None
             except Exception as error:
+                if isinstance(error, (ConnectionError, EOFError)):
+                    sleep(0.2)  # a killed worker's pipe breaks first; the signal of its death tells what happened
                 raise DataError(
                     f"batch {batch + 1} of epoch {epoch + 1} could not be read: {_cause(error)}; "
                     "mend the data or what reads it, then go on with fit(resume=True)"
