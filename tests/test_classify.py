@@ -165,8 +165,9 @@ def test_without_weights_it_says_so_and_where_to_put_them(groundup, photo, tmp_p
         (("none.jpg",), "there is no file none.jpg"),
         (
             ("PHOTO", "--model", "resnet5000"),
-            "no image classifier 'resnet5000'; there are toy, toy.v2, Toy",
+            "no image classifier 'resnet5000'; there are Toy, and the names that weights of them are published",
         ),
+        (("PHOTO", "--saliency", "why.txt"), "a picture's name must end in one of .eps, "),
         (("PHOTO", "--top", "0"), "top must be at least 1"),
         (("PHOTO", "--weights", "none.pth"), "'none.pth' is neither a file or folder on this machine"),
     ],

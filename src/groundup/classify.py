@@ -64,7 +64,8 @@ def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
             return cls, next(usual, next((row for row in rows if row.model == known), None))
     there = [*dict.fromkeys(row.name.split("/")[1] for row in rows), *classes]
     near = difflib.get_close_matches(name, there, n=4, cutoff=0.5)
-    instead = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(there)}"
+    every = f"there are {', '.join(classes)}, and the names that weights of them are published by, as {there[0]}"
+    instead = f"did you mean {', '.join(near)}?" if near else every
     raise ValueError(f"model: there is no image classifier {name!r}; {instead}")
 
 
@@ -163,6 +164,10 @@ def report(photo: str, name: str, weights: str, top: int, saliency: str, num_cla
     """The lines of `groundup classify`."""
     checks.integer("top", top)
     _, row = find(name)
+    if saliency:
+        from groundup.plots import drawable
+
+        drawable(saliency)
     read_photo(photo)  # before any weights are looked for: what is no photo is said at once
     model = load(name, weights, num_classes)
     image = read_photo(photo, channels=model.in_channels)

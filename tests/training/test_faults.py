@@ -93,7 +93,7 @@ def test_a_pipe_that_breaks_before_the_death_is_told(untyped):
 
     before = signal.signal(signal.SIGALRM, told)
     try:
-        with pytest.raises(RuntimeError, match="^DataLoader worker") as failure:
+        with pytest.raises(RuntimeError, match=r"^DataLoader worker") as failure:
             next(windows(Broken(), 0, 0, 1))
     finally:
         signal.signal(signal.SIGALRM, before)

@@ -15,6 +15,7 @@ from groundup.plots.images import digit_page, image_grid
 from groundup.plots.lengths import scores_by_length
 from groundup.plots.looking import attended_images, glimpse_page, transformed_page, window_page
 from groundup.plots.saliency import saliency_page
+from groundup.plots.style import drawable
 from groundup.plots.weights import weight_images
 
 __all__ = [
@@ -30,10 +31,11 @@ __all__ = [
     "descent_film",
     "descents",
     "digit_page",
+    "drawable",
     "fold_curves",
-    "graph_film",
     "forecast_page",
     "glimpse_page",
+    "graph_film",
     "image_grid",
     "Landscape",
     "node_map",

@@ -31,16 +31,27 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def drawable(path: str | Path) -> Path:
+    """The file a picture can be drawn into; `ValueError` for a format that matplotlib does not write."""
+    try:
+        from matplotlib import backend_bases
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib: pip install 'groundup[plots]'") from error
+    formats = backend_bases.FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix.lower().removeprefix(".") not in formats:
+        raise ValueError(f"a picture's name must end in one of {', '.join(f'.{f}' for f in formats)}; got {path}")
+    return Path(path)
+
+
 @contextmanager
 def page(path: str | Path, width: float, height: float, layout: Any = None) -> Iterator[Any]:
     """A matplotlib figure of so many inches, saved at the end; no window system and no global state is touched."""
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'groundup[plots]'") from error
+    path = drawable(path)
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout=layout)
         yield figure
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
