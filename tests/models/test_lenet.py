@@ -107,3 +107,33 @@ def test_summary_of_the_paper_form():
         (10,),
     ]
     assert report.multiply_adds == 117_600 + 240_000 + 48_000 + 10_080
+
+
+@pytest.mark.parametrize("preset", LeNet5.presets)
+def test_saved_and_loaded(tmp_path, preset):
+    model, x = LeNet5.preset(preset), torch.randn(2, 1, 32, 32)
+    model.class_names = tuple("0123456789")
+    model.save_pretrained(tmp_path)
+    again = LeNet5.from_pretrained(tmp_path)
+    assert again.class_names == model.class_names
+    assert torch.equal(again(x), model.eval()(x))
+
+
+def test_features_and_a_head_of_ones_own():
+    model, x = LeNet5.preset("simplified"), torch.randn(2, 1, 32, 32)
+    maps = model.forward_intermediates(x, "c3", "c5")
+    assert maps["c3"].shape == (2, 16, 10, 10)
+    assert torch.equal(maps["c5"], model.forward_features(x))
+    assert maps["c3"].abs().max() < 1  # squashed
+    assert model.forward_head(maps["c5"], pre_logits=True).shape == (2, 84)
+    model.reset_classifier(3)
+    assert model(x).shape == (2, 3)
+
+
+def test_other_classes_than_a_files(tmp_path):
+    """Fixed codes cannot start afresh; a linear output can."""
+    LeNet5().save_pretrained(tmp_path / "rbf")
+    LeNet5.preset("paper_linear").save_pretrained(tmp_path / "linear")
+    assert LeNet5.from_pretrained(tmp_path / "linear", num_classes=3)(torch.randn(1, 1, 32, 32)).shape == (1, 3)
+    with pytest.raises(ValueError, match='or output="linear"'):
+        LeNet5.from_pretrained(tmp_path / "rbf", num_classes=3)

@@ -73,8 +73,13 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
         """The last stage's feature map, or tokens."""
         x = self.checked(x)
         for name in self.stages:
-            x = getattr(self, name)(x)
+            x = self.forward_stage(name, x)
         return x
+
+    def forward_stage(self, name: str, x: Tensor) -> Tensor:
+        """What the stage called `name` makes of the output of the one before it."""
+        out: Tensor = getattr(self, name)(x)
+        return out
 
     def forward_intermediates(self, x: Float[Tensor, "N C H W"], *names: str) -> dict[str, Tensor]:
         """The outputs of the stages called `names` (of all, without names), by name; nothing after the last is run."""
@@ -85,7 +90,7 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
             )
         x, found = self.checked(x), {}
         for name in self.stages:
-            x = getattr(self, name)(x)
+            x = self.forward_stage(name, x)
             if name in wanted:
                 found[name] = x
                 if len(found) == len(set(wanted)):

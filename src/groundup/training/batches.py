@@ -68,7 +68,7 @@ def windows(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list
                     sleep(0.2)  # a killed worker's pipe breaks first; the signal of its death tells what happened
                 raise DataError(
                     f"batch {batch + 1} of epoch {epoch + 1} could not be read: {_cause(error)}; "
-                    "mend the data or what reads it, then go on with fit(resume=True)"
+                    "mend the data or what reads it, then go on with --resume, or fit(resume=True)"
                 ) from error
             batch += 1
         yield window
@@ -92,7 +92,7 @@ def death_of_a_worker(error: RuntimeError) -> DataError | None:
         return None
     return DataError(
         f"{str(error).splitlines()[0].strip().rstrip('.')}; if memory ran out, take a smaller num_workers, "
-        "then go on with fit(resume=True)"
+        "then go on with --resume, or fit(resume=True)"
     )
 
 

@@ -112,7 +112,7 @@ class Checkpoints:
         shutil.rmtree(self.folder / f".tmp-{step:06d}", ignore_errors=True)
         return CheckpointError(
             f"the checkpoint of step {step} could not be written to {self.folder}: {error}. Older checkpoints are "
-            "intact: free disk space or mend the cause, then go on with fit(resume=True)"
+            "intact: free disk space or mend the cause, then go on with --resume, or fit(resume=True)"
         )
 
     def newest(self) -> int | None:

@@ -51,7 +51,9 @@ class MetricsLog:
             self.file.write((json.dumps(_finite(record)) + "\n").encode())
             self.file.flush()
         except OSError as error:
-            raise OSError(f"{self.path} cannot be written: {error}; then go on with fit(resume=True)") from error
+            raise OSError(
+                f"{self.path} cannot be written: {error}; then go on with --resume, or fit(resume=True)"
+            ) from error
 
     def length(self) -> int:
         """In bytes."""

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional import avg_pool2d, conv2d, init, relu, scaled_tanh, tanh
 from groundup.layers import AvgPool2d, Conv2d, Linear, MaxPool2d
+from groundup.models.classifier import ImageClassifier
 from groundup.models.convolutional_networks.lenet_codes import DIGIT_CODES
-from groundup.models.presets import Presets
 
 #: Table I: which of S2's six maps each of C3's sixteen sees.
 C3_TABLE: tuple[tuple[int, ...], ...] = (
@@ -101,7 +101,7 @@ class RadialBasisOutput(nn.Module):
         return -((x[:, None, :] - self.codes) ** 2).sum(-1)
 
 
-class LeNet5(Presets, nn.Module):
+class LeNet5(ImageClassifier):
     """x (N, in_channels, 32, 32) → scores (N, num_classes), larger is likelier.
 
     The paper's images have background -0.1 and ink 1.175: mean about 0, variance about 1.
@@ -125,6 +125,10 @@ class LeNet5(Presets, nn.Module):
             "output": "linear",
         },
     }
+    input_sizes: ClassVar = dict.fromkeys(presets, (1, 32, 32))
+    stages = ("c1", "s2", "c3", "s4", "c5")
+    classifier = "output"
+    min_size = 32
 
     def __init__(
         self,
@@ -139,8 +143,8 @@ class LeNet5(Presets, nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        checks.integer("num_classes", num_classes)
-        checks.integer("in_channels", in_channels)
+        self.num_classes = checks.integer("num_classes", num_classes)
+        self.in_channels = checks.integer("in_channels", in_channels)
         checks.choice("connection", connection, ("partial", "full"))
         checks.choice("subsampling", subsampling, SUBSAMPLINGS)
         checks.choice("activation", activation, tuple(ACTIVATIONS))
@@ -152,12 +156,12 @@ class LeNet5(Presets, nn.Module):
                 return Subsampling(channels, activation)
             return AvgPool2d(2) if subsampling == "average" else MaxPool2d(2)
 
-        self.c1 = Conv2d(in_channels, 6, 5)
-        self.s2 = subsample(6)
-        self.c3 = PartialConv2d(6, C3_TABLE, 5) if connection == "partial" else Conv2d(6, 16, 5)
-        self.s4 = subsample(16)
-        self.c5 = Conv2d(16, 120, 5)
-        self.f6 = Linear(120, 84)
+        self.c1 = Conv2d(in_channels, 6, 5)  #                                                     -> 6, 28, 28
+        self.s2 = subsample(6)  #                                                                  -> 6, 14, 14
+        self.c3 = PartialConv2d(6, C3_TABLE, 5) if connection == "partial" else Conv2d(6, 16, 5)  # -> 16, 10, 10
+        self.s4 = subsample(16)  #                                                                 -> 16, 5, 5
+        self.c5 = Conv2d(16, 120, 5)  #                                                            -> 120, 1, 1
+        self.f6 = Linear(120, 84)  #                                                               -> 84
         if output == "rbf":
             self.output: nn.Module = RadialBasisOutput(_codes(codes, num_classes))
         else:
@@ -176,22 +180,31 @@ class LeNet5(Presets, nn.Module):
             elif isinstance(layer, (PartialConv2d, Subsampling)):
                 layer.reset_parameters()
 
-    def forward(self, x: Float[Tensor, "N C 32 32"]) -> Float[Tensor, "N classes"]:
-        checks.floating("x", x)
-        checks.rank("x", x, 4, layout="(N, C, 32, 32)")
-        if x.shape[1:] != (self.c1.in_channels, 32, 32):
+    def checked(self, x: Tensor) -> Tensor:
+        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, 32, 32)")
+        if x.shape[2:] != (32, 32):
             raise ValueError(
-                f"x must have shape (N, {self.c1.in_channels}, 32, 32), got {tuple(x.shape)}: pad 28 × 28 images by 2, "
+                f"x must be 32 × 32 pixels for LeNet5, got {x.size(2)} × {x.size(3)}: pad 28 × 28 images by 2, "
                 "resize others"
             )
-        squash = self.activation
-        x = squash(self.c1(x))  #           -> 6, 28, 28
-        x = self.s2(x)  #                   -> 6, 14, 14
-        x = squash(self.c3(x))  #           -> 16, 10, 10
-        x = self.s4(x)  #                   -> 16, 5, 5
-        x = squash(self.c5(x)).flatten(1)  # -> 120, 1, 1
-        x = squash(self.f6(x))  #           -> 84
-        return self.output(x)  #            -> 10
+        return super().checked(x)
+
+    def forward_stage(self, name: str, x: Tensor) -> Tensor:
+        """Convolutions are squashed; subsampling squashes by itself, where it does."""
+        x = getattr(self, name)(x)
+        return self.activation(x) if name in ("c1", "c3", "c5") else x
+
+    def forward_head(self, x: Float[Tensor, "N 120 1 1"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
+        x = self.activation(self.f6(x.flatten(1)))
+        return x if pre_logits else self.output(x)
+
+    def reset_classifier(self, num_classes: int) -> None:
+        checks.require(
+            not isinstance(self.output, RadialBasisOutput),
+            'output="rbf" compares with fixed codes and has nothing to learn anew: build the model with codes of '
+            'shape (num_classes, 84), or with output="linear"',
+        )
+        super().reset_classifier(num_classes)
 
 
 def _codes(codes: Tensor | None, num_classes: int) -> Tensor:
