@@ -55,6 +55,8 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
             )
         if self.channels_last and x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)
+            if x.size(1) == 1:  # the same bytes in either layout: only the strides tell the kernels which is meant
+                x = x[:, 0, :, :, None].movedim(-1, 1)
         return x
 
     def _check_type(self, x: Tensor) -> None:

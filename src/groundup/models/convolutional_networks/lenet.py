@@ -129,6 +129,7 @@ class LeNet5(ImageClassifier):
     stages = ("c1", "s2", "c3", "s4", "c5")
     classifier = "output"
     min_size = 32
+    channels_last = True
 
     def __init__(
         self,

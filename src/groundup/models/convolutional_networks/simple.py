@@ -37,6 +37,7 @@ class SimpleCNN(ImageClassifier):
     stages = ("conv1", "pool1", "conv2", "pool2")
     classifier = "fc3"
     min_size = 32
+    channels_last = True
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class SimpleFullyCNN(ImageClassifier):
     stages = SimpleCNN.stages
     classifier = SimpleCNN.classifier
     min_size = 32
+    channels_last = True
 
     def __init__(
         self,
