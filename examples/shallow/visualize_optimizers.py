@@ -31,9 +31,9 @@ WALKERS = {
     "SGD": ("SGD", {}, (0.02, 0.002, 0.2)),
     "SGD_Momentum": ("SGD_Momentum", {}, (0.002, 0.002, 0.05)),
     "Nesterov": ("SGD_Momentum", {"nesterov": True}, (0.005, 0.001, 0.2)),
+    "AdaDelta": ("AdaDelta", {}, (200.0, 5.0, 50.0)),
     "AdaGrad": ("AdaGrad", {}, (1.0, 0.5, 1.0)),
     "RMSProp": ("RMSProp", {}, (0.1, 0.005, 0.1)),
-    "AdaDelta": ("AdaDelta", {}, (200.0, 5.0, 50.0)),
     "Adam": ("Adam", {}, (0.5, 1.0, 1.0)),
     "AdamW": ("AdamW", {}, (0.5, 0.05, 1.0)),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from groundup.checks import integer, require
 from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, STYLE, page
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, "#E69F00", "#56B4E9", "#8B4513")
+STYLES: tuple[Any, ...] = ("-", (0, (3, 3)))  # every other one dashed: of two that walk alike both are seen
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ def descents(landscapes: Sequence[Landscape], paths: Sequence[Paths], path: str 
     with page(path, *_size(landscapes)) as figure:
         axes = _grounds(figure, landscapes, list(paths[0]), title)
         for axis, of_panel in zip(axes, paths):
-            for (_, points), colour in zip(of_panel.items(), COLOURS):
+            for (_, points), colour, line in zip(of_panel.items(), COLOURS, cycle(STYLES)):
                 places = np.asarray(points.detach())
-                axis.plot(*places.T, color=colour, linewidth=1.5, alpha=0.9)
+                axis.plot(*places.T, color=colour, linestyle=line, linewidth=1.7)
                 axis.plot(*places[-1], "o", color=colour, markersize=6, markeredgecolor="white")
 
 
@@ -68,8 +70,8 @@ def descent_film(
         axes = _grounds(figure, landscapes, list(paths[0]), title)
         moving = []
         for axis, of_panel in zip(axes, paths):
-            for (_, points), colour in zip(of_panel.items(), COLOURS):
-                (trail,) = axis.plot([], [], color=colour, linewidth=1.5, alpha=0.9)
+            for (_, points), colour, line in zip(of_panel.items(), COLOURS, cycle(STYLES)):
+                (trail,) = axis.plot([], [], color=colour, linestyle=line, linewidth=1.7)
                 (head,) = axis.plot([], [], "o", color=colour, markersize=6, markeredgecolor="white")
                 moving.append((trail, head, np.asarray(points.detach())))
         width, height = _size(landscapes)
@@ -122,7 +124,10 @@ def _grounds(figure: Any, landscapes: Sequence[Landscape], names: Sequence[str],
         for spine in axis.spines.values():
             spine.set_visible(False)
         axes.append(axis)
-    lines = [Line2D([], [], color=colour, marker="o", label=name) for name, colour in zip(names, COLOURS)]
+    lines = [
+        Line2D([], [], color=colour, linestyle=line, marker="o", label=name)
+        for name, colour, line in zip(names, COLOURS, cycle(STYLES))
+    ]
     figure.legend(handles=lines, loc="lower center", ncols=len(lines), frameon=False, fontsize=10)
     figure.text(0.2 / width, 1 - 0.25 / height, title, va="center", fontsize=13, fontweight="bold")
     return axes
