@@ -216,6 +216,26 @@ def test_names_without_a_prefix_and_masks_are_read(tmp_path):
     torch.testing.assert_close(GPT2.from_pretrained(tmp_path)(TOKENS), other(TOKENS).logits, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize(("cls", "config"), [(GPT2, gpt2_config), (LLaMA2, llama_config)])
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_head_that_is_not_the_embedding_is_not_dropped(cls, config, prefix, tmp_path):
+    """transformers unties the two, where the configuration says that they are one and the file that they are not."""
+    other = theirs(config(tie_word_embeddings=False))
+    state = other.state_dict()
+    state = state if prefix or cls is not GPT2 else {k.removeprefix("transformer."): v for k, v in state.items()}
+    said = other.config.to_dict()
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(said | {"tie_word_embeddings": True}))
+    with pytest.raises(WeightError, match=r"pytorch_model.bin: .*lm_head.weight has other numbers than"):
+        cls.from_pretrained(tmp_path)
+    state["lm_head.weight"] = next(v for k, v in state.items() if "wte" in k or "embed" in k).clone()
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    assert cls.from_pretrained(tmp_path).head is None
+    if prefix:
+        (tmp_path / "config.json").write_text(json.dumps(said))
+        assert cls.from_pretrained(tmp_path).head is not None
+
+
 def test_a_model_is_not_taken_for_another(tmp_path):
     config = llama_config().to_dict()
     for cls, changes, words in (
