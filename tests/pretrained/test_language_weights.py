@@ -479,3 +479,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
         GPT2(11, 16, 8, 2, 2).save_pretrained(tmp_path / "x", names="meta")
     with pytest.raises(ValueError, match='names="meta": its files have a head'):
         LLaMA1(11, 16, 8, 2, 2, tie_embeddings=True).save_pretrained(tmp_path / "x", names="meta")
+    for names in ("groundup", "transformers", "meta"):
+        with pytest.raises(ValueError, match="weight is on the meta device and has no numbers to save"):
+            LLaMA1(11, 16, 8, 2, 2, device="meta").save_pretrained(tmp_path / "x", names=names)
+        assert not (tmp_path / "x").exists()
