@@ -271,6 +271,28 @@ def test_a_config_cut_by_hand_computes_as_there(tmp_path):
     torch.testing.assert_close(ours(TOKENS), again(TOKENS).logits, rtol=0, atol=2e-6)
 
 
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("config", "change", "words"),
+    [
+        (gpt2_config, {"n_head": 3}, "embed_dim must be divisible by num_heads=3, got 8"),
+        (gpt2_config, {"resid_pdrop": 2}, "dropout must be a finite number in .*, got 2"),
+        (gpt2_config, {"tie_word_embeddings": "false"}, "tie_embeddings must be True or False, got 'false'"),
+        (llama_config, {"num_key_value_heads": 3}, "num_heads must be divisible by num_kv_heads=3, got 4"),
+        (llama_config, {"intermediate_size": 0}, "hidden_dim must be at least 1, got 0"),
+        (llama_config, {"rope_parameters": {"rope_theta": -1.0}}, "base must be a finite number in .*, got -1.0"),
+        (llama_config, {"tie_word_embeddings": "false"}, "tie_embeddings must be True or False, got 'false'"),
+    ],
+)
+def test_a_config_of_which_no_model_can_be_built_is_named(config, change, words, tmp_path):
+    other = theirs(config())
+    other.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(other.config.to_dict() | change))
+    cls = GPT2 if config is gpt2_config else LLaMA2
+    with pytest.raises(ValueError, match=f"{tmp_path}.*its config.json says: no model is built so: {words}"):
+        cls.from_pretrained(tmp_path)
+
+
 def test_dropouts_that_differ_are_told(tmp_path, caplog):
     for changes, dropout, told in (
         ({"resid_pdrop": 0.2, "embd_pdrop": 0.2, "attn_pdrop": 0.2}, 0.2, False),

@@ -53,6 +53,8 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
         self.vocab_size = checks.integer("vocab_size", vocab_size)
         self.context = checks.integer("context", context)
         self.embed_dim = checks.integer("embed_dim", embed_dim)
+        if not isinstance(tie_embeddings, bool):  # "false", of a file, would tie them
+            raise TypeError(f"tie_embeddings must be True or False, got {tie_embeddings!r}")
         self.token_embedding = Embedding(vocab_size, embed_dim, **factory)
         #: Turns queries and keys, in models whose positions are rotations.
         self.rotary: RotaryEncoding | None = None
