@@ -186,7 +186,7 @@ def test_what_is_refused():
     ):
         with pytest.raises(TypeError, match=words):
             generate(model, rows, max_new_tokens=1)
-    with pytest.raises(TypeError, match="model must be a language model, with begin, step, .*, got Linear"):
+    with pytest.raises(TypeError, match=r"model must be a language model, with begin, step, .*, got Linear"):
         generate(torch.nn.Linear(2, 2), [[1]], max_new_tokens=1)
     for rows in ([[1.9, 2.7]], [[True, False]]):
         with pytest.raises(TypeError, match="prompts must be int64 or int32"):

@@ -325,7 +325,7 @@ BAD_INPUTS = [
     ],
     ("Transformer", lambda: M.Transformer(11, pad_id=0.5), TypeError, "pad_id must be an int, got 0.5 (float)"),
     ("Transformer", lambda: M.Transformer(11, pad_id=-1), ValueError, "pad_id must be at least 0, got -1"),
-    ("TransformerDecoder", lambda: translator.decoder.begin(x[0], 3), ValueError, "memory must have shape (B, places, d_model)"),
+    ("TransformerDecoder", lambda: translator.decoder.begin(x[0], 3), ValueError, "memory must have shape (B, places"),
     ("Transformer", lambda: M.Transformer(11, pad_id=11), ValueError, "pad_id must lie in a vocabulary of 11, got 11"),
     (
         "GPT_TransformerBlock",

@@ -107,5 +107,6 @@ def _summed(
             grad_weight.addmm_(z.mT, x[rows].to(wide))
         else:
             grad_weight += narrow.mT @ x[rows]
-    holds = grad_weight is None or weight.dtype == torch.float16
-    return total, grad_x, grad_weight if holds else grad_weight.to(weight.dtype)
+    if grad_weight is not None and weight.dtype != torch.float16:
+        grad_weight = grad_weight.to(weight.dtype)
+    return total, grad_x, grad_weight

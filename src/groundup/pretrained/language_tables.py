@@ -43,7 +43,7 @@ def gpt2_table(tied: bool) -> Table:
 
 
 def _head(tied: bool, *embeddings: str) -> list[Row | Drop]:
-    reason = 'tie_word_embeddings says that the embedding makes the scores; if it does not, config.json must say false'
+    reason = "tie_word_embeddings says that the embedding makes the scores; if it does not, config.json must say false"
     return [Drop("lm_head", reason, name) for name in embeddings] if tied else [Row("lm_head", "head")]
 
 
