@@ -108,7 +108,7 @@ def test_sizes_and_shares_of_other_types_are_named(tmp_path):
     with pytest.raises(TypeError, match=r"valid must be a number, got '0.1' \(str\)"):
         write_tokens(tmp_path / "x", TEXTS, train_byte_pairs(TEXTS, 300), valid="0.1")
     (tmp_path / "tokens.json").write_text("[" * 100_000)
-    with pytest.raises(ValueError, match="holds no tokens .maximum recursion depth"):
+    with pytest.raises(ValueError, match=r"holds no tokens .maximum recursion depth"):
         open_tokens(tmp_path)
 
 
