@@ -9,7 +9,8 @@ import torch
 
 from groundup import cli
 from groundup.data import load_tokenizer, train_byte_pairs
-from groundup.generate import load, model_class, write
+from groundup.decoding import generate
+from groundup.generate import end_of_text, load, model_class, write
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA2
 from groundup.pretrained import loading
 
@@ -43,6 +44,27 @@ def test_what_is_told_is_what_is_written(folder):
         assert not any(piece.endswith("\ufffd") for piece in told[:-1])  # characters are told whole
 
 
+def test_what_a_beam_finds_is_written(folder):
+    model, tokenizer = load(str(folder))
+    prompt, told = tokenizer.encode("the cat").ids, []
+    stops = end_of_text(tokenizer)
+    found = generate(model, [prompt], max_new_tokens=6, width=3, stop=stops).tokens[0].tolist()
+    expected = tokenizer.decode([*prompt, *(token for token in found if token < tokenizer.get_vocab_size())])
+    text = write(model, tokenizer, "the cat", told.append, max_new_tokens=6, width=3)
+    assert text == "".join(told) == expected.removeprefix("the cat")
+    assert text
+
+
+def test_writing_leaves_every_part_in_its_mode(folder):
+    """A text in the middle of training does not end the dropout, nor begin it where it was off."""
+    model, tokenizer = load(str(folder))
+    model.train().norm.eval()
+    write(model, tokenizer, "the cat", print, max_new_tokens=2)
+    with pytest.raises(ValueError, match="top_k must be"):
+        write(model, tokenizer, "the cat", print, max_new_tokens=2, top_k=0)
+    assert [name for name, part in model.named_modules() if not part.training] == ["norm"]
+
+
 def test_on_the_command_line(folder, monkeypatch, capsys):
     texts = []
     for _ in range(2):
@@ -61,6 +83,9 @@ def test_on_the_command_line(folder, monkeypatch, capsys):
         (("--max-new-tokens", "40"), "do not fit into context=32"),
         (("--top-k", "1000"), "top_k must be at most vocab_size=304, got 1000"),
         (("--model", "no/such/folder"), "neither a file or folder on this machine"),
+        (("--top-k", "0"), "top_k must be at least 1, got 0"),
+        (("--top-p", "0"), "top_p must lie in (0, 1], got 0.0"),
+        (("--seed", str(2**64)), f"seed must fit into 64 bits, got {2**64}"),
     ],
 )
 def test_mistakes_are_one_line(folder, flags, words, monkeypatch, capsys):
@@ -69,7 +94,15 @@ def test_mistakes_are_one_line(folder, flags, words, monkeypatch, capsys):
     with pytest.raises(SystemExit) as left:
         cli.main()
     assert left.value.code == 2
-    assert words in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.out in ("", "the cat\n")  # on a line of its own
+
+
+def test_a_prompt_of_no_text_is_refused(folder):
+    """Bytes that are not UTF-8 come from the command line so."""
+    with pytest.raises(ValueError, match=r"prompt must be a text that UTF-8 can hold, got 'a.udc80b'"):
+        write(*load(str(folder)), "a\udc80b", print, max_new_tokens=1)
 
 
 def test_a_folder_here_is_taken_before_a_published_name(folder, tmp_path, monkeypatch):

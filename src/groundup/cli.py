@@ -178,24 +178,28 @@ def generate_text(
     checks.integer("max_new_tokens", max_new_tokens)  # before a download, not after it
     checks.real("temperature", temperature, 0.0)
     checks.real("repetition_penalty", repetition_penalty, 1.0)
-    checks.probability("top_p", 1.0 if top_p is None else top_p)
+    checks.integer("top_k", 1 if top_k is None else top_k)
+    checks.require(top_p is None or checks.probability("top_p", top_p) > 0, f"top_p must lie in (0, 1], got {top_p}")
+    checks.require(-(2**63) <= seed < 2**64, f"seed must fit into 64 bits, got {seed}")
     checks.choice("past_context", past_context, PAST_CONTEXT)
     language_model, tokenizer = load(model)
     print(prompt, end="", flush=True)
-    write(
-        language_model,
-        tokenizer,
-        prompt,
-        lambda text: print(text, end="", flush=True),
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        repetition_penalty=repetition_penalty,
-        past_context=past_context,
-        generator=torch.Generator().manual_seed(seed),
-    )
-    print()
+    try:
+        write(
+            language_model,
+            tokenizer,
+            prompt,
+            lambda text: print(text, end="", flush=True),
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            past_context=past_context,
+            generator=torch.Generator().manual_seed(seed),
+        )
+    finally:
+        print()  # what goes wrong has a line of its own, too
 
 
 @app.command

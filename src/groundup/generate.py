@@ -71,19 +71,29 @@ def end_of_text(tokenizer: Any) -> list[int]:
 def write(model: Any, tokenizer: Any, prompt: str, tell: Callable[[str], object], **options: Any) -> str:
     """Go on with `prompt`, telling the text as soon as it is known; returns all that was written.
 
-    options    of `groundup.decoding.generate`
+    options    of `groundup.decoding.generate`; what a beam search finds is told at its end
+
+    The model writes in eval mode, and is then in the mode that it was in.
     """
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as failure:
+        raise ValueError(f"prompt must be a text that UTF-8 can hold, got {prompt!r}") from failure
     start, size = tokenizer.encode(prompt).ids, tokenizer.get_vocab_size()
     stops = end_of_text(tokenizer)
     if not start:
         checks.require(len(stops) > 0, "prompt is empty, and the tokenizer has no token that a text begins with")
         start = stops[:1]
     tokens: list[int] = []
+
+    def has_text(token: int) -> bool:
+        return token not in stops and token < size  # a place without a token has none
+
     told = before = tokenizer.decode(start)
 
     def on_token(token: torch.Tensor) -> None:
         nonlocal told
-        if int(token) in stops or int(token) >= size:  # a place without a token has no text
+        if not has_text(int(token)):
             return
         tokens.append(int(token))
         text = tokenizer.decode([*start, *tokens])
@@ -91,8 +101,12 @@ def write(model: Any, tokenizer: Any, prompt: str, tell: Callable[[str], object]
             tell(text[len(told) :])
             told = text
 
-    with torch.no_grad():
-        generate(model.eval(), [start], stop=stops, on_token=on_token, **options)
-    text: str = tokenizer.decode([*start, *tokens])
+    modes = [(part, part.training) for part in model.modules()]
+    try:
+        found = generate(model.eval(), [start], stop=stops, on_token=on_token, **options)
+    finally:
+        for part, training in modes:
+            part.training = training
+    text: str = tokenizer.decode([*start, *filter(has_text, found.tokens[0].tolist())])
     tell(text[len(told) :])
     return text[len(before) :]

@@ -90,6 +90,28 @@ def test_there_and_back_on_the_disk(tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize("texts", [TEXTS[0], TEXTS[0].encode(), None, 3])
+def test_one_text_is_not_several(texts, tmp_path):
+    """Of a text each character would be one, with an end after it, and no pair of bytes to merge."""
+    with pytest.raises(TypeError, match=r"texts must be several texts, got \w+; of one text pass \[text\]"):
+        train_byte_pairs(texts, 300)
+    with pytest.raises(TypeError, match=r"texts must be several texts, got \w+; of one text pass \[text\]"):
+        write_tokens(tmp_path / "x", texts, train_byte_pairs(TEXTS, 300))
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.usefixtures("untyped")
+def test_sizes_and_shares_of_other_types_are_named(tmp_path):
+    with pytest.raises(TypeError, match=r"vocab_size must be an int, got 300.0 \(float\)"):
+        train_byte_pairs(TEXTS, 300.0)
+    with pytest.raises(TypeError, match=r"valid must be a number, got '0.1' \(str\)"):
+        write_tokens(tmp_path / "x", TEXTS, train_byte_pairs(TEXTS, 300), valid="0.1")
+    (tmp_path / "tokens.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match=r"holds no tokens .maximum recursion depth"):
+        open_tokens(tmp_path)
+
+
 def test_what_is_damaged_or_missing_is_said(tmp_path):
     with pytest.raises(ValueError, match="holds no tokens"):
         open_tokens(tmp_path)

@@ -1,5 +1,6 @@
 """Greedy and sampled decoding: laws, distributions, ends; the filters against transformers'."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -178,6 +179,9 @@ def test_filters_at_their_ends():
 x = torch.tensor([1, 2])
 
 
+TWICE = {"repetition_penalty": 2.0}
+
+
 def steps(tokens, state):
     return torch.zeros(len(tokens), 4), state
 
@@ -198,11 +202,48 @@ def steps(tokens, state):
         ((steps, x), {"seen": x[:1, None]}, ValueError, "seen must have 2 rows, as start has"),
         ((lambda t, s: (torch.zeros(2, 1, 4), s), x), {}, ValueError, r"logits must have shape \(B, V\)"),
         ((lambda t, s: (torch.zeros(3, 4), s), x), {}, ValueError, "logits must have 2 rows, as step was given"),
+        ((lambda t, s: (torch.full((2, 4), torch.nan), s), x), {}, ValueError, "logits hold NaN, and must be finite"),
+        ((lambda t, s: (torch.full((2, 4), torch.inf), s), x), {"temperature": 0.0}, ValueError, "logits hold inf"),
+        ((steps, x), {"stop": None}, TypeError, r"stop must be an int or several of them, \(\) for none, got None"),
+        ((steps, x), {"stop": torch.tensor(3)}, TypeError, r"stop must be an int or .*, got tensor\(3\)"),
+        ((steps, x), {"stop": 3.0}, TypeError, r"stop must be an int or several of them.*, got 3.0 \(float\)"),
+        ((steps, x), {"seen": [[1], [2]]}, TypeError, "seen must be a torch.Tensor, got list"),
+        ((steps, x), {"seen": x[:, None] / 2}, TypeError, "seen must be int64 or int32, got torch.float32"),
+        ((steps, x), {"seen": 4 * x[:, None], **TWICE}, ValueError, r"seen must lie in \[0, 3\], .*, got 8"),
+        ((steps, x), {"seen": -x[:, None], **TWICE}, ValueError, r"seen must lie in \[0, 3\], .*, got -2"),
     ],
 )
 def test_what_sampling_refuses(arguments, options, error, words):
     with pytest.raises(error, match=words):
         sample(*arguments, **{"max_len": 3, **options})
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("seen", "error", "words"),
+    [
+        ([[1]], TypeError, "seen must be a torch.Tensor, got list"),
+        (torch.tensor([[1]]), ValueError, "seen must have 2 rows, as logits has"),  # the second would go unpunished
+        (torch.tensor([1, 2]), ValueError, r"seen must have shape \(B, T\)"),
+        (torch.tensor([[5], [1]]), ValueError, r"seen must lie in \[0, 4\], the vocabulary being 5, got 5"),
+        (torch.tensor([[0.5], [1]]), TypeError, "seen must be int64 or int32"),
+    ],
+)
+def test_what_the_penalty_refuses(seen, error, words):
+    with pytest.raises(error, match=words):
+        penalize_repetition(torch.zeros(2, 5), seen, 1.3)
+
+
+@pytest.mark.usefixtures("untyped")
+def test_a_token_of_numpy_stops():
+    assert greedy(steps, x, max_len=3, stop=np.int64(0)).lengths.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("temperature", [1e-42, 1e-50, 5e-324])
+def test_a_temperature_that_float32_does_not_hold_takes_the_likeliest(temperature):
+    logits = seeded_randn(2, 4, dtype=torch.float32)
+    found = sample(lambda tokens, state: (logits, state), x, max_len=3, temperature=temperature)
+    assert found.tokens.T.tolist() == [logits.argmax(-1).tolist()] * 3
 
 
 def test_no_rows_give_no_rows():

@@ -175,6 +175,19 @@ def test_what_is_refused():
             generate(model, **{"prompts": [[1, 2]], "max_new_tokens": 3, **change})
     with pytest.raises(ValueError, match="mask must be boolean and of prompts' shape"):
         generate(model, torch.ones(1, 2, dtype=torch.int64), mask=torch.ones(1, 3, dtype=torch.bool), max_new_tokens=1)
+    words = r"mask must be boolean .* got torch.int64 of shape \(1, 2\); ones and zeros with mask.bool\(\)"
+    with pytest.raises(ValueError, match=words):  # as transformers' attention_mask is
+        generate(model, torch.ones(1, 2, dtype=torch.int64), mask=torch.ones(1, 2).long(), max_new_tokens=1)
+    for rows, words in (
+        ("a text", r"prompts must be lists of tokens, .*, got 'a text' \(str\): encode texts first"),
+        (None, r"prompts must be lists of tokens, .*, got None \(NoneType\)"),
+        ([[1], "a text"], "prompts: number 1 must be a list of tokens, got 'a text'; encode texts with"),
+        ([[1, None]], r"prompts: number 0 must be a list of tokens, got \[1, None\]"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            generate(model, rows, max_new_tokens=1)
+    with pytest.raises(TypeError, match=r"model must be a language model, with begin, step, .*, got Linear"):
+        generate(torch.nn.Linear(2, 2), [[1]], max_new_tokens=1)
     for rows in ([[1.9, 2.7]], [[True, False]]):
         with pytest.raises(TypeError, match="prompts must be int64 or int32"):
             generate(model, rows, max_new_tokens=1)

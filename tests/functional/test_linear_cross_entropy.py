@@ -45,6 +45,20 @@ def test_low_precision_sums_in_float32(dtype):
         torch.testing.assert_close(g.double(), e.double(), rtol=0.05, atol=0.02)
 
 
+@pytest.mark.parametrize("mode", ["fused", "reference"])
+def test_many_rows_have_a_mean_in_float16(monkeypatch, mode):
+    """Whose sum, of losses or of the weight's gradients, is past 65,504."""
+    monkeypatch.setattr(kernels, "_SCORES", 4 * 1000)
+    x = torch.ones(200_000, 4, dtype=torch.float16, requires_grad=True)
+    weight = torch.zeros(4, 4, dtype=torch.float16, requires_grad=True)
+    with backend(mode):
+        loss = linear_cross_entropy(x, weight, torch.zeros(200_000, dtype=torch.int64))
+    expected = torch.full((4, 4), 0.25)
+    expected[0] = -0.75
+    torch.testing.assert_close(loss.float(), torch.tensor(4.0).log(), rtol=1e-3, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(loss, weight)[0].float(), expected, rtol=0.01, atol=0)
+
+
 def test_a_graph_that_is_kept_gives_its_gradients_again():
     x, weight, target = arguments()
     loss = linear_cross_entropy(x, weight, target)

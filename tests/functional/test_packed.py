@@ -117,3 +117,12 @@ def test_decoding_uses_them(copies, monkeypatch, model, width):
     plain = generate(model, prompts, **how)
     torch.testing.assert_close(found.log_p, plain.log_p, rtol=1e-4, atol=1e-4)
     assert torch.equal(found.tokens, plain.tokens)
+
+
+def test_a_model_made_in_inference_mode_decodes_too():
+    """Its weights count no changes, so that a copy could not be known to hold: none is made."""
+    with torch.inference_mode():
+        model = GPT2(300, 32, 256, 1, 4).eval()
+        inside = generate(model, [[1, 2], [3]], max_new_tokens=20, temperature=0.0)
+    assert inside.tokens.shape == (2, 20)
+    assert torch.equal(generate(model, [[1, 2], [3]], max_new_tokens=20, temperature=0.0).tokens, inside.tokens)

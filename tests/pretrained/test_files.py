@@ -118,6 +118,27 @@ def test_what_is_no_weights_is_named(tmp_path, content, words):
         open_weights(path)
 
 
+@pytest.mark.filterwarnings("ignore")  # PyTorch's, of types on their way out
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda: torch.quantize_per_tensor(torch.ones(3, 3), 0.1, 0, torch.qint8), "torch.qint8"),
+        (lambda: torch.quantize_per_channel(torch.ones(3, 3), torch.ones(3), torch.zeros(3), 0, torch.quint8), "uint8"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), "nested"),
+    ],
+)
+def test_a_tensor_of_no_plain_numbers_is_named(tmp_path, make, kind):
+    torch.save(TENSORS | {"b": make()}, tmp_path / "file.pth")
+    with pytest.raises(WeightError, match=rf"file\.pth: b has the type .*{kind}, which is not read"):
+        open_weights(tmp_path / "file.pth")
+
+
+def test_an_index_without_an_end_is_named(tmp_path):
+    (tmp_path / "model.safetensors.index.json").write_text("[" * 100_000)
+    with pytest.raises(WeightError, match=r"index\.json is no index of shards: RecursionError"):
+        open_weights(tmp_path)
+
+
 def test_a_pickle_is_not_passed_off_as_safetensors(tmp_path):
     torch.save(TENSORS, tmp_path / "x.safetensors")
     with pytest.raises(WeightError, match=r"x\.safetensors is not safetensors, but .* torch\.save: call it \.pth"):

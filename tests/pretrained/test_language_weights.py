@@ -216,6 +216,26 @@ def test_names_without_a_prefix_and_masks_are_read(tmp_path):
     torch.testing.assert_close(GPT2.from_pretrained(tmp_path)(TOKENS), other(TOKENS).logits, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize(("cls", "config"), [(GPT2, gpt2_config), (LLaMA2, llama_config)])
+@pytest.mark.parametrize("prefix", [True, False])
+def test_a_head_that_is_not_the_embedding_is_not_dropped(cls, config, prefix, tmp_path):
+    """transformers unties the two, where the configuration says that they are one and the file that they are not."""
+    other = theirs(config(tie_word_embeddings=False))
+    state = other.state_dict()
+    state = state if prefix or cls is not GPT2 else {k.removeprefix("transformer."): v for k, v in state.items()}
+    said = other.config.to_dict()
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(said | {"tie_word_embeddings": True}))
+    with pytest.raises(WeightError, match=r"pytorch_model.bin: .*lm_head.weight has other numbers than"):
+        cls.from_pretrained(tmp_path)
+    state["lm_head.weight"] = next(v for k, v in state.items() if "wte" in k or "embed" in k).clone()
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    assert cls.from_pretrained(tmp_path).head is None
+    if prefix:
+        (tmp_path / "config.json").write_text(json.dumps(said))
+        assert cls.from_pretrained(tmp_path).head is not None
+
+
 def test_a_model_is_not_taken_for_another(tmp_path):
     config = llama_config().to_dict()
     for cls, changes, words in (
@@ -249,6 +269,28 @@ def test_a_config_cut_by_hand_computes_as_there(tmp_path):
     ours, again = LLaMA2.from_pretrained(tmp_path), hf.LlamaForCausalLM.from_pretrained(tmp_path)
     assert (ours.context, ours.init_arguments["eps"], ours.rotary.base) == (2048, 1e-6, 10000.0)
     torch.testing.assert_close(ours(TOKENS), again(TOKENS).logits, rtol=0, atol=2e-6)
+
+
+@pytest.mark.usefixtures("untyped")
+@pytest.mark.parametrize(
+    ("config", "change", "words"),
+    [
+        (gpt2_config, {"n_head": 3}, "embed_dim must be divisible by num_heads=3, got 8"),
+        (gpt2_config, {"resid_pdrop": 2}, "dropout must be a finite number in .*, got 2"),
+        (gpt2_config, {"tie_word_embeddings": "false"}, "tie_embeddings must be True or False, got 'false'"),
+        (llama_config, {"num_key_value_heads": 3}, "num_heads must be divisible by num_kv_heads=3, got 4"),
+        (llama_config, {"intermediate_size": 0}, "hidden_dim must be at least 1, got 0"),
+        (llama_config, {"rope_parameters": {"rope_theta": -1.0}}, "base must be a finite number in .*, got -1.0"),
+        (llama_config, {"tie_word_embeddings": "false"}, "tie_embeddings must be True or False, got 'false'"),
+    ],
+)
+def test_a_config_of_which_no_model_can_be_built_is_named(config, change, words, tmp_path):
+    other = theirs(config())
+    other.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(other.config.to_dict() | change))
+    cls = GPT2 if config is gpt2_config else LLaMA2
+    with pytest.raises(ValueError, match=f"{tmp_path}.*its config.json says: no model is built so: {words}"):
+        cls.from_pretrained(tmp_path)
 
 
 def test_dropouts_that_differ_are_told(tmp_path, caplog):
@@ -459,3 +501,7 @@ def test_what_cannot_be_exported_is_refused(tmp_path):
         GPT2(11, 16, 8, 2, 2).save_pretrained(tmp_path / "x", names="meta")
     with pytest.raises(ValueError, match='names="meta": its files have a head'):
         LLaMA1(11, 16, 8, 2, 2, tie_embeddings=True).save_pretrained(tmp_path / "x", names="meta")
+    for names in ("groundup", "transformers", "meta"):
+        with pytest.raises(ValueError, match="weight is on the meta device and has no numbers to save"):
+            LLaMA1(11, 16, 8, 2, 2, device="meta").save_pretrained(tmp_path / "x", names=names)
+        assert not (tmp_path / "x").exists()

@@ -323,6 +323,9 @@ BAD_INPUTS = [
             (ids[0], torch.tensor([5, 2]), ValueError, "source must have shape (B, tokens)"),
         )
     ],
+    ("Transformer", lambda: M.Transformer(11, pad_id=0.5), TypeError, "pad_id must be an int, got 0.5 (float)"),
+    ("Transformer", lambda: M.Transformer(11, pad_id=-1), ValueError, "pad_id must be at least 0, got -1"),
+    ("TransformerDecoder", lambda: translator.decoder.begin(x[0], 3), ValueError, "memory must have shape (B, places"),
     ("Transformer", lambda: M.Transformer(11, pad_id=11), ValueError, "pad_id must lie in a vocabulary of 11, got 11"),
     (
         "GPT_TransformerBlock",
@@ -348,6 +351,12 @@ BAD_INPUTS = [
     ),
     ("GPT2", lambda: M.GPT2.preset("gpt2-huge"), ValueError, "GPT2 has no preset 'gpt2-huge'; it has 'gpt2'"),
     ("GPT2", lambda: M.GPT2(num_layers=0), ValueError, "num_layers must be at least 1, got 0"),
+    ("GPT2", lambda: M.GPT2(**TINY, dropout=2.0), ValueError, "dropout must be a finite number in [0.0, 1.0], got 2.0"),
+    *(
+        ("GPT2", lambda n=n: gpt(ids[:, :1], M.GPT2(**TINY | {"num_layers": n}).begin(2)), ValueError, words)
+        for n in (1, 3)
+        for words in (f"state must be of this model's begin(), with 2 caches, one a block, got {n}",)
+    ),
     ("GPT3", lambda: M.GPT3(**TINY, window=1), ValueError, "window must be at least 2, got 1"),
     ("GPT3", lambda: M.GPT3(**TINY).begin(3, 8, ids[:2, 0]), ValueError, "padding must have 3 rows"),
     (
@@ -358,6 +367,7 @@ BAD_INPUTS = [
     ),
     ("LLaMA1", lambda: llama1(ids - 2), ValueError, "tokens must lie in [0, 10], vocab_size being 11, got -1"),
     ("LLaMA1", lambda: M.LLaMA1(**TINY | {"embed_dim": 6}), ValueError, "head_dim must be even"),
+    ("LLaMA1", lambda: M.LLaMA1(**TINY, hidden_dim=0), ValueError, "hidden_dim must be at least 1, got 0"),
     ("LLaMA2", lambda: M.LLaMA2.preset("34b"), ValueError, "LLaMA2 has no preset '34b'; it has '7b', '13b', '70b'"),
     ("LLaMA2", lambda: llama1.begin(2, 0), ValueError, "max_len must be at least 1, got 0"),
 ]

@@ -77,7 +77,9 @@ def train_byte_pairs(texts: Iterable[str], vocab_size: int, end: str = "<|endoft
     Sennrich et al. 2016, arXiv:1508.07909; on bytes, Radford et al. 2019, section 2.2. `end` stands between texts.
     """
     tokenizers = _tokenizers()
-    checks.require(vocab_size >= 257, f"vocab_size must be at least 257, the bytes and {end!r}, got {vocab_size}")
+    _several(texts)
+    size = checks.integer("vocab_size", vocab_size)
+    checks.require(size >= 257, f"vocab_size must be at least 257, the bytes and {end!r}, got {vocab_size}")
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -89,6 +91,12 @@ def train_byte_pairs(texts: Iterable[str], vocab_size: int, end: str = "<|endoft
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
+
+
+def _several(texts: Any) -> None:
+    """One text is an iterable of texts too, of its characters, each of which would end with the token of an end."""
+    if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
+        raise TypeError(f"texts must be several texts, got {type(texts).__name__}; of one text pass [text]")
 
 
 def write_tokens(
@@ -105,7 +113,8 @@ def write_tokens(
     says that all is there, and of what it was made: `source`. Who has mapped tokens that stood here keeps those.
     """
     folder = Path(folder).expanduser()
-    checks.require(0 < valid < 1, f"valid must lie between 0 and 1, got {valid}")
+    checks.require(0 < checks.real("valid", valid) < 1, f"valid must lie between 0 and 1, got {valid}")
+    _several(texts)
     size = tokenizer.get_vocab_size()
     kind = np.uint16 if size <= 2**16 else np.uint32
     closing = [] if end is None else [tokenizer.token_to_id(end)]
@@ -202,7 +211,7 @@ def _about(folder: Path) -> dict[str, Any]:
     file = folder / "tokens.json"
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as failure:
+    except (OSError, ValueError, RecursionError) as failure:
         raise ValueError(f"{folder} holds no tokens ({failure}); write them with write_tokens") from failure
     counts = [about.get(split) for split in SPLITS] if isinstance(about, dict) else [None]
     if not all(type(count) is int for count in counts) or about.get("dtype") not in ("uint16", "uint32"):

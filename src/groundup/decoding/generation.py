@@ -64,6 +64,8 @@ def sample(
     checks.real("repetition_penalty", repetition_penalty, 1.0)
     checks.require(top_p is None or checks.probability("top_p", top_p) > 0, f"top_p must lie in (0, 1], got {top_p}")
     if seen is not None:
+        if checks.tensor("seen", seen).dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"seen must be int64 or int32, got {seen.dtype}; a token is a place in a vocabulary")
         checks.size("seen", checks.rank("seen", seen, 2, layout="(B, P)"), 0, len(tokens), "rows, as start has")
     history = [] if seen is None else [seen.long()]
     ended = torch.zeros_like(tokens, dtype=torch.bool)
@@ -97,7 +99,7 @@ def _draw(
     top_p: float | None,
     generator: torch.Generator | None,
 ) -> Int[Tensor, " B"]:
-    if temperature == 0:
+    if temperature < torch.finfo(logits.dtype).tiny:  # 0, or what would be 0 there
         return logits.argmax(-1)
     logits = (logits - logits.amax(-1, keepdim=True)) / temperature  # of any temperature: the largest stays 0
     logits = logits if top_k is None else top_k_filter(logits, top_k)

@@ -42,5 +42,7 @@ def penalize_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B T"], 
     Differs from the paper, which divides negative ones too and so would favour them.
     """
     checks.real("penalty", penalty, 1.0)
+    checks.rank("seen", checks.indices("seen", seen, logits.size(-1), "the vocabulary"), 2, layout="(B, T)")
+    checks.size("seen", seen, 0, logits.size(0), "rows, as logits has")
     score = logits.gather(-1, seen)
     return logits.scatter(-1, seen, torch.where(score > 0, score / penalty, score * penalty))

@@ -5,7 +5,7 @@ Legend: B prompts, P tokens of the longest, T new tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -59,6 +59,8 @@ def generate(
     weights (up to 2 GiB of them) are held twice during the call, laid out as its products want them. A compiled step is
     taken as it is: `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
     """
+    if missing := [name for name in ("begin", "step", "context", "vocab_size") if not hasattr(model, name)]:
+        raise TypeError(f"model must be a language model, with {', '.join(missing)}, got {type(model).__name__}")
     rows = _rows(prompts, mask, model)
     checks.integer("max_new_tokens", max_new_tokens)
     if checks.integer("width", width) > 1:
@@ -116,11 +118,14 @@ def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:
         if device is not None and prompts.device != device:
             raise ValueError(f"prompts are on {prompts.device}, and the model on {device}: move them with .to()")
         if mask is not None and (checks.tensor("mask", mask).dtype != torch.bool or mask.shape != prompts.shape):
-            raise ValueError(f"mask must be boolean and of prompts' shape {tuple(prompts.shape)}, got {mask.shape}")
+            raise ValueError(
+                f"mask must be boolean and of prompts' shape {tuple(prompts.shape)}, got {mask.dtype} of shape "
+                f"{tuple(mask.shape)}; ones and zeros with mask.bool()"
+            )
         rows = [row if mask is None else row[real] for row, real in zip(prompts, prompts if mask is None else mask)]
     else:
         checks.require(mask is None, "mask belongs to prompts in one tensor: lists have their own lengths")
-        rows = [torch.as_tensor(row, device=device) for row in prompts]
+        rows = [_row(i, row, device) for i, row in enumerate(_listed(prompts))]
     checks.require(len(rows) > 0, "prompts must hold at least one prompt, got none")
     for i, row in enumerate(rows):
         if row.dim() != 1:
@@ -128,6 +133,22 @@ def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:
         checks.require(len(row) > 0, f"prompts: number {i} is empty; begin with the tokenizer's first token, if any")
         checks.indices("prompts", row, model.vocab_size, "vocab_size")
     return [row.long() for row in rows]
+
+
+def _listed(prompts: Any) -> Iterable[Any]:
+    if isinstance(prompts, (str, bytes)) or not isinstance(prompts, Iterable):
+        what = f"{prompts!r} ({type(prompts).__name__})"
+        raise TypeError(f"prompts must be lists of tokens, or a tensor (B, P), got {what}: encode texts first")
+    return prompts
+
+
+def _row(number: int, row: Any, device: torch.device | None) -> Tensor:
+    try:
+        return torch.as_tensor(row, device=device)
+    except (TypeError, ValueError, RuntimeError) as failure:  # of a text, of None among tokens
+        raise TypeError(
+            f"prompts: number {number} must be a list of tokens, got {row!r}; encode texts with the model's tokenizer"
+        ) from failure
 
 
 def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:

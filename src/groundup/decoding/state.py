@@ -5,7 +5,8 @@ Legend: B rows decoded together, V vocabulary, N rows picked, T tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -72,7 +73,9 @@ def begin(
     if checks.tensor("start", start).dtype not in (torch.int64, torch.int32):
         raise TypeError(f"start must hold token indices (int64 or int32), got {start.dtype}")
     checks.rank("start", start, 1, layout="(B,), one token for each row")
-    stops = [stop] if isinstance(stop, int) else list(stop)
+    if not isinstance(stop, (Integral, Iterable)) or isinstance(stop, (str, Tensor)):
+        raise TypeError(f"stop must be an int or several of them, () for none, got {stop!r} ({type(stop).__name__})")
+    stops = [stop] if isinstance(stop, Integral) else list(stop)
     for token in stops:
         checks.integer("stop", token, 0)
     return start.long(), checks.integer("max_len", max_len), torch.tensor(stops, dtype=torch.int64, device=start.device)
@@ -84,4 +87,12 @@ def scores(logits: Tensor, rows: int, stops: Tensor) -> Float[Tensor, "B V"]:
     checks.size("logits", logits, 0, rows, "rows, as step was given")
     if stops.numel() > 0 and checks.readable(stops) and int(stops.max()) >= logits.size(1):
         raise ValueError(f"stop must lie in [0, {logits.size(1) - 1}], the vocabulary, got {int(stops.max())}")
+    if checks.readable(logits) and logits.numel() > 0:
+        top = logits.amax(-1)
+        if bool((top.isnan() | (top == torch.inf)).any()):
+            wrong = "NaN" if bool(top.isnan().any()) else "inf"
+            raise ValueError(
+                f"logits hold {wrong}, and must be finite, or -inf for what may not come: the weights of the model may "
+                f"be damaged, or {logits.dtype} too narrow for it"
+            )
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

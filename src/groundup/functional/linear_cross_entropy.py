@@ -55,5 +55,6 @@ def linear_cross_entropy(
     Differs from `cross_entropy`: it cannot be differentiated twice.
     """
     z = linear(x.flatten(0, -2), weight)
-    loss = cross_entropy(z, target.flatten(), None, ignore_index, reduction, label_smoothing)
+    wide = z.float() if z.dtype in (torch.float16, torch.bfloat16) else z  # a sum of many rows has no place in float16
+    loss = cross_entropy(wide, target.flatten(), None, ignore_index, reduction, label_smoothing).to(z.dtype)
     return loss.view(target.shape) if reduction == "none" else loss

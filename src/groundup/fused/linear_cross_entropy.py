@@ -41,16 +41,17 @@ def linear_cross_entropy(
     rows, labels = x.flatten(0, -2), target.flatten()
     total: Tensor = _Summed.apply(rows, weight, labels, ignore_index, label_smoothing)
     if reduction == "sum":
-        return total
+        return total.to(x.dtype)
     count = (labels != ignore_index).sum()
-    return torch.where(count > 0, total / count.clamp(min=1), torch.nan)  # of no rows, NaN with a gradient of 0
+    mean = torch.where(count > 0, total / count.clamp(min=1), torch.nan)  # of no rows, NaN with a gradient of 0
+    return mean.to(x.dtype)  # only now: of a few thousand rows, float16 has no sum
 
 
 class _Summed(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float) -> Tensor:
         ctx.save_for_backward(x, weight, target)
-        ctx.rest = ignore_index, smoothing
+        ctx.rest, ctx.dtype = (ignore_index, smoothing), weight.dtype
         learns = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
         total, *ctx.gradients = _summed(x, weight, target, ignore_index, smoothing, learns)
         return total
@@ -64,13 +65,16 @@ class _Summed(torch.autograd.Function):
             _, *ctx.gradients = _summed(x, weight, target, ignore_index, smoothing, True)
         grad_x, grad_weight = (g.mul_(grad.to(g.dtype)) for g in ctx.gradients)
         ctx.gradients = None  # or the weight's, as large as the weight, would be held twice
-        return grad_x, grad_weight, None, None, None
+        return grad_x, grad_weight.to(ctx.dtype), None, None, None
 
 
 def _summed(
     x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float, learns: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """The summed loss and, where one learns, its gradients to x and to the weight."""
+    """The summed loss, in float32 or wider, and, where one learns, its gradients to x and to the weight.
+
+    The weight's, a sum over all rows, is in float32 where float16 might not hold it.
+    """
     vocabulary = weight.size(0)
     wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
     grad_x = torch.empty_like(x) if learns else None
@@ -103,4 +107,6 @@ def _summed(
             grad_weight.addmm_(z.mT, x[rows].to(wide))
         else:
             grad_weight += narrow.mT @ x[rows]
-    return total.to(x.dtype), grad_x, None if grad_weight is None else grad_weight.to(weight.dtype)
+    if grad_weight is not None and weight.dtype != torch.float16:
+        grad_weight = grad_weight.to(weight.dtype)
+    return total, grad_x, grad_weight

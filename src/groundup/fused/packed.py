@@ -26,7 +26,8 @@ def packed(weights: Iterable[Tensor], rows: int) -> Iterator[None]:
     """Within, without a gradient, `linear` reads copies of those weights that are large, laid out for `rows` rows."""
     mine, room = [], MOST - sum(4 * weight.numel() for weight, _, _ in _packed.values())
     for weight in weights if 1 < rows <= MOST_ROWS and torch.backends.mkldnn.is_available() else ():
-        plain = weight.dtype == torch.float32 and checks.readable(weight) and weight.is_contiguous()
+        counted = not weight.is_inference()  # of which no one counts the changes
+        plain = counted and weight.dtype == torch.float32 and checks.readable(weight) and weight.is_contiguous()
         if plain and id(weight) not in _packed and weight.numel() >= LEAST and 4 * weight.numel() <= room:
             copy = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), rows)
             _packed[id(weight)] = weight, weight._version, copy

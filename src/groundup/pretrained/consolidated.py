@@ -75,6 +75,8 @@ def read_params(folder: Path) -> dict[str, Any]:
 def save_consolidated(tensors: Mapping[str, Tensor], folder: Path, params: Mapping[str, Any], parts: int = 1) -> Path:
     """Write `tensors`, under Meta's names, as that many parts, in place of what `save_weights` wrote there."""
     folder = folder.absolute()
+    if empty := [name for name, tensor in tensors.items() if tensor.is_meta]:
+        raise ValueError(f"{empty[0]} is on the meta device and has no numbers to save")
     for name in ("pytorch_model.bin", "pytorch_model.bin.index.json"):
         if (folder / name).is_file():
             raise ValueError(f"folder {folder} holds {name}, which would be read instead; choose another folder")

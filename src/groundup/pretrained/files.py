@@ -169,6 +169,9 @@ def _from_torch(path: Path, mapped: bool) -> Weights:
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise WeightError(f"{path} must hold tensors by name; under {name!r} it holds {type(value).__name__}")
+        if value.is_quantized or value.is_nested:
+            kind = value.dtype if value.is_quantized else "nested"
+            raise WeightError(f"{path}: {name} has the type {kind}, which is not read: save it as plain numbers")
     tensors: Mapping[str, Tensor] = content
     return Weights(path, {name: tensor.detach().to("meta") for name, tensor in tensors.items()}, tensors.__getitem__)
 
@@ -177,7 +180,7 @@ def _sharded(index: Path) -> Weights:
     try:
         places = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         files = {file: Path(file).name == file for file in places.values()}
-    except (ValueError, KeyError, TypeError, AttributeError) as failure:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
         raise WeightError(f"{index} is no index of shards: {failure!r}") from failure
     if outside := [file for file, inside in files.items() if not inside]:
         raise WeightError(f"{index} points outside of its folder, to {outside[0]!r}")

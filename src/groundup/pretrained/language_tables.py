@@ -39,11 +39,12 @@ def gpt2_table(tied: bool) -> Table:
         ):
             rows.append(Row(f"{theirs}.{name}.weight", f"{ours}.{matrix}.weight", *TRANSPOSED, only))
             rows.append(Row(f"{theirs}.{name}.bias", f"{ours}.{matrix}.bias", reading_only=only))
-    return (*rows, _head("lm_head", tied))
+    return (*rows, *_head(tied, "transformer.wte", "wte"))
 
 
-def _head(name: str, tied: bool) -> Row | Drop:
-    return Drop(name, "it is the embedding once more") if tied else Row(name, "head")
+def _head(tied: bool, *embeddings: str) -> list[Row | Drop]:
+    reason = "tie_word_embeddings says that the embedding makes the scores; if it does not, config.json must say false"
+    return [Drop("lm_head", reason, name) for name in embeddings] if tied else [Row("lm_head", "head")]
 
 
 def llama_table(tied: bool) -> Table:
@@ -58,7 +59,7 @@ def llama_table(tied: bool) -> Table:
         Row(f"{theirs}.input_layernorm", f"{ours}.self_attn_norm"),
         Row(f"{theirs}.post_attention_layernorm", f"{ours}.feed_forward_norm"),
         Row("model.norm", "norm"),
-        _head("lm_head", tied),
+        *_head(tied, "model.embed_tokens"),
     )
 
 

@@ -28,7 +28,7 @@ def load_weights(model: nn.Module, path: str | Path, table: Table = SAME_NAMES) 
         to_ours(table, weights.meta, {name: tensor.to("meta") for name, tensor in state.items()})
     except WeightError as failure:
         raise WeightError(f"{weights.path}: {failure}") from failure
-    _copy(to_ours(table, weights, state), state)
+    _copy(_made(table, weights, state), state)
 
 
 def locate(name: str, aliases: Mapping[str, str] | None = None) -> Path:
@@ -70,14 +70,22 @@ def build(
     if fitting == wanted:
         model = _blank(reading.model, wanted, device, dtype)
         state = model.state_dict()
-        _copy(to_ours(reading.table, weights, state), state)
+        _copy(_made(reading.table, weights, state), state)
         return model, []
     model = reading.model(**wanted, device=device, dtype=dtype)
     state, of_file = model.state_dict(), reading.model(**fitting, device="meta").state_dict()
     fresh = [name for name in state if state[name].shape != of_file[name].shape]
-    tensors = to_ours(reading.table, weights, {**state, **{name: of_file[name] for name in fresh}})
+    tensors = _made(reading.table, weights, {**state, **{name: of_file[name] for name in fresh}})
     _copy({name: tensor for name, tensor in tensors.items() if name not in fresh}, state)
     return model, fresh
+
+
+def _made(table: Table, weights: Weights, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's tensors, of numbers that are looked at for the first time."""
+    try:
+        return to_ours(table, weights, state)
+    except WeightError as failure:
+        raise WeightError(f"{weights.path}: {failure}") from failure
 
 
 def _blank(

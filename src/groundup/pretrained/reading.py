@@ -151,7 +151,7 @@ def _fitting(reading: Reading, weights: Weights, changes: Mapping[str, Any]) -> 
     arguments = {**reading.arguments, **changes}
     try:
         model = reading.model(**arguments, device="meta")
-    except TypeError as failure:
+    except (TypeError, ValueError) as failure:
         if changes:
             raise
         raise ValueError(f"{weights.path}, read as {reading.what}: no model is built so: {failure}") from failure

@@ -54,10 +54,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Drop:
-    """Something in the file that the model does not have, and why; it is not exported."""
+    """Something in the file that the model does not have, and why; it is not exported.
+
+    `copy_of`: another name of theirs, whose numbers it has. One that has others is refused: it says something.
+    """
 
     theirs: str
     reason: str
+    copy_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
                 wrong.append(f"{step.theirs} has the shape {tuple(part.shape)}, {name} of the model {ours}")
             else:
                 result[name] = part
+    wrong += _other_copies(table, theirs)
     optional = [row for row in table if isinstance(row, Absent)]
     for name in model:
         if name not in result and name not in misfits:
@@ -161,6 +166,17 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
     if wrong:
         raise WeightError(f"the file does not fit the model: {_listed(wrong, '; ')}")
     return result
+
+
+def _other_copies(table: Table, theirs: Mapping[str, Tensor]) -> Iterator[str]:
+    """What is wrong with tensors that are dropped as copies of others; of meta tensors nothing can be."""
+    for row in (row for row in table if isinstance(row, Drop) and row.copy_of):
+        for name in theirs:
+            if (match := _match(row.theirs, name)) is None or (of := _filled(row.copy_of, match)) not in theirs:
+                continue
+            copy, first = theirs[name], theirs[of]
+            if not copy.is_meta and not torch.equal(copy.to(first.dtype), first):
+                yield f"{name} has other numbers than {of}, and was to be dropped: {row.reason}"
 
 
 def to_theirs(table: Table, model: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -63,6 +63,7 @@ class FeedForward(nn.Module):
         checks.integer("embed_dim", embed_dim)
         checks.integer("hidden_dim", hidden_dim)
         self.activation = checks.choice("activation", activation, tuple(ACTIVATIONS))
+        checks.probability("dropout", dropout)
         self.linear1 = Linear(embed_dim, hidden_dim, bias, device, dtype)
         self.linear2 = Linear(hidden_dim, embed_dim, bias, device, dtype)
         self.dropout = Dropout(dropout)
@@ -115,6 +116,8 @@ class GatedFeedForward(SwiGLU):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        checks.integer("embed_dim", embed_dim)
+        checks.integer("hidden_dim", hidden_dim)
         super().__init__(embed_dim, hidden_dim, bias, device, dtype)
         self.down_proj = Linear(hidden_dim, embed_dim, bias, device, dtype)
 

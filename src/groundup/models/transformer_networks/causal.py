@@ -53,6 +53,8 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
         self.vocab_size = checks.integer("vocab_size", vocab_size)
         self.context = checks.integer("context", context)
         self.embed_dim = checks.integer("embed_dim", embed_dim)
+        if not isinstance(tie_embeddings, bool):  # "false", of a file, would tie them
+            raise TypeError(f"tie_embeddings must be True or False, got {tie_embeddings!r}")
         self.token_embedding = Embedding(vocab_size, embed_dim, **factory)
         #: Turns queries and keys, in models whose positions are rotations.
         self.rotary: RotaryEncoding | None = None
@@ -98,6 +100,11 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
         """Where the tokens stand, and what every block's attention is to know of it."""
         checks.rank("tokens", checks.indices("tokens", tokens, self.vocab_size, "vocab_size"), 2, layout="(B, T)")
         seen, padding = (0, None) if state is None else (state.length, state.padding)
+        if state is not None and len(state.caches) != len(self.blocks):
+            raise ValueError(
+                f"state must be of this model's begin(), with {len(self.blocks)} caches, one a block, got "
+                f"{len(state.caches)}"
+            )
         if seen + tokens.size(1) > self.context:
             raise ValueError(
                 f"tokens must end within context={self.context}, got {tokens.size(1)} after {seen}: give fewer of them,"

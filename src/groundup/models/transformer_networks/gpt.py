@@ -91,7 +91,7 @@ class GPT2(CausalLanguageModel):
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         super().__init__(vocab_size, context, embed_dim, tie_embeddings, **factory)
         self.position_embedding = Embedding(context, embed_dim, **factory)
-        self.dropout = Dropout(dropout)
+        self.dropout = Dropout(checks.probability("dropout", dropout))
         options = {"hidden_dim": hidden_dim, "dropout": dropout, "eps": eps, **factory}
         depth = range(checks.integer("num_layers", num_layers))
         self.blocks = nn.ModuleList(self.block(i, embed_dim, num_heads, options) for i in depth)

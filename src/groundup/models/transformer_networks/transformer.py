@@ -202,6 +202,7 @@ class TransformerDecoder(_Stack):
 
     def begin(self, memory: Float[Tensor, "B S E"], max_len: int, memory_mask: Tensor | None = None) -> DecoderState:
         """The state before the first token, with room for `max_len` of them."""
+        checks.rank("memory", checks.floating("memory", memory), 3, layout="(B, places, d_model)")
         B, S, _ = memory.shape
         first: Any = self.layers[0]
         heads, features = first.self_attn.num_heads, first.self_attn.head_dim
@@ -257,13 +258,14 @@ class Transformer(Pretrained, Presets, nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.d_model, self.pad_id = checks.integer("d_model", d_model), pad_id
+        self.d_model = checks.integer("d_model", d_model)
+        self.pad_id = None if pad_id is None else checks.integer("pad_id", pad_id, 0)
         self.vocab_size = checks.integer("vocab_size", vocab_size)
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.embedding = Embedding(vocab_size, d_model, **factory)
         self.target_embedding = None if target_vocab_size is None else Embedding(target_vocab_size, d_model, **factory)
         for table in {self.embedding, self.target_table}:
-            if pad_id is not None and not 0 <= pad_id < table.num_embeddings:
+            if pad_id is not None and pad_id >= table.num_embeddings:
                 raise ValueError(f"pad_id must lie in a vocabulary of {table.num_embeddings}, got {pad_id}")
         self.positions = PositionalEncoding(d_model, max_len, dropout, device)
         sizes = (d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps)
