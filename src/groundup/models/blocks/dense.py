@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from math import floor
 from typing import Any
 
@@ -72,17 +73,18 @@ class DenseLayer(nn.Module):
     def forward(self, *features: Float[Tensor, "N _ H W"]) -> Float[Tensor, "N k H W"]:
         if not features:
             raise TypeError("features must be at least one tensor, got none")
-        if self.memory_efficient and torch.is_grad_enabled():
-
-            def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-                return nullcontext(), _statistics_kept(self.bn1)
-
-            y = checkpoint(
-                self.bottleneck, *features, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
-            )
+        if self.memory_efficient and torch.is_grad_enabled() and not torch.compiler.is_exporting():
+            options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
+            if not torch.compiler.is_compiling():  # which computes again without moving the statistics again
+                options["context_fn"] = partial(_both_passes, self.bn1)
+            y = checkpoint(self.bottleneck, *features, **options)
         else:
             y = self.bottleneck(*features)
         return self.dropout(self.conv2(relu(self.bn2(y), inplace=True)))
+
+
+def _both_passes(norm: BatchNorm) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _statistics_kept(norm)
 
 
 @contextmanager
