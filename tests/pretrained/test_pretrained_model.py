@@ -465,10 +465,18 @@ WHOLE = {
             (json.dumps(WHOLE | {key: value}), f"config.json cannot be understood: TypeError.*{key} is")
             for key, value in (("class", ["Small"]), ("arguments", [1]), ("names", {}))
         ),
+        *(
+            (json.dumps(WHOLE | {key: value}), "config.json cannot be understood: (Type|Value)Error")
+            for key, value in (
+                ("preprocessing", {"crop": "a"}),
+                ("preprocessing", {"mean": "abc"}),
+                ("preprocessing", {"interpolation": "nearby"}),
+            )
+        ),
         (json.dumps(WHOLE | {"arguments": {"depth": 3}}), "its config.json says: no model is built so: .*'depth'"),
     ],
 )
-def test_a_garbled_config_is_named(tmp_path, content, words):
+def test_a_garbled_config_is_named(untyped, tmp_path, content, words):
     folder = Small().save_pretrained(tmp_path / "f")
     (folder / "config.json").write_text(content)
     with pytest.raises(ValueError, match=words):
