@@ -483,6 +483,13 @@ def test_a_garbled_config_is_named(untyped, tmp_path, content, words):
         Small.from_pretrained(folder)
 
 
+def test_a_preset_of_no_meaning_is_refused_for_a_folder_that_needs_none(tmp_path):
+    folder = Small.preset("wide").save_pretrained(tmp_path / "f")
+    assert equal(Small.from_pretrained(folder, preset="wide"), Small.from_pretrained(folder))
+    with pytest.raises(ValueError, match="Small has no preset 'wied'; it has 'narrow'"):
+        Small.from_pretrained(folder, preset="wied")
+
+
 def test_a_config_of_another_class(tmp_path):
     folder = SmallWide().save_pretrained(tmp_path / "f")
     assert type(Small.from_pretrained(folder)) is SmallWide
