@@ -72,13 +72,13 @@ class DenseLayer(nn.Module):
     def forward(self, *features: Float[Tensor, "N _ H W"]) -> Float[Tensor, "N k H W"]:
         if not features:
             raise TypeError("features must be at least one tensor, got none")
-        transformed = (
-            torch._C._functorch.peek_interpreter_stack() is not None
-        )  # no checkpoint is taken under torch.func
+        compiled = torch.compiler.is_compiling()
+        # torch.func takes no checkpoint
+        transformed = not compiled and torch._C._functorch.peek_interpreter_stack() is not None
         again = self.memory_efficient and torch.is_grad_enabled() and not transformed
         if again and not torch.compiler.is_exporting():
             options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
-            if not torch.compiler.is_compiling():  # which computes again without moving the statistics again
+            if not compiled:  # which computes again without moving the statistics again
                 options["context_fn"] = partial(_both_passes, self.bn1)
             y = checkpoint(self.bottleneck, *features, **options)
         else:
