@@ -237,3 +237,11 @@ def test_a_model_that_scores_every_place(explain):
     if explain is gradient:
         leaf = larger.clone().requires_grad_()
         assert torch.allclose(*torch.autograd.grad(slid(leaf)[:, 3].sum(), leaf), gradient(slid, larger, 3))
+
+
+def test_a_model_without_stages_needs_the_layers_name(untyped):
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.Flatten(), torch.nn.Linear(48, 2))
+    x = torch.randn(2, 1, 6, 6)
+    assert grad_cam(net, x, layer="0").shape == (2, 4, 4)
+    with pytest.raises(ValueError, match="layer must be named for a Sequential, which has no stages"):
+        grad_cam(net, x)

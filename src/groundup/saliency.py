@@ -68,7 +68,9 @@ def grad_cam(model: ImageClassifier, x: Images, target: Classes = None, layer: s
     activation map of Zhou et al. 2016 but for a factor (appendix A).
     Raises `ValueError` for a layer that the model does not have, or that returns no maps.
     """
-    layer = layer or model.stages[-1]
+    stages: tuple[str, ...] = getattr(model, "stages", ())
+    checks.require(bool(layer or stages), f"layer must be named for a {type(model).__name__}, which has no stages")
+    layer = layer or stages[-1]
     if layer not in (names := [name for name, _ in model.named_modules() if name]):
         raise ValueError(f"layer must be a part of {type(model).__name__}, {', '.join(names)}; got {layer!r}")
     seen: list[Any] = []

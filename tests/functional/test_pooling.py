@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from groundup import backend
 from groundup.functional import avg_pool2d
 from groundup.fused import pooling as kernels
+from groundup.layers import AvgPool2d
 
 pytestmark = pytest.mark.body("auto")
 
@@ -85,3 +86,14 @@ def test_numpys_numbers_are_sizes(untyped, size):
     x = torch.randn(1, 2, 6, 6, requires_grad=True)
     (g,) = torch.autograd.grad(avg_pool2d(x, size).sum(), x)
     torch.testing.assert_close(g, torch.full_like(x, 0.25))
+
+
+def test_an_exported_pool_takes_any_number_of_images(monkeypatch, untyped):
+    """What is large is not asked while the sizes are symbols: the answer would hold of the program for good."""
+    monkeypatch.setattr(kernels, "LARGE", 2**21)
+    pool = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), AvgPool2d(2))
+    x = torch.randn(2, 1, 8, 8)
+    batch = torch.export.Dim("batch", min=1)
+    exported = torch.export.export(pool, (x,), dynamic_shapes=({0: batch},))
+    x = x.repeat(5, 1, 1, 1)
+    torch.testing.assert_close(exported.module()(x), pool(x))

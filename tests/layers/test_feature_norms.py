@@ -131,3 +131,20 @@ def test_what_they_print():
     assert repr(L.LayerNorm((2, 3))) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True)"
     assert repr(L.RMSNorm(4)) == "RMSNorm((4,), eps=None, elementwise_affine=True)"
     assert repr(L.LocalResponseNorm(5)) == "LocalResponseNorm(5, alpha=0.0001, beta=0.75, k=1.0)"
+
+
+@pytest.mark.body("auto")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_the_response_norm_under_transformations_and_in_a_trace(tmp_path, untyped):
+    """Neither torch.func nor TorchScript can look into a function with a backward pass of its own."""
+    x, direction = seeded_randn(2, 7, 3, 2), seeded_randn(2, 7, 3, 2)
+    norm = L.LocalResponseNorm(4, alpha=0.7)
+    with backend("fused"):
+        y, slope = torch.func.jvp(norm, (x,), (direction,))
+        torch.testing.assert_close(slope, (norm(x + 1e-6 * direction) - norm(x - 1e-6 * direction)) / 2e-6)
+        torch.testing.assert_close(torch.vmap(norm)(x[:, None]), y[:, None])
+        each = torch.vmap(torch.func.grad(lambda x: norm(x[None]).sin().sum()))(x)
+        leaf = x.clone().requires_grad_()
+        torch.testing.assert_close(each, torch.autograd.grad(norm(leaf).sin().sum(), leaf)[0])
+        torch.jit.trace(norm, leaf).save(tmp_path / "norm.pt")
+    torch.testing.assert_close(torch.jit.load(tmp_path / "norm.pt")(x), y)

@@ -113,3 +113,29 @@ def test_computing_again_halves_the_memory():
             return peak(step, (2, 3, 96, 96), backward=False)
 
     assert needed(True) < 0.5 * needed(False)
+
+
+def test_computing_again_compiles(untyped):
+    """Gradients and running statistics are those of the plain network; the graph holds as little."""
+    x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
+    grads, buffers, kept = [], [], []
+    for again in (False, True):
+        torch.manual_seed(0)
+        model = DenseNet121(growth_rate=4, block_config=(4, 4, 2, 2), memory_efficient=again, dtype=torch.float64)
+        with backend("auto"):
+            y = torch.compile(model, fullgraph=True, backend="aot_eager")(x)
+            kept.append(sum(t.nbytes for t in y.grad_fn.saved_tensors))
+            grads.append(torch.autograd.grad(y.square().sum(), list(model.parameters())))
+        buffers.append(list(model.buffers()))
+    torch.testing.assert_close(*grads)
+    torch.testing.assert_close(*buffers)
+    assert kept[1] < 0.8 * kept[0]
+
+
+def test_computing_again_is_left_out_of_an_exported_program(untyped):
+    model, x = (
+        DenseNet121(growth_rate=4, block_config=(2, 1, 0, 0), memory_efficient=True).eval(),
+        torch.randn(2, 3, 32, 32),
+    )
+    for strict in (False, True):
+        torch.testing.assert_close(torch.export.export(model, (x,), strict=strict).module()(x), model(x))

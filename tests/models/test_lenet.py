@@ -1,5 +1,7 @@
 """LeNet-5: the paper's numbers, table I, and the aligned column of shapes."""
 
+import copy
+
 import pytest
 import torch
 
@@ -69,6 +71,24 @@ def test_own_codes_and_classes():
     model = LeNet5(num_classes=26, in_channels=3, codes=codes)
     assert model(torch.randn(2, 3, 32, 32)).shape == (2, 26)
     assert torch.equal(model.state_dict()["output.codes"], codes)
+
+
+def test_codes_are_numbers_of_the_models_own(untyped):
+    """Of its type, and outside of every graph: scores have the type of the images, and copies can be made."""
+    x = torch.randn(2, 1, 32, 32)
+    codes = torch.nn.Parameter(torch.ones(10, 84, dtype=torch.float64))
+    for given in (codes, torch.ones(10, 84, dtype=torch.int64), torch.ones(10, 84).numpy()):
+        if isinstance(given, torch.Tensor):
+            model = LeNet5(codes=given)
+            assert copy.deepcopy(model)(x).dtype == model.output.codes.dtype == torch.float32
+        else:
+            with pytest.raises(TypeError, match=r"codes must be a torch\.Tensor, got ndarray"):
+                LeNet5(codes=given)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        assert LeNet5()(x.bfloat16()).dtype == torch.bfloat16
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 def test_begins_within_the_papers_bounds():

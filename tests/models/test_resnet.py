@@ -224,3 +224,13 @@ def test_images_of_another_precision_are_named():
     mixed = ResNet34(width=4)
     mixed.stem.double()
     assert mixed.checked(torch.randn(2, 3, 40, 40)).dtype == torch.float32  # of the weights further in
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mapped_over_images(channels):
+    """torch.func.vmap knows one layout only."""
+    model = ResNet34(width=4, depths=(1, 1, 0, 0), num_classes=3, in_channels=channels).eval()
+    x = torch.randn(3, 2, channels, 9, 8)
+    torch.testing.assert_close(torch.func.vmap(model)(x), torch.stack([model(images) for images in x]))
+    jacobian = torch.func.jacfwd(model)(x[0])
+    torch.testing.assert_close(jacobian, torch.autograd.functional.jacobian(model, x[0]))

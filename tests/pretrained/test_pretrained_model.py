@@ -7,6 +7,7 @@ import pickle
 from dataclasses import replace
 from functools import partialmethod
 
+import numpy as np
 import pytest
 import torch
 from pretrained_toy import LAID_DOWN, SEEN, TABLE, Small, SmallWide, Theirs, random_state, row, same_scores, theirs
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from groundup.layers import Linear
 from groundup.models.classifier import ImageClassifier
+from groundup.models.residual_networks import DenseNet121, ResNet34
 from groundup.pretrained import Drop, WeightError, class_names, load_weights, loading, save_weights
 
 pytestmark = pytest.mark.usefixtures("publish")
@@ -465,14 +467,39 @@ WHOLE = {
             (json.dumps(WHOLE | {key: value}), f"config.json cannot be understood: TypeError.*{key} is")
             for key, value in (("class", ["Small"]), ("arguments", [1]), ("names", {}))
         ),
+        *(
+            (json.dumps(WHOLE | {key: value}), "config.json cannot be understood: (Type|Value)Error")
+            for key, value in (
+                ("preprocessing", {"crop": "a"}),
+                ("preprocessing", {"mean": "abc"}),
+                ("preprocessing", {"interpolation": "nearby"}),
+            )
+        ),
         (json.dumps(WHOLE | {"arguments": {"depth": 3}}), "its config.json says: no model is built so: .*'depth'"),
     ],
 )
-def test_a_garbled_config_is_named(tmp_path, content, words):
+def test_a_garbled_config_is_named(untyped, tmp_path, content, words):
     folder = Small().save_pretrained(tmp_path / "f")
     (folder / "config.json").write_text(content)
     with pytest.raises(ValueError, match=words):
         Small.from_pretrained(folder)
+
+
+def test_a_preset_of_no_meaning_is_refused_for_a_folder_that_needs_none(tmp_path):
+    folder = Small.preset("wide").save_pretrained(tmp_path / "f")
+    assert equal(Small.from_pretrained(folder, preset="wide"), Small.from_pretrained(folder))
+    with pytest.raises(ValueError, match="Small has no preset 'wied'; it has 'narrow'"):
+        Small.from_pretrained(folder, preset="wied")
+
+
+def test_counts_of_other_libraries_are_saved(untyped, tmp_path):
+    """As of `labels.max() + 1`; the constructor takes them."""
+    model = ResNet34(num_classes=np.int64(3), width=np.int32(4))
+    again = ResNet34.from_pretrained(model.save_pretrained(tmp_path / "f"))
+    assert equal(again, model)
+    assert again.init_arguments == {"num_classes": 3, "width": 4}
+    dense = DenseNet121(growth_rate=4, block_config=np.array([1, 1, 0, 0]).tolist(), compression=np.float32(0.5))
+    assert equal(DenseNet121.from_pretrained(dense.save_pretrained(tmp_path / "d")), dense)
 
 
 def test_a_config_of_another_class(tmp_path):

@@ -54,7 +54,8 @@ def avg_pool2d(
 ) -> Tensor:
     how = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     captured = torch.compiler.is_compiling() or torch.jit.is_tracing()  # neither takes a function written in Python
-    if x.numel() < LARGE or not x.requires_grad or not torch.is_grad_enabled() or captured:
+    # asked first: a comparison with the number of pixels would bind an exported program to smaller batches
+    if captured or x.numel() < LARGE or not x.requires_grad or not torch.is_grad_enabled():
         return F.avg_pool2d(x, *how)
     pooled: Tensor = _AveragePool.apply(x, *how)
     return pooled

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Config:
         arguments = {}
         for name, value in (self.arguments or {}).items():
             try:
-                arguments[name] = json.loads(json.dumps(value))
+                arguments[name] = json.loads(json.dumps(value, default=_plain))
             except TypeError:
                 raise ValueError(
                     f"{CONFIG} cannot hold the argument {name} of {self.model}, {type(value).__name__}; save the "
@@ -133,6 +134,15 @@ def other_arguments(cls: type[Any], one: Mapping[str, Any], other: Mapping[str, 
     defaults = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
     left, right = ({**defaults, **_tuples(dict(arguments))} for arguments in (one, other))
     return [name for name in left | right if name != "num_classes" and left.get(name) != right.get(name)]
+
+
+def _plain(value: Any) -> int | float:
+    """A number of another library, as numpy's of counted classes, which the constructors take as well."""
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        return float(value)
+    raise TypeError(f"{type(value).__name__} is no number")
 
 
 def _tuples(value: Any) -> Any:

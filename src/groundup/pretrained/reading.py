@@ -76,6 +76,7 @@ def readings(
             raise ValueError(
                 f"{path} holds a {config.call}, not a {model.__name__}: call {config.model}.from_pretrained"
             )
+        _preset(model, preset)  # not needed, but a name that means nothing is a mistake
         own = config.names == OWN_NAMES
         names = SAME_NAMES if own else _row(config.names, f"names in {path / CONFIG}").table
         return [Reading(f"its {CONFIG} says", owner, config.arguments or {}, names)]

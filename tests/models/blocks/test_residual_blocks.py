@@ -182,6 +182,21 @@ def test_computing_again_changes_nothing_but_the_memory(train):
         assert torch.equal(again.buffers[name], buffer), name
 
 
+def test_computing_again_as_often_as_it_is_asked():
+    """Backward twice over one graph, a second derivative, and under torch.func, which has no checkpoints."""
+    plain, again = (randomise(DenseBlock(6, 2, 4, memory_efficient=again)).double() for again in (False, True))
+    x, found = seeded_randn(2, 6, 5, 4).requires_grad_(), []
+    for block in (plain, again):
+        y = block(x).square().sum()
+        once, twice = (torch.autograd.grad(y, x, retain_graph=True)[0] for _ in range(2))
+        (g,) = torch.autograd.grad(y, x, create_graph=True)
+        (second,) = torch.autograd.grad(g.square().sum(), x)
+        buffers = {name: buffer.clone() for name, buffer in block.named_buffers()}
+        mapped = torch.func.grad(lambda x, block=block: block.eval()(x).square().sum())(x.detach())
+        found.append((once, twice, second, mapped, buffers))
+    torch.testing.assert_close(*found)
+
+
 def test_memory_grows_with_the_layers_and_not_with_their_square():
     def needed(layers, again):
         block = DenseBlock(16, layers, growth_rate=16, bn_size=1, memory_efficient=again)

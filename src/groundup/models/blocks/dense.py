@@ -11,8 +11,8 @@ Legend: N batch, C input channels, k growth rate (the channels that each layer a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from math import floor
 from typing import Any
 
@@ -72,30 +72,38 @@ class DenseLayer(nn.Module):
     def forward(self, *features: Float[Tensor, "N _ H W"]) -> Float[Tensor, "N k H W"]:
         if not features:
             raise TypeError("features must be at least one tensor, got none")
-        if self.memory_efficient and torch.is_grad_enabled():
-
-            def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-                return nullcontext(), _statistics_kept(self.bn1)
-
-            y = checkpoint(
-                self.bottleneck, *features, use_reentrant=False, preserve_rng_state=False, context_fn=contexts
-            )
+        compiled = torch.compiler.is_compiling()
+        # torch.func takes no checkpoint
+        transformed = not compiled and torch._C._functorch.peek_interpreter_stack() is not None
+        again = self.memory_efficient and torch.is_grad_enabled() and not transformed
+        if again and not torch.compiler.is_exporting():
+            options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
+            if not compiled:  # which computes again without moving the statistics again
+                options["context_fn"] = partial(_both_passes, self.bn1)
+            y = checkpoint(self.bottleneck, *features, **options)
         else:
             y = self.bottleneck(*features)
         return self.dropout(self.conv2(relu(self.bn2(y), inplace=True)))
 
 
-@contextmanager
-def _statistics_kept(norm: BatchNorm) -> Iterator[None]:
-    """Let a second pass over the same batch leave the running statistics as the first has left them."""
-    buffers = dict(norm.named_buffers())
-    for name, buffer in buffers.items():
-        setattr(norm, name, buffer.clone())
-    try:
-        yield
-    finally:
-        for name, buffer in buffers.items():
-            setattr(norm, name, buffer)
+def _both_passes(norm: BatchNorm) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    return nullcontext(), _StatisticsKept(norm)
+
+
+class _StatisticsKept(AbstractContextManager[None]):
+    """Lets a pass over the same batch again, or several, leave the running statistics as the first has left them."""
+
+    def __init__(self, norm: BatchNorm) -> None:
+        self.norm = norm
+
+    def __enter__(self) -> None:
+        self.buffers = dict(self.norm.named_buffers())
+        for name, buffer in self.buffers.items():
+            setattr(self.norm, name, buffer.clone())
+
+    def __exit__(self, *_: Any) -> None:
+        for name, buffer in self.buffers.items():
+            setattr(self.norm, name, buffer)
 
 
 class DenseBlock(nn.Module):

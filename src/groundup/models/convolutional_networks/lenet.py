@@ -215,7 +215,7 @@ def _codes(codes: Tensor | None, num_classes: int) -> Tensor:
                 f"codes are built in for {len(DIGIT_CODES)} digits, got num_classes={num_classes}: "
                 f'pass codes of shape ({num_classes}, 84), or output="linear"'
             )
-        return torch.tensor(DIGIT_CODES, dtype=torch.float32)
-    if tuple(codes.shape) != (num_classes, 84):
+        return torch.tensor(DIGIT_CODES)
+    if tuple(checks.tensor("codes", codes).shape) != (num_classes, 84):
         raise ValueError(f"codes must have shape ({num_classes}, 84), got {tuple(codes.shape)}")
-    return codes.clone()
+    return codes.detach().to(torch.get_default_dtype(), copy=True)  # as the weights begin; they are none
