@@ -289,3 +289,13 @@ def test_as_a_program(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith("groundup: model: there is no image classifier 'none'; there are ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_damaged_weights_give_no_probabilities(groundup, photo, tmp_path):
+    model = Toy(3)
+    with torch.no_grad():
+        next(model.parameters()).fill_(torch.nan)
+    model.save_pretrained(tmp_path / "mine")
+    code, _, complaint = groundup("classify", photo, "--model", "Toy", "--weights", tmp_path / "mine")
+    assert code == 2
+    assert complaint == "groundup: model: Toy gives no finite scores: are its weights damaged?\n"

@@ -113,6 +113,11 @@ def readable(value: Tensor) -> bool:
     )
 
 
+def transformed() -> bool:
+    """Whether a transform of torch.func (vmap, grad, ...) is at work; while compiling no: there one is always found."""
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def indices(name: str, value: Any, count: int, of: str) -> Tensor:
     """int64 or int32 indices, each in [0, count); `of` says what is counted, as in "num_users".
 

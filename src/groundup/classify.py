@@ -111,6 +111,9 @@ def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[
         f"model: {type(model).__name__} scores every place of an image, {tuple(scores.shape[2:])} here, and not "
         "the image: name a classifier of whole images",
     )
+    checks.require(
+        bool(scores.isfinite().all()), f"model: {type(model).__name__} gives no finite scores: are its weights damaged?"
+    )
     probabilities = softmax(scores, -1)[0]
     best = probabilities.topk(min(checks.integer("top", top), len(probabilities)))
     return [(int(i), names[int(i)], float(p)) for p, i in zip(*best)]

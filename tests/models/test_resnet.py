@@ -234,3 +234,14 @@ def test_mapped_over_images(channels):
     torch.testing.assert_close(torch.func.vmap(model)(x), torch.stack([model(images) for images in x]))
     jacobian = torch.func.jacfwd(model)(x[0])
     torch.testing.assert_close(jacobian, torch.autograd.functional.jacobian(model, x[0]))
+
+
+@pytest.mark.body("auto")
+@pytest.mark.usefixtures("untyped")
+def test_compiled_it_keeps_channels_last():
+    """Dynamo finds an interpreter of torch.func whether there is one or not: it must not be asked."""
+    model = ResNet.preset("resnet18", stem="cifar").eval()
+    torch._dynamo.reset()
+    seen = torch.compile(model.forward_features, backend="eager", fullgraph=True)(torch.randn(2, 3, 32, 32))
+    assert seen.is_contiguous(memory_format=torch.channels_last)
+    assert not seen.is_contiguous()

@@ -578,3 +578,8 @@ def test_drops_are_read_past(file, publish):
 def test_safetensors_in_their_names(tmp_path):
     save_file(theirs().state_dict(), tmp_path / "model.safetensors")
     assert same_scores(Small.from_pretrained(tmp_path), theirs())
+
+
+def test_no_name_is_not_the_folder_one_stands_in():
+    with pytest.raises(ValueError, match="name_or_path is empty"):
+        Small.from_pretrained("")

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from groundup import checks
 from groundup.fused.support import refuses
 
 
@@ -58,8 +59,7 @@ def rms_norm(
 
 def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     a = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    transformed = not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
-    if transformed or torch.jit.is_tracing():  # neither takes a function written in Python, not in this form
+    if checks.transformed() or torch.jit.is_tracing():  # neither takes a function written in Python, not in this form
         return (_inhibition(a, size, alpha, k).pow(-beta) * a).to(x.dtype)
     return _ResponseNorm.apply(a, size, alpha, beta, k).to(x.dtype)
 

@@ -53,9 +53,7 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
                 f"x must be at least {self.min_size} × {self.min_size} pixels for {type(self).__name__}, "
                 f"got {x.size(2)} × {x.size(3)}: enlarge the images"
             )
-        # perhaps by vmap, which knows one layout; Dynamo always finds some interpreter
-        transformed = not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
-        if self.channels_last and x.device.type == "cpu" and not transformed:
+        if self.channels_last and x.device.type == "cpu" and not checks.transformed():  # vmap knows one layout
             x = x.contiguous(memory_format=torch.channels_last)
             if x.size(1) == 1:  # the same bytes in either layout: only the strides tell the kernels which is meant
                 x = x[:, 0, :, :, None].movedim(-1, 1)

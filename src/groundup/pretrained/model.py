@@ -16,6 +16,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from groundup import checks
 from groundup.pretrained import registry
 from groundup.pretrained.classes import class_names
 from groundup.pretrained.config import OWN_NAMES, Config, arguments_by_name, other_arguments, read_config
@@ -73,6 +74,9 @@ class Pretrained:
         `DownloadError` when the file cannot be had; `ValueError` for what is not known.
         """
         name, config = str(name_or_path), None
+        checks.require(
+            name.strip() != "", "name_or_path is empty: give a published name, a file or folder, or a repository"
+        )
         here = Path(name).expanduser().exists()
         if not here and (row := registry.find(name)) is not None:
             choices = [reading_of(row, cls, preset)]  # may refuse, and does so before the download

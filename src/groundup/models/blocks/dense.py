@@ -73,9 +73,7 @@ class DenseLayer(nn.Module):
         if not features:
             raise TypeError("features must be at least one tensor, got none")
         compiled = torch.compiler.is_compiling()
-        # torch.func takes no checkpoint
-        transformed = not compiled and torch._C._functorch.peek_interpreter_stack() is not None
-        again = self.memory_efficient and torch.is_grad_enabled() and not transformed
+        again = self.memory_efficient and torch.is_grad_enabled() and not checks.transformed()  # which takes none
         if again and not torch.compiler.is_exporting():
             options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
             if not compiled:  # which computes again without moving the statistics again
