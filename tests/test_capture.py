@@ -38,7 +38,7 @@ def test_no_graph_is_held_and_gradients_still_flow():
 @pytest.mark.usefixtures("untyped")
 def test_hooks_go_when_the_block_fails():
     model = LeNet5()
-    with pytest.raises(ValueError, match="x must have shape"), capture(model, "c1"):
+    with pytest.raises(ValueError, match="x must be 32 × 32 pixels"), capture(model, "c1"):
         model(x[:, :, :5])
     assert not hooks(model)
 
