@@ -94,7 +94,7 @@ def read_config(path: Path) -> Config | None:
             content["class"],
             _tuples(content["arguments"]),
             content["names"],
-            Preprocessing(**_tuples(seen)) if seen else None,
+            _usable(Preprocessing(**_tuples(seen))) if seen else None,
             class_names(names) if isinstance(names, str) else names and tuple(names),
         )
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as failure:
@@ -106,13 +106,21 @@ def _timms(published: Mapping[str, Any] | None) -> Preprocessing | None:
     if not published or "input_size" not in published:
         return None
     crop = published["input_size"][-1]
-    return Preprocessing(
-        crop,
-        int(crop / published.get("crop_pct", 0.875)),
-        tuple(published["mean"]),
-        tuple(published["std"]),
-        published.get("interpolation", "bilinear"),
+    return _usable(
+        Preprocessing(
+            crop,
+            int(crop / published.get("crop_pct", 0.875)),
+            tuple(published["mean"]),
+            tuple(published["std"]),
+            published.get("interpolation", "bilinear"),
+        )
     )
+
+
+def _usable(seen: Preprocessing) -> Preprocessing:
+    """What a file says of the images, refused now and not at the first image where it is wrong."""
+    seen.transform()
+    return seen
 
 
 def arguments_by_name(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,11 +24,8 @@ def load_weights(model: nn.Module, path: str | Path, table: Table = SAME_NAMES) 
     """
     weights, state = open_weights(path), model.state_dict()
     check_dense(weights)
-    try:
-        to_ours(table, weights.meta, {name: tensor.to("meta") for name, tensor in state.items()})
-    except WeightError as failure:
-        raise WeightError(f"{weights.path}: {failure}") from failure
-    _copy(_made(table, weights, state), state)
+    _made(weights.path, table, weights.meta, {name: tensor.to("meta") for name, tensor in state.items()})
+    _copy(_made(weights.path, table, weights, state), state)
 
 
 def locate(name: str, aliases: Mapping[str, str] | None = None) -> Path:
@@ -70,22 +67,22 @@ def build(
     if fitting == wanted:
         model = _blank(reading.model, wanted, device, dtype)
         state = model.state_dict()
-        _copy(_made(reading.table, weights, state), state)
+        _copy(_made(weights.path, reading.table, weights, state), state)
         return model, []
     model = reading.model(**wanted, device=device, dtype=dtype)
     state, of_file = model.state_dict(), reading.model(**fitting, device="meta").state_dict()
     fresh = [name for name in state if state[name].shape != of_file[name].shape]
-    tensors = _made(reading.table, weights, {**state, **{name: of_file[name] for name in fresh}})
+    tensors = _made(weights.path, reading.table, weights, {**state, **{name: of_file[name] for name in fresh}})
     _copy({name: tensor for name, tensor in tensors.items() if name not in fresh}, state)
     return model, fresh
 
 
-def _made(table: Table, weights: Weights, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The model's tensors, of numbers that are looked at for the first time."""
+def _made(path: Path, table: Table, theirs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The model's tensors, of the file's; of meta tensors it is known only whether they fit."""
     try:
-        return to_ours(table, weights, state)
+        return to_ours(table, theirs, state)
     except WeightError as failure:
-        raise WeightError(f"{weights.path}: {failure}") from failure
+        raise WeightError(f"{path}: {failure}") from failure
 
 
 def _blank(

@@ -21,9 +21,6 @@ class Preprocessing:
     std: tuple[float, ...] = IMAGENET_STD
     interpolation: str = "bilinear"  # or "bicubic"
 
-    def __post_init__(self) -> None:
-        self.transform()  # refuses what is wrong, now and not at the first image
-
     def frame(self) -> Compose:
         """Images (N, C, H, W) to the part that the model sees, 0..1: for the eye."""
         return Compose(ResizeShortest(self.resize, interpolation=self.interpolation), CenterCrop(self.crop), ToFloat())
