@@ -1,18 +1,24 @@
-# Every target creates .venv when it is missing, and again when the requirements change; it does nothing twice.
+# Every target sets up what it needs of .venv, again when the requirements change, and does nothing twice.
+# PYTHON=python3.12 makes it with another Python; TORCH=cpu takes PyTorch's CPU build, which is smaller on Linux.
 PYTHON ?= python3
+TORCH ?=
 BIN := .venv/bin
-ENV := .venv/.installed
+DEMO := .venv/.demo
+ENV := .venv/.dev
+SET_UP := $(PYTHON) tools/set_up.py
+CPU := $(if $(filter cpu,$(TORCH)),--cpu)
 TEST_WORKERS ?= 2
 
 .PHONY: demo test test-slow lint format bench pages parity pictures results clean
 
-$(ENV): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
-	touch $@
+$(DEMO): pyproject.toml constraints.txt
+	@$(SET_UP) demo $(CPU)
 
-demo: $(ENV)            ## train LeNet-5 on handwritten digits
-	$(BIN)/python examples/convolutional/digits_lenet.py
+$(ENV): pyproject.toml constraints.txt
+	@$(SET_UP) dev $(CPU)
+
+demo: $(DEMO)           ## train LeNet-5 on handwritten digits
+	@$(BIN)/python examples/convolutional/digits_lenet.py $(DEMO_FLAGS)
 
 test: $(ENV)            ## the whole suite, under the default backend and under the definitions alone
 	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
