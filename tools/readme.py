@@ -1,7 +1,7 @@
-"""Write the generated pages anew: README's tables and docs/components.md; with --check say whether they are stale.
+"""Write the generated parts of README and docs/; with --check say whether they are stale.
 
-They are drawn from what was measured: docs/parity.json (`make parity`), benchmarks/results.json (`make bench`) and the
-table of examples/README.md; and from the catalogue.
+They come from what was measured (docs/parity.json by `make parity`, benchmarks/results.json by `make bench`, the table
+of examples/README.md) and from the catalogue.
 """
 
 import json
@@ -21,7 +21,7 @@ from groundup.catalogue import COMPONENTS, Component, by_family
 ROOT = Path(__file__).parents[1]
 PARITY: dict[str, Any] = json.loads((ROOT / "docs" / "parity.json").read_text(encoding="utf-8"))
 DTYPES = ("float64", "float32")
-#: README's results: (example, a word of its command or "" for the plain one), those that have a figure to be held to.
+#: The results of docs/proof.md: (example, a word of its command, or "" for the plain one).
 RESULTS = (
     ("convolutional/digits_lenet.py", "mnist"),
     ("graph/cora.py", "--seeds 100"),
@@ -73,12 +73,9 @@ def measured(name: str) -> list[str]:
 
 
 def families() -> str:
-    """README's components, a family a row."""
-    rows = [
-        [f"{title} ({len(row)})", " ".join(link(c) for c in row), *errors(*(c.name for c in row))]
-        for title, row in by_family().items()
-    ]
-    return table("family | components | float64: | float32:", *rows)
+    """The largest errors of each family."""
+    rows = [[title, str(len(row)), *errors(*(c.name for c in row))] for title, row in by_family().items()]
+    return table("family | components: | float64: | float32:", *rows)
 
 
 def parity() -> str:
@@ -87,8 +84,8 @@ def parity() -> str:
     worst = [max(compared, key=lambda name, d=dtype: error([name], d) or 0.0) for dtype in DTYPES]
     sizes = [f"{number(error([name], dtype))} in {dtype} (`{name}`)" for name, dtype in zip(worst, DTYPES)]
     return (
-        f"{sum(map(cases, names)):,} tests compare {len(compared)} of the {len(names)} components with an oracle. "
-        f"The largest differences found: {' and '.join(sizes)}."
+        f"{sum(map(cases, names)):,} tests compare {len(compared)} of the {len(names)} components with an oracle (the\n"
+        f"other one is the abstract base `Optimizer`). The largest differences: {' and '.join(sizes)}."
     )
 
 
@@ -121,29 +118,37 @@ def machine() -> dict[str, Any]:
 
 
 def speed() -> str:
-    """The rows where groundup loses most, and the median of every family, of the machine measured last."""
-    measured_on = machine()
-    rows = sorted(measured_on["rows"].values(), key=lambda row: -row["default"]["median"])
+    """How many rows are faster, how many slower than their limit, on the machine measured last."""
+    rows, facts = machine()["rows"].values(), machine()["machine"]
+    faster = sum(row["default"]["high"] < 1 for row in rows)
+    slower = sum(row["default"]["low"] > row["limit"] for row in rows)
+    return (
+        f"{faster} of {len(rows)} rows are significantly faster than their peer, {slower} significantly slower than "
+        f"their limit; the median is\n{median(row['default']['median'] for row in rows):.2f} of the peer's time "
+        f"({facts['processor']}, {facts['threads']} threads, PyTorch {facts['torch']})."
+    )
+
+
+def speed_in_detail() -> str:
+    """The median of every family, and the rows where groundup loses most."""
+    rows = sorted(machine()["rows"].values(), key=lambda row: -row["default"]["median"])
     ratios: dict[str, list[float]] = {}
     for row in rows:
         ratios.setdefault(row["family"], []).append(row["default"]["median"])
-    medians = sorted((median(of), family) for family, of in ratios.items())
-    ahead = sum(row["default"]["high"] < 1 for row in rows)
-    over = sum(row["default"]["low"] > row["limit"] for row in rows)
-    by = ", ".join(f"{family} {value:.2f}" for value, family in medians)
-    of_all = median(row["default"]["median"] for row in rows)
+    families = [[family, str(len(of)), f"{median(of):.2f}"] for family, of in sorted(ratios.items())]
     alike = sum(abs(row["default"]["median"] - 1) <= 0.05 for row in rows)
-    facts = measured_on["machine"]
     worst = [
         [row["name"], row["work"], f"`{row['against']}`", interval(row["default"]), f"{row['reference']['median']:.2f}"]
         for row in rows[:10]
     ]
-    return (
-        f"{len(rows)} rows on {facts['processor']}, threads {facts['threads']}, torch {facts['torch']}: the median is "
-        f"{of_all:.2f} of\nthe peer's time; {ahead} rows are ahead with their whole interval, {over} over their limit "
-        f"with theirs. {alike} rows lie within\n0.05 of 1: most of them are one kernel of PyTorch's, called from "
-        f"either side, and that kernel is the floor.\n\nMedians by family: {by}.\n\nThe ten worst:\n\n"
-        + table("row | work | peer | default ÷ peer: | definition ÷ peer:", *worst)
+    return "\n\n".join(
+        (
+            speed(),
+            f"{alike} rows lie within 0.05 of 1: most of them call the same kernel of PyTorch on either side.",
+            table("family | rows: | median:", *families),
+            "The ten slowest:",
+            table("row | work | peer | default ÷ peer: | definition ÷ peer:", *worst),
+        )
     )
 
 
@@ -161,9 +166,11 @@ def results() -> str:
     for path, word in RESULTS:
         found = [(c, cells) for (e, c), cells in rows.items() if e == path and (word in c if word else path in c)]
         if not found:
-            raise ValueError(f"examples/README.md has no row of {path} with {word!r}; mend RESULTS in tools/readme.py")
+            raise ValueError(
+                f"examples/README.md has no row of {path} with {word!r}; correct RESULTS in tools/readme.py"
+            )
         data, result, _, paper = found[0][1]
-        chosen.append([f"[{path.split('/')[-1]}](examples/{path})", data, result, paper])
+        chosen.append([f"[{path.split('/')[-1]}](../examples/{path})", data, result, paper])
     return table("example | data | result, held out | published", *chosen)
 
 
@@ -186,14 +193,16 @@ def targets() -> str:
 # ---- pages -----------------------------------------------------------------------------------------------------------
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {"families": families, "parity": parity, "speed": speed, "results": results},
+    "README.md": {"parity": parity, "speed": speed},
+    "docs/proof.md": {"parity": parity, "families": families, "results": results},
+    "docs/speed.md": {"speed": speed_in_detail},
     "docs/components.md": {"components": components},
     "docs/targets.md": {"targets": targets},
 }
 
 
 def generated(text: str, parts: dict[str, Callable[[], str]]) -> str:
-    """`text` with what lies between each pair of markers written anew."""
+    """`text` with the part between each pair of markers replaced."""
     for name, make in parts.items():
         start, end = f"<!-- {name} -->", f"<!-- end {name} -->"
         head, rest = text.split(start)
