@@ -4,7 +4,7 @@ BIN := .venv/bin
 ENV := .venv/.installed
 TEST_WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench pages parity pictures results clean
+.PHONY: demo test test-all lint format bench pages parity pictures results clean
 
 $(ENV): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -18,7 +18,7 @@ test: $(ENV)            ## the whole suite, under the default backend and under 
 	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
 	GROUNDUP_BACKEND=reference $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
 
-test-slow: $(ENV)       ## the long tests as well
+test-all: $(ENV)       ## the long tests as well
 	$(BIN)/python -m pytest
 
 lint: $(ENV)            ## style, types, and generated pages up to date
