@@ -9,7 +9,7 @@ SET_UP := $(PYTHON) tools/set_up.py
 CPU := $(if $(filter cpu,$(TORCH)),--cpu)
 TEST_WORKERS ?= 2
 
-.PHONY: demo test test-slow lint format bench pages parity pictures results clean
+.PHONY: demo test test-all lint format bench pages parity pictures results clean
 
 $(DEMO): pyproject.toml constraints.txt
 	@$(SET_UP) demo $(CPU)
@@ -24,7 +24,7 @@ test: $(ENV)            ## the whole suite, under the default backend and under 
 	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
 	GROUNDUP_BACKEND=reference $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
 
-test-slow: $(ENV)       ## the long tests as well
+test-all: $(ENV)       ## the long tests as well
 	$(BIN)/python -m pytest
 
 lint: $(ENV)            ## style, types, and generated pages up to date

@@ -1,6 +1,7 @@
-"""The suite's frame: shapes enforced everywhere, one thread a worker, seeds, and GPU tests skipped without a GPU."""
+"""The suite's frame: bodies, enforced shapes, one thread, seeds, the order of tests, and what is skipped."""
 
 import os
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -15,29 +16,61 @@ jaxtyping.install_import_hook("groundup", "beartype.beartype")
 ready_torchvision()
 
 
-def pytest_configure(config):
-    if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; more threads than cores only wait
-        torch.set_num_threads(1)
+torch.set_num_threads(1)  # also with one worker: sums are then taken in the same order everywhere
+
+TESTS = Path(__file__).parent
+#: What computes through functions that have two bodies. A test here runs under each of them, one after the other,
+#: unless it chooses: by a parameter called "mode", or by the marker `body`. Everything else runs under "auto".
+IN_BOTH_BODIES = (
+    *("autoencoders", "decoding", "functional", "layers", "models", "optimizers"),
+    *("test_components.py", "test_functions.py", "test_inspect.py"),
+)
+#: Files whose tests take longest. They start first, so that no worker is left with one of them at the end.
+LONGEST_FIRST = (
+    *("training/test_distributed.py", "training/test_faults.py", "training/test_kill.py"),
+    *("test_examples.py", "test_pages.py", "test_components.py", "pretrained", "models"),
+)
+BODIES = ("auto", "reference")
+
+
+def inside(path, names):
+    """Which of `names`, files or folders in tests/, holds the file at `path`; len(names) if none does."""
+    place = path.relative_to(TESTS).parts
+    found = (i for i, name in enumerate(names) if place[: name.count("/") + 1] == tuple(name.split("/")))
+    return next(found, len(names))
+
+
+def pytest_generate_tests(metafunc):
+    marker = metafunc.definition.get_closest_marker("body")
+    bodies = BODIES if inside(metafunc.definition.path, IN_BOTH_BODIES) < len(IN_BOTH_BODIES) else ()
+    if marker or (bodies and "mode" not in metafunc.fixturenames):
+        metafunc.parametrize("_body", marker.args if marker else bodies, indirect=True, ids=lambda body: body)
+
+
+@pytest.fixture(autouse=True)
+def _body(request):
+    from groundup import backend  # not at the top: what is imported before the hook is not checked
+
+    with backend(getattr(request, "param", "auto")):
+        yield
 
 
 def pytest_collection_modifyitems(config, items):
-    run = os.environ.get("GROUNDUP_BACKEND")
-    if run in ("auto", "reference"):  # of the two runs of `make test`, each has what it alone can say
-        other = [item for item in items if chosen_body(item) not in (None, run)]
+    if (run := os.environ.get("GROUNDUP_BACKEND")) in BODIES:  # one body alone
+        other = [item for item in items if body_of(item) not in (None, run)]
         config.hook.pytest_deselected(items=other)
-        items[:] = [item for item in items if chosen_body(item) in (None, run)]
+        items[:] = [item for item in items if body_of(item) in (None, run)]
     if not torch.cuda.is_available():
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+    items.sort(key=lambda item: inside(item.path, LONGEST_FIRST))
 
 
-def chosen_body(item):
-    """The backend that a test chooses for itself, whatever the suite runs under, if it does: by a parameter called
-    "mode", or by the marker `body`. "fused" counts as "auto"."""
-    marker = item.get_closest_marker("body")
+def body_of(item):
+    """The body that a test runs under or chooses for itself, or None. "fused" counts as "auto"."""
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    chosen = marker.args[0] if marker else parameters.get("mode")
+    chosen = parameters.get("_body", parameters.get("mode"))
     return {"auto": "auto", "fused": "auto", "reference": "reference"}.get(chosen) if isinstance(chosen, str) else None
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from groundup.catalogue import COMPONENTS, find
+from programs import python
 
 
 def groundup(*arguments):
-    return subprocess.run([sys.executable, "-m", "groundup.cli", *arguments], capture_output=True, text=True)
+    return python("-m", "groundup.cli", *arguments)
 
 
 def test_list_names_every_component():

@@ -90,6 +90,7 @@ def test_gradcheck_of_the_definition(case):
         assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
 
 
+@pytest.mark.body("auto")  # and in it both
 @pytest.mark.parametrize("case", CASES, **by_id)
 def test_batches_of_zero_and_one(case):
     """An empty batch gives an empty output of the right shape, and leaves the statistics as they were."""
@@ -124,6 +125,7 @@ def test_layout_does_not_matter(case):
             assert_same(call(a, case, arranged, train), call(b, case, inputs, train), torch.float64)
 
 
+@pytest.mark.body("auto")
 @pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_state_dict_round_trip(case):
     source, target = build(case, seed=1), build(case, seed=2)
@@ -142,6 +144,7 @@ def test_state_dict_round_trip(case):
             target.load_state_dict({**source.state_dict(), name: value.new_zeros(*value.shape, 2)})
 
 
+@pytest.mark.body("auto")
 @pytest.mark.parametrize("copier", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
 @pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_copies_are_equal_and_independent(case, copier):
@@ -187,6 +190,7 @@ def test_exports(case, mode):
     torch.testing.assert_close(program.module()(*inputs), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.body("auto")  # and in it both
 @pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_bfloat16_autocast(case):
     """Under autocast nothing fails and the result stays near float32's, in either body."""
@@ -221,6 +225,7 @@ def test_meta_device(case):
     assert_same(call(filled, case, inputs, False), call(real, case, inputs, False), torch.float32)
 
 
+@pytest.mark.body("auto")
 @pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_factory_arguments(case):
     """device= and dtype= reach every parameter and floating buffer, where the constructor takes them."""

@@ -1,7 +1,6 @@
 """Every example, as a newcomer runs it: a few steps, pictures written, and the words at the end."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 
 from commands import module_of
+from programs import python
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").rglob("*.py"))
@@ -17,13 +17,7 @@ CIFAR10 = module_of(ROOT / "examples" / "convolutional" / "cifar10.py")
 
 
 def example(path, *flags, cwd):
-    return subprocess.run(
-        [sys.executable, str(path), *flags],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "80"},
-    )
+    return python(path, *flags, cwd=cwd, env={**os.environ, "COLUMNS": "80"})
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)

@@ -10,6 +10,7 @@ import pytest
 import tyro
 
 from commands import EXAMPLES, PAGES, ROOT, all_commands, module_of
+from programs import python
 
 COMMANDS = all_commands()
 OF_EXAMPLES = [command for command in COMMANDS if command.example]
@@ -32,7 +33,7 @@ RUN_BY = {
     "python -m benchmarks.decoding": "tests/test_benchmarks.py",
 }
 #: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
-BESIDE = ("make test", "make test-slow", "make lint", "make format", "pip install .")
+BESIDE = ("make test", "make test-all", "make lint", "make format", "pip install .")
 #: What stands for a reader's own data.
 OWN = {"PATH", "FILE", "FOLDER", "TEXTS"}
 
@@ -77,9 +78,7 @@ def test_every_command_of_an_example_runs(command, data, tmp_path):
     if data == "none":
         nowhere = "http://127.0.0.1:9"
         environment |= {"GROUNDUP_DATA": str(tmp_path / "none"), "http_proxy": nowhere, "https_proxy": nowhere}
-    done = subprocess.run(
-        [sys.executable, str(path), *flags, "--smoke"], capture_output=True, text=True, cwd=tmp_path, env=environment
-    )
+    done = python(path, *flags, "--smoke", cwd=tmp_path, env=environment)
     assert "Traceback" not in done.stderr
     if done.returncode == 1 and data == "none":
         assert re.search(r"Put the files? from https://\S+ at \S+", done.stderr), done.stderr
@@ -126,14 +125,12 @@ def test_programs_of_a_page_run_in_turn(page, tmp_path):
 
 
 def test_generated_parts_are_fresh():
-    done = subprocess.run([sys.executable, "tools/readme.py", "--check"], capture_output=True, text=True, cwd=ROOT)
+    done = python("tools/readme.py", "--check", cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
 def test_pictures_are_drawn_by_examples_and_small(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "tools/pictures.py", "--smoke", "letters"], capture_output=True, text=True, cwd=ROOT
-    )
+    done = python("tools/pictures.py", "--smoke", "letters", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert re.search(r"letters\.png  \d+ kB", done.stdout)
     for picture in (ROOT / "docs" / "pictures").glob("*.png"):
