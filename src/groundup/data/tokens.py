@@ -24,6 +24,7 @@ from torch.utils.data import Dataset
 from groundup import checks
 from groundup.data.sentencepiece import SentencePieces
 from groundup.data.text import TEXTS, load_text
+from groundup.data.tokenizers import tokenizer_from
 from groundup.durable import one_at_a_time, sync, write_file
 
 SPLITS = ("train", "valid")
@@ -222,7 +223,8 @@ def _about(folder: Path) -> dict[str, Any]:
 def load_tokenizer(path: str | PathLike[str]) -> Any:
     """The tokenizer of a tokenizer.json or a tokenizer.model, or of a folder that holds one of them.
 
-    Raises `ValueError`, naming the file, when there is none, or it is garbled.
+    A tokenizer.json is of the library `tokenizers`, or what `groundup.data.Tokenizer.save` wrote.
+    Raises `ValueError`, naming the file, when there is none, or it is damaged.
     """
     path = Path(path).expanduser()
     found = [path / name for name in ("tokenizer.json", "tokenizer.model")] if path.is_dir() else [path]
@@ -231,9 +233,14 @@ def load_tokenizer(path: str | PathLike[str]) -> Any:
         raise ValueError(f"there is no {found[0]}; a tokenizer lies beside the weights that it belongs to")
     if file.suffix == ".model":
         return SentencePieces(file)
-    kind = _tokenizers().Tokenizer
     try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "groundup" in content:
+            return tokenizer_from(content)
+        kind = _tokenizers().Tokenizer
         return kind.from_file(str(file))
+    except ImportError:
+        raise
     except Exception as failure:  # the library raises Exception itself
         raise ValueError(f"{file} is no tokenizer.json, or cut off: {failure}") from failure
 
