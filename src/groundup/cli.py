@@ -149,33 +149,33 @@ def plan_training(
 def generate_text(
     prompt: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")],
     model: str = "gpt2",
-    max_new_tokens: int = 100,
+    max_new_tokens: int | None = None,
     temperature: float = 0.8,
     top_k: int | None = None,
     top_p: float | None = 0.95,
     repetition_penalty: float = 1.0,
-    past_context: str = "refuse",
+    past_context: str = "slide",
     seed: int = 0,
 ) -> None:
-    """Go on with a text, as a language model does: token by token, printed as they come.
+    """Continue a text with a language model and print it token by token.
 
     Args:
-        prompt: how the text begins.
-        model: gpt2, gpt2-medium, gpt2-large, gpt2-xl, a repository of the hub, or a folder of weights and tokenizer.
-        max_new_tokens: how many tokens to write.
-        temperature: 0 takes the likeliest; below 1 is careful, above it bold.
-        top_k: draw among so many of the likeliest.
-        top_p: draw among the likeliest that have this probability together.
-        repetition_penalty: above 1, what was written is written less.
-        past_context: what happens at the end of what the model can see: refuse, or slide.
-        seed: of what is drawn.
+        prompt: the start of the text.
+        model: a folder saved by a training, as runs/char_gpt/model; gpt2, gpt2-medium, gpt2-large, gpt2-xl; or a
+            repository of the Hugging Face hub.
+        max_new_tokens: how many tokens to write. Default: 100, or 400 if a token is a character.
+        temperature: 0 always takes the likeliest token; higher values are more random.
+        top_k: draw from this many of the likeliest tokens only.
+        top_p: draw from the likeliest tokens that together have this probability.
+        repetition_penalty: values above 1 make tokens that occurred before less likely.
+        past_context: what happens when the text outgrows the model's context. slide drops its older half, refuse is an
+            error.
+        seed: seed of the random draws; equal seeds write equal texts.
     """
-    import torch
-
     from groundup.decoding.prompts import PAST_CONTEXT
-    from groundup.generate import load, write  # not at the top: it imports all models
+    from groundup.generate import encode, load, write_as_commanded  # not at the top: it imports all models
 
-    checks.integer("max_new_tokens", max_new_tokens)  # before a download, not after it
+    checks.integer("max_new_tokens", 1 if max_new_tokens is None else max_new_tokens)  # before a download, not after it
     checks.real("temperature", temperature, 0.0)
     checks.real("repetition_penalty", repetition_penalty, 1.0)
     checks.integer("top_k", 1 if top_k is None else top_k)
@@ -183,23 +183,79 @@ def generate_text(
     checks.require(-(2**63) <= seed < 2**64, f"seed must fit into 64 bits, got {seed}")
     checks.choice("past_context", past_context, PAST_CONTEXT)
     language_model, tokenizer = load(model)
+    encode(tokenizer, prompt)  # a prompt that cannot be read is an error before anything is printed
     print(prompt, end="", flush=True)
     try:
-        write(
+        write_as_commanded(
             language_model,
             tokenizer,
             prompt,
-            lambda text: print(text, end="", flush=True),
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
             repetition_penalty=repetition_penalty,
             past_context=past_context,
-            generator=torch.Generator().manual_seed(seed),
+            seed=seed,
         )
     finally:
-        print()  # what goes wrong has a line of its own, too
+        print()  # an error message starts on its own line
+
+
+_Texts = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TEXT ...")]
+
+
+@app.command
+def translate(texts: _Texts, model: str, beam: int = 5) -> None:
+    """Translate sentences with a trained translator, one translation on a line.
+
+    Args:
+        texts: the sentences, each in quotes.
+        model: a folder saved by a training, as runs/translation/model.
+        beam: width of the beam search; 1 takes the likeliest word each time.
+    """
+    from groundup.generate import load_translator, translate_sentences
+
+    checks.require(len(texts) > 0, 'give a sentence to translate: groundup translate "twenty-one" --model FOLDER')
+    checks.integer("beam", beam)
+    for translation in translate_sentences(*load_translator(model), texts, beam):
+        print(translation)
+
+
+@app.command
+def fill(text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")], model: str, top: int = 5) -> None:
+    """Find the word for the gap in a text, with a model trained by examples/recurrent/masked_words.py.
+
+    Args:
+        text: a text with one gap, written ___, as "the ___ statement".
+        model: a folder saved by a training, as runs/masked_words/model.
+        top: how many words to print.
+    """
+    from groundup.generate import fill as fill_gap
+    from groundup.generate import load_filler
+
+    for word, probability in fill_gap(*load_filler(model), text, top):
+        print(f"{100 * probability:5.1f} %  {word}")
+
+
+@app.command
+def similar(
+    words: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="WORD ...")],
+    model: str,
+    top: int = 10,
+) -> None:
+    """List the words with the most similar vectors, with a model trained by examples/recurrent/word2vec.py.
+
+    Args:
+        words: one word, or several.
+        model: a folder saved by a training, as runs/word2vec/model, or a file in word2vec's text format.
+        top: how many similar words to print for each.
+    """
+    from groundup.generate import similar as similar_words
+
+    checks.require(len(words) > 0, "give a word: groundup similar WORD --model FOLDER")
+    for word, found in similar_words(model, words, top).items():
+        print(f"{word:>12}   {', '.join(other for other, _ in found)}")
 
 
 @app.command

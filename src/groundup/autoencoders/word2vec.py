@@ -128,11 +128,7 @@ class Word2Vec(nn.Module):
         return self._nearest(unit[b] - unit[a] + unit[c], torch.stack([a, b, c], 1), k)
 
     def _nearest(self, query: Tensor, left_out: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        room = self.vocab_size - left_out.size(1)
-        checks.require(checks.integer("k", k) <= room, f"k must be at most {room}, the words that are left, got {k}")
-        cosines = l2_normalize(query) @ l2_normalize(self.weight).mT
-        best = cosines.scatter(1, left_out.long(), -torch.inf).topk(k, 1)
-        return best.values, best.indices
+        return nearest(query, self.weight, left_out, k)
 
     def _check(self, words: Tensor, mask: Tensor | None) -> None:
         checks.indices("words", words, self.vocab_size, "vocab_size")
@@ -149,3 +145,14 @@ class Word2Vec(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.vocab_size}, {self.embedding_dim}, mode={self.mode}"
+
+
+def nearest(
+    query: Float[Tensor, "B E"], vectors: Float[Tensor, "V E"], left_out: Int[Tensor, "B n"], k: int = 10
+) -> tuple[Float[Tensor, "B k"], Int64[Tensor, "B k"]]:
+    """(cosines, indices) of the k `vectors` at the smallest angle to each query, nearest first, but `left_out`."""
+    room = vectors.size(0) - left_out.size(1)
+    checks.require(checks.integer("k", k) <= room, f"k must be at most {room}, the words that are left, got {k}")
+    cosines = l2_normalize(query) @ l2_normalize(vectors).mT
+    best = cosines.scatter(1, left_out.long(), -torch.inf).topk(k, 1)
+    return best.values, best.indices

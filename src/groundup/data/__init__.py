@@ -27,7 +27,15 @@ from groundup.data.ratings import Ratings, read_ratings
 from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
 from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
 from groundup.data.tables import Table, breast_cancer, two_moons, wine
-from groundup.data.text import TEXTS, load_text, python_reference, tiny_shakespeare, words
+from groundup.data.text import (
+    TEXTS,
+    first_words,
+    load_text,
+    python_reference,
+    split_text,
+    tiny_shakespeare,
+    words,
+)
 from groundup.data.tokenizers import (
     END,
     PAD,
@@ -44,6 +52,7 @@ from groundup.data.tokens import (
     open_tokens,
     prepare_tokens,
     train_byte_pairs,
+    window_length,
     write_tokens,
 )
 from groundup.data.transforms import (
@@ -62,6 +71,7 @@ from groundup.data.transforms import (
 )
 from groundup.data.vocabulary import Vocabulary
 from groundup.data.word_contexts import WordContexts, cbow_windows, keep_probability, skip_gram_pairs, subsample
+from groundup.data.word_vectors import read_vectors, write_vectors
 
 __all__ = [
     "load",
@@ -74,11 +84,14 @@ __all__ = [
     "letters",
     "mackey_glass",
     "load_text",
+    "split_text",
+    "first_words",
     "TEXTS",
     "python_reference",
     "tiny_shakespeare",
     "words",
     "TokenWindows",
+    "window_length",
     "train_byte_pairs",
     "write_tokens",
     "open_tokens",
@@ -108,6 +121,8 @@ __all__ = [
     "WordContexts",
     "keep_probability",
     "subsample",
+    "read_vectors",
+    "write_vectors",
     "skip_gram_pairs",
     "cbow_windows",
     "read_ratings",

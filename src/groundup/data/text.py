@@ -10,6 +10,7 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
+from groundup import checks
 from groundup.data.download import fetch
 
 _WORD = re.compile(r"[^\W\d]\w*(?:['’]\w+)*")  # a letter or _, then letters, digits and _; apostrophes inside
@@ -39,7 +40,7 @@ TEXTS: dict[str, Callable[[], str]] = {"python": python_reference, "shakespeare"
 
 
 def load_text(name_or_path: str | PathLike[str]) -> str:
-    """The text "python" or "shakespeare", or that of your own file, in UTF-8.
+    """The text "python" or "shakespeare", or that of your own file, in UTF-8; a byte order mark is left out.
 
     Raises `ValueError` for what is neither a name nor a file, and for a file that is empty or not UTF-8.
     """
@@ -51,13 +52,39 @@ def load_text(name_or_path: str | PathLike[str]) -> str:
             f"name_or_path must be one of {', '.join(map(repr, TEXTS))}, or the path of a text file; "
             f"{str(name_or_path)!r} is neither"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 at byte {error.start:,}; save it as UTF-8, without markup") from error
+    text = read_utf8(path)
     if not text.strip():
         raise ValueError(f"{path} is empty: there is no text in it")
     return text
+
+
+def read_utf8(path: Path) -> str:
+    """The content of a text file, without a byte order mark, its line breaks as \\n.
+
+    Raises `ValueError` that names the file and the byte where it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 at byte {error.start:,}; save it as UTF-8, without markup") from error
+
+
+def split_text(data: str | PathLike[str], validation: str | PathLike[str] = "") -> tuple[str, str]:
+    """(the text to learn, the text held out): the first nine tenths of `data` and the rest, or all and `validation`.
+
+    Both as `load_text` takes them. Raises `ValueError` for a text of which a tenth is nothing.
+    """
+    text = load_text(data)
+    if validation:
+        return text, load_text(validation)
+    cut = len(text) * 9 // 10
+    checks.require(cut > 0, f"{data} has {len(text)} characters: give a longer text")
+    return text[:cut], text[cut:]
+
+
+def first_words(text: str) -> str:
+    """The first word of a text, at most 20 characters of it: a prompt that every model of that text can continue."""
+    return text.split()[0][:20]
 
 
 def words(text: str) -> list[str]:

@@ -8,6 +8,7 @@ loader = Loader(TokenWindows(tokens, 1024), 8, shuffle=True)
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from operator import index
@@ -24,7 +25,10 @@ from torch.utils.data import Dataset
 from groundup import checks
 from groundup.data.sentencepiece import SentencePieces
 from groundup.data.text import TEXTS, load_text
+from groundup.data.tokenizers import tokenizer_from
 from groundup.durable import one_at_a_time, sync, write_file
+
+logger = logging.getLogger("groundup")
 
 SPLITS = ("train", "valid")
 
@@ -71,10 +75,23 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
         return x[0], y[0]
 
 
+def window_length(tokens: Any, length: int, what: str = "the text") -> int:
+    """`length`, or less where `tokens` are too few for one window of it; then a line in the log says so.
+
+    Raises `ValueError` for fewer than two tokens, of which there is no next one to learn.
+    """
+    checks.require(len(tokens) > 1, f"{what} has {len(tokens)} tokens, and at least 2 are needed: give a longer one")
+    if len(tokens) > checks.integer("length", length):
+        return length
+    logger.warning("%s has %d tokens: its windows have %d of them, not %d", what, len(tokens), len(tokens) - 1, length)
+    return len(tokens) - 1
+
+
 def train_byte_pairs(texts: Iterable[str], vocab_size: int, end: str = "<|endoftext|>") -> Any:
     """A `tokenizers.Tokenizer` of byte pairs learned from `texts`, as GPT-2's: any text goes there and back.
 
     Sennrich et al. 2016, arXiv:1508.07909; on bytes, Radford et al. 2019, section 2.2. `end` stands between texts.
+    A pair is merged if it occurs twice. Of a short text there are fewer than `vocab_size`: a line in the log says so.
     """
     tokenizers = _tokenizers()
     _several(texts)
@@ -85,11 +102,14 @@ def train_byte_pairs(texts: Iterable[str], vocab_size: int, end: str = "<|endoft
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocab_size,
+        min_frequency=2,
         special_tokens=[end],
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    if (found := tokenizer.get_vocab_size()) < size:
+        logger.warning("the text has %s byte pairs that occur twice, and not %s", f"{found:,}", f"{size:,}")
     return tokenizer
 
 
@@ -103,17 +123,20 @@ def write_tokens(
     folder: str | PathLike[str],
     texts: Iterable[str],
     tokenizer: Any,
-    valid: float = 0.1,
+    valid: float | Iterable[str] = 0.1,
     end: str | None = "<|endoftext|>",
     source: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the tokens of `texts`, each followed by `end`, as train.bin and valid.bin, with tokenizer.json beside them.
 
-    `valid` is the share, at the end, that is held out. One text is in memory at a time. tokens.json, written last,
-    says that all is there, and of what it was made: `source`. Who has mapped tokens that stood here keeps those.
+    `valid` is the share, at the end, that is held out; or the texts that are. One text is in memory at a time.
+    tokens.json, written last, says that all is there, and of what it was made: `source`. Who has mapped tokens that
+    stood here keeps those.
     """
     folder = Path(folder).expanduser()
-    checks.require(0 < checks.real("valid", valid) < 1, f"valid must lie between 0 and 1, got {valid}")
+    held_out_texts = valid if isinstance(valid, Iterable) and not isinstance(valid, (str, bytes)) else None
+    share = 0.0 if held_out_texts is not None else checks.real("valid", valid)
+    checks.require(held_out_texts is not None or 0 < share < 1, f"valid must lie between 0 and 1, got {valid}")
     _several(texts)
     size = tokenizer.get_vocab_size()
     kind = np.uint16 if size <= 2**16 else np.uint32
@@ -122,10 +145,13 @@ def write_tokens(
     folder.mkdir(parents=True, exist_ok=True)
     whole = folder / "all.part"
     with whole.open("wb") as stream:
-        for text in texts:
-            np.asarray([*tokenizer.encode(text).ids, *closing], dtype=kind).tofile(stream)
-    count = whole.stat().st_size // np.dtype(kind).itemsize
-    held_out = int(count * valid)
+        counts = []
+        for part in (texts, held_out_texts or ()):
+            for text in part:
+                np.asarray([*tokenizer.encode(text).ids, *closing], dtype=kind).tofile(stream)
+            counts.append(stream.tell() // np.dtype(kind).itemsize)
+    count = counts[-1]
+    held_out = count - counts[0] if held_out_texts is not None else int(count * share)
     checks.require(held_out > 0, f"texts hold {count} tokens, of which {valid} is none: give more text")
     tokens = np.memmap(whole, dtype=kind, mode="r")
     (folder / "tokens.json").unlink(missing_ok=True)
@@ -145,10 +171,18 @@ def write_tokens(
     return folder
 
 
-def prepare_tokens(data: str | PathLike[str], vocab_size: int, folder: str | PathLike[str], valid: float = 0.1) -> Path:
+def prepare_tokens(
+    data: str | PathLike[str],
+    vocab_size: int,
+    folder: str | PathLike[str],
+    valid: float = 0.1,
+    validation: str | PathLike[str] = "",
+) -> Path:
     """The folder of tokens that `data` is, or `folder`, written of its texts unless it holds just these already.
 
-    data    what `write_tokens` wrote, taken as it is; or a text as `load_text` knows it, or a folder of .txt files
+    data        what `write_tokens` wrote, taken as it is; or a text as `load_text` knows it, or a folder of .txt files
+    valid       the share of it, at the end, that is held out
+    validation  a text, or a folder of .txt files, that is held out instead
 
     tokens.json keeps what was asked: `data`, its files' names, sizes and times, `vocab_size` and `valid`. Where that
     differs, the tokens are written anew. Raises `ValueError` where `folder` holds tokens that do not say of what they
@@ -156,10 +190,13 @@ def prepare_tokens(data: str | PathLike[str], vocab_size: int, folder: str | Pat
     """
     folder, given = Path(folder).expanduser(), Path(data).expanduser()
     if (given / "tokens.json").is_file():
+        checks.require(not validation, f"{given} holds tokens, of which some are for validation: leave validation out")
         return given
-    files = sorted(given.glob("**/*.txt")) if given.is_dir() else [data]
-    checks.require(len(files) > 0, f"{given} holds no .txt file")
+    files = _text_files(data)
+    held_out = _text_files(validation) if validation else []
     asked = {"vocab_size": vocab_size, "valid": valid, **_identity(data, files)}
+    if validation:
+        asked["validation"] = _identity(validation, held_out)
     with one_at_a_time(folder.with_name(f".{folder.name}.lock")):  # of many processes the first writes
         if (folder / "tokens.json").is_file():
             found = _about(folder).get("source")
@@ -171,8 +208,17 @@ def prepare_tokens(data: str | PathLike[str], vocab_size: int, folder: str | Pat
             if found == asked:
                 return folder
         tokenizer = train_byte_pairs((load_text(file) for file in files), vocab_size)
-        write_tokens(folder, (load_text(file) for file in files), tokenizer, valid, source=asked)
+        held = (load_text(file) for file in held_out) if validation else valid
+        write_tokens(folder, (load_text(file) for file in files), tokenizer, held, source=asked)
     return folder
+
+
+def _text_files(data: str | PathLike[str]) -> list[Any]:
+    """The .txt files of a folder; else what was given, for `load_text`."""
+    given = Path(data).expanduser()
+    files = sorted(given.glob("**/*.txt")) if given.is_dir() and data not in TEXTS else [data]
+    checks.require(len(files) > 0, f"{given} holds no .txt file")
+    return files
 
 
 def _identity(data: str | PathLike[str], files: Iterable[str | PathLike[str]]) -> dict[str, str]:
@@ -222,7 +268,8 @@ def _about(folder: Path) -> dict[str, Any]:
 def load_tokenizer(path: str | PathLike[str]) -> Any:
     """The tokenizer of a tokenizer.json or a tokenizer.model, or of a folder that holds one of them.
 
-    Raises `ValueError`, naming the file, when there is none, or it is garbled.
+    A tokenizer.json is of the library `tokenizers`, or what `groundup.data.Tokenizer.save` wrote.
+    Raises `ValueError`, naming the file, when there is none, or it is damaged.
     """
     path = Path(path).expanduser()
     found = [path / name for name in ("tokenizer.json", "tokenizer.model")] if path.is_dir() else [path]
@@ -231,9 +278,14 @@ def load_tokenizer(path: str | PathLike[str]) -> Any:
         raise ValueError(f"there is no {found[0]}; a tokenizer lies beside the weights that it belongs to")
     if file.suffix == ".model":
         return SentencePieces(file)
-    kind = _tokenizers().Tokenizer
     try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(content, dict) and "groundup" in content:
+            return tokenizer_from(content)
+        kind = _tokenizers().Tokenizer
         return kind.from_file(str(file))
+    except ImportError:
+        raise
     except Exception as failure:  # the library raises Exception itself
         raise ValueError(f"{file} is no tokenizer.json, or cut off: {failure}") from failure
 

@@ -106,4 +106,8 @@ def _draw(
     logits = logits if top_p is None else top_p_filter(logits, top_p)
     if len(logits) == 0:
         return logits.new_zeros(0, dtype=torch.int64)
-    return torch.multinomial(softmax(logits, -1), 1, generator=generator)[:, 0]
+    probability = softmax(logits, -1)
+    if generator is None:
+        return torch.multinomial(probability, 1)[:, 0]
+    # Drawn where the generator is: with one of the CPU, a model on a GPU writes what it writes on the CPU.
+    return torch.multinomial(probability.to(generator.device), 1, generator=generator)[:, 0].to(logits.device)

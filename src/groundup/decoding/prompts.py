@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.data.sequences import padded
 from groundup.decoding.beam import beam_search
 from groundup.decoding.generation import sample
 from groundup.decoding.state import Sequences
@@ -46,7 +47,8 @@ def generate(
 
     (What is drawn is another matter: one generator draws for all rows.)
 
-    model        one with `begin`, `step`, `context` and `vocab_size`: GPT2, GPT3, LLaMA1, LLaMA2
+    model        one with `begin`, `step`, `context` and `vocab_size`: GPT2, GPT3, LLaMA1, LLaMA2; or one with `read`,
+                 `step` and `vocab_size`: LangModel, which is recurrent and has no context to run out of
     prompts      lists of tokens, of any lengths; or a tensor, with a `mask` of what is a word where rows are padded,
                  on either side
     temperature, top_k, top_p, repetition_penalty, generator, on_token    as `sample` has them; temperature 0 is greedy
@@ -59,7 +61,8 @@ def generate(
     weights (up to 2 GiB of them) are held twice during the call, laid out as its products want them. A compiled step is
     taken as it is: `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
     """
-    if missing := [name for name in ("begin", "step", "context", "vocab_size") if not hasattr(model, name)]:
+    needed = ("read", "step", "vocab_size") if hasattr(model, "read") else ("begin", "step", "context", "vocab_size")
+    if missing := [name for name in needed if not hasattr(model, name)]:
         raise TypeError(f"model must be a language model, with {', '.join(missing)}, got {type(model).__name__}")
     rows = _rows(prompts, mask, model)
     checks.integer("max_new_tokens", max_new_tokens)
@@ -72,22 +75,10 @@ def generate(
     checks.choice("past_context", past_context, PAST_CONTEXT)
     if top_k is not None and checks.integer("top_k", top_k) > model.vocab_size:
         raise ValueError(f"top_k must be at most vocab_size={model.vocab_size}, got {top_k}")
-    longest, context = max(map(len, rows)), model.context
-    slides = longest + max_new_tokens - 1 > context
-    if slides and past_context == "refuse":
-        raise ValueError(
-            f"the longest prompt has {longest} tokens, and {max_new_tokens} more do not fit into context={context}: "
-            "shorten the prompt, ask for fewer, or pass past_context='slide'"
-        )
-    seen, padding = _padded(rows)
-    longest = min(longest, context)
-    tokens, padding = seen[:, -longest:], (padding - (seen.size(1) - longest)).clamp(min=0)
-    state = model.begin(len(rows), min(context, longest + max_new_tokens), padding if padding.any() else None)
-    _read(model, tokens[:, :-1], state, chunk)
-    step = model.step
-    if slides:
-        step, state = _sliding(model, chunk), (state, tokens[:, :-1], padding)
-    start = tokens[:, -1]
+    if hasattr(model, "read"):
+        step, (start, state) = model.step, _read_recurrent(model, rows)
+    else:
+        step, start, state = _begin(model, rows, max_new_tokens, past_context, chunk)
     with packed(_matrices(model) if max_new_tokens >= WORTH else (), len(rows) * width):
         if width > 1:
             found = beam_search(
@@ -104,10 +95,37 @@ def generate(
             top_k=top_k,
             top_p=top_p,
             repetition_penalty=repetition_penalty,
-            seen=seen if repetition_penalty > 1 else None,
+            seen=_padded(rows)[0] if repetition_penalty > 1 else None,
             generator=generator,
             on_token=on_token,
         )
+
+
+def _begin(
+    model: Any, rows: list[Tensor], new_tokens: int, past_context: str, chunk: int
+) -> tuple[Callable[[Tensor, Any], tuple[Tensor, Any]], Tensor, Any]:
+    """(step, start, state) of a model with a context, which has read all of each row but its last token."""
+    longest, context = max(map(len, rows)), model.context
+    slides = longest + new_tokens - 1 > context
+    if slides and past_context == "refuse":
+        raise ValueError(
+            f"the longest prompt has {longest} tokens, and {new_tokens} more do not fit into context={context}: "
+            "shorten the prompt, ask for fewer, or pass past_context='slide'"
+        )
+    seen, padding = _padded(rows)
+    longest = min(longest, context)
+    tokens, padding = seen[:, -longest:], (padding - (seen.size(1) - longest)).clamp(min=0)
+    state = model.begin(len(rows), min(context, longest + new_tokens), padding if padding.any() else None)
+    _read(model, tokens[:, :-1], state, chunk)
+    if slides:
+        return _sliding(model, chunk), tokens[:, -1], (state, tokens[:, :-1], padding)
+    return model.step, tokens[:, -1], state
+
+
+def _read_recurrent(model: Any, rows: list[Tensor]) -> tuple[Tensor, Any]:
+    """(the last token of each row, the state after those before it)."""
+    tokens, lengths = padded(rows)
+    return model.read(tokens.to(rows[0].device), lengths.to(rows[0].device))
 
 
 def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:

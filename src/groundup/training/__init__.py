@@ -10,7 +10,15 @@ from groundup.training.objective import Objective, supervised
 from groundup.training.position import NonFiniteLoss, Result
 from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
-from groundup.training.text import exact_match, next_token, perplexity, translate, translation
+from groundup.training.text import (
+    count_pairs,
+    exact_match,
+    fit_length,
+    next_token,
+    perplexity,
+    translate,
+    translation,
+)
 from groundup.training.trainer import Trainer
 from groundup.training.translations import Bleu, Translations, bleu, compare_lengths, score_translations
 
@@ -26,6 +34,8 @@ __all__ = [
     "predict",
     "translation",
     "perplexity",
+    "fit_length",
+    "count_pairs",
     "translate",
     "exact_match",
     "bleu",

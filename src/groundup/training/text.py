@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from inspect import signature
-from math import exp
+from math import ceil, exp
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from groundup.checks import integer
 from groundup.data.sequences import ParallelText
 from groundup.data.tokenizers import END, PAD, START
 from groundup.decoding import beam_search
 from groundup.functional import cross_entropy
 from groundup.training.batches import Batches, to_device
+from groundup.training.logs import say
 
 
 def next_token(model: nn.Module, batch: Any) -> tuple[Tensor, int | Tensor]:
@@ -40,6 +43,42 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> tuple[Tensor, int | Tensor
 
 next_token.unit = "tokens"  # type: ignore[attr-defined]  # what the progress bar counts
 translation.unit = "tokens"  # type: ignore[attr-defined]
+
+
+def fit_length(samples: int, batch_size: int, epochs: int, usual: int, least_steps: int = 600) -> tuple[int, int]:
+    """(batch size, epochs) for so many samples: few of them are cut into smaller batches and read more often.
+
+    batch_size     smaller where an epoch would have fewer than 10 batches
+    epochs         as given; 0 takes `usual`, or as many as `least_steps` steps need
+
+    A line says what was changed.
+    """
+    fitted = max(1, min(integer("batch_size", batch_size), samples // 10))
+    batches = ceil(samples / fitted)
+    chosen = integer("epochs", epochs, 0) or max(usual, ceil(least_steps / batches))
+    if (fitted, chosen) != (batch_size, epochs or usual):
+        say(
+            f"{samples:,} samples are few: {chosen} epochs in batches of {fitted}, not {usual} in batches of {batch_size}"
+        )
+    return fitted, chosen
+
+
+def count_pairs(train: Tensor, valid: Tensor) -> float:
+    """The loss, in nats per token, of counting which token follows which: what a language model should get below.
+
+    p(b | a) = (count(a, b) + 5 p(b)) / (count(a) + 5) with p(b) = (count(b) + 1) / (tokens + kinds), from `train`; the
+    mean of -log p over `valid`. Jelinek and Mercer 1980: an estimate of pairs, smoothed by one of single tokens.
+    """
+    train, valid = (torch.as_tensor(np.asarray(part, dtype=np.int64)) for part in (train, valid))
+    size = int(torch.maximum(train.max(), valid.max())) + 1
+    single = (torch.bincount(train, minlength=size) + 1).double()
+    seen, counts = torch.unique(train[:-1] * size + train[1:], return_counts=True)
+    asked = valid[:-1] * size + valid[1:]
+    place = torch.searchsorted(seen, asked).clamp(max=len(seen) - 1)
+    pairs = torch.where(seen[place] == asked, counts[place], 0)
+    before = torch.bincount(train[:-1], minlength=size)[valid[:-1]]
+    p = (pairs + 5 * single[valid[1:]] / single.sum()) / (before + 5)
+    return -float(p.log().mean())
 
 
 def perplexity(batches: Batches, objective: Any) -> Callable[[nn.Module], dict[str, float]]:

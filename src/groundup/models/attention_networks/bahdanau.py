@@ -30,6 +30,7 @@ from groundup.layers.linear import Linear
 from groundup.layers.recurrent import RNN
 from groundup.layers.recurrent_cells import GRU_cell
 from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
 class AttentionState(NamedTuple):
@@ -165,7 +166,7 @@ class AttentionDecoder(nn.Module):
         return self.head(dropout(t, self.dropout, self.training))
 
 
-class BahdanauAttention(Presets, nn.Module):
+class BahdanauAttention(Pretrained, Presets, nn.Module):
     """source (B, S), target (B, T) → logits (B, T, V) of what follows each target word; RNNsearch in the paper.
 
     target begins with a start token and leaves the end out; lengths (B,) are the source's. need_weights=True: returns

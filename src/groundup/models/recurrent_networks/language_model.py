@@ -11,7 +11,9 @@ Legend: B batch, T time, P tokens of a prompt, V vocab_size, E the core's input_
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import torch
 from jaxtyping import Float, Int, Int64
@@ -24,6 +26,7 @@ from groundup.layers.embedding import Embedding
 from groundup.layers.linear import Linear
 from groundup.layers.recurrent_cells import State
 from groundup.models.recurrent_networks.stacked import RNN_factory
+from groundup.pretrained import Pretrained
 
 
 class OneHot(nn.Module):
@@ -38,10 +41,11 @@ class OneHot(nn.Module):
         return (indices[..., None] == torch.arange(self.vocab_size, device=indices.device)).to(like.dtype)
 
 
-class LangModel(nn.Module):
+class LangModel(Pretrained, nn.Module):
     """tokens (B, T) → (logits (B, T, V) of the token after each, the core's state after the last).
 
-    core      any recurrent layers: LSTM(E, H, num_layers=2, batch_first=True). Their input_size is E
+    core      any recurrent layers: LSTM(E, H, num_layers=2, batch_first=True). Their input_size is E. Or the arguments
+              of `RNN_factory` that build them, {"mode": "LSTM", "input_size": E, …}, as `save_pretrained` writes them
     one_hot   the tokens as one-hot vectors instead of an embedding; E must be V
     tied      the scores are products with the embedding's own vectors: head.weight is embedding.weight, and E must be H
     dropout   the probability of dropping a feature, below and above the core
@@ -51,13 +55,17 @@ class LangModel(nn.Module):
         start, state = model.read(prompt)
         text = sample(model.step, start, state, max_len=200)
 
+    `groundup.decoding.generate(model, prompts)` does both.
+
     A core that runs both ways, or backwards, has seen what comes next: it may fill in what is missing, but not decode.
     """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     def __init__(
         self,
         vocab_size: int,
-        core: RNN_factory,
+        core: RNN_factory | Mapping[str, Any],
         one_hot: bool = False,
         tied: bool = False,
         dropout: float = 0.0,
@@ -66,6 +74,8 @@ class LangModel(nn.Module):
     ) -> None:
         super().__init__()
         self.vocab_size = checks.integer("vocab_size", vocab_size)
+        if isinstance(core, Mapping):
+            core = RNN_factory(**{**core, "device": device, "dtype": dtype})
         if not isinstance(core, RNN_factory):
             raise TypeError(f"core must be recurrent layers, as LSTM(128, 256) is, got {type(core).__name__}")
         E, H = core.input_size, core.output_size
@@ -126,6 +136,18 @@ class LangModel(nn.Module):
             not self.core.bidirectional and not self.core.reverse,
             f"core runs {direction}: what it says of a token depends on the tokens after it, so it cannot decode",
         )
+
+    def save_pretrained(self, folder: str | Path, *args: Any, **options: Any) -> Path:
+        """As `Pretrained` does; the core is written as the arguments of `RNN_factory`."""
+        if "core" in self.init_arguments:
+            kind = type(self.core)
+            checks.require(
+                kind.forward is RNN_factory.forward and kind._run is RNN_factory._run,
+                f"core is a {kind.__name__}, whose forward config.json cannot hold: save its state_dict, with "
+                "groundup.pretrained.save_weights, and load it with load_weights",
+            )
+            self.init_arguments = {**self.init_arguments, "core": self.core.arguments()}
+        return super().save_pretrained(folder, *args, **options)
 
     def extra_repr(self) -> str:
         return f"{self.vocab_size}, dropout={self.dropout}" + (", tied=True" if self.tied else "")

@@ -27,6 +27,7 @@ from groundup.layers.recurrent_cells import State
 from groundup.models.presets import Presets
 from groundup.models.recurrent_networks.language_model import LangModel, as_rows
 from groundup.models.recurrent_networks.stacked import LSTM
+from groundup.pretrained import Pretrained
 
 
 class Encoder(nn.Module):
@@ -81,7 +82,7 @@ class Decoder(LangModel):
         super().__init__(vocab_size, core, dropout=dropout, **options)
 
 
-class Seq2Seq(Presets, nn.Module):
+class Seq2Seq(Pretrained, Presets, nn.Module):
     """source (B, S), target (B, T) → logits (B, T, V) of what follows each target token: p(y_{t+1} | y_1 … y_t, x).
 
     target begins with a start token and leaves the end out; lengths (B,) are the source's. To translate:

@@ -155,6 +155,11 @@ class RNN_factory(nn.Module):
                 )
         return tuple(s[:, None] for s in states) if single else states
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments with which `RNN_factory` builds these layers, whatever subclass built them."""
+        names = ("mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout")
+        return {name: getattr(self, name) for name in (*names, "bidirectional", "reverse")} | self.cell_options
+
     def extra_repr(self) -> str:
         text = f"{self.input_size}, {self.hidden_size}, num_layers={self.num_layers}"
         defaults = {"bias": True, "batch_first": True, "dropout": 0.0, "bidirectional": False, "reverse": False}
