@@ -1,6 +1,23 @@
 """Deep learning from the ground up: every layer, optimizer and model written from its paper, proven, and fast."""
 
+import importlib
+import pkgutil
+from types import ModuleType
+
 from groundup.backend import UnsupportedCall, backend, current_backend
 
 __version__ = "0.1.0"
 __all__ = ["UnsupportedCall", "__version__", "backend", "current_backend"]
+
+_modules = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`groundup.models`, `groundup.layers`, ...: each is imported when it is first asked for."""
+    if name in _modules:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_modules})

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import inspect as python_inspect
 import os
 import shutil
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import tyro
-from torch import nn
 
 from groundup import __version__, checks
-from groundup.catalogue import FAMILIES, by_family, find
-from groundup.inspect import summary
+from groundup.catalogue import Component, by_family, find
+from groundup.catalogue.page import component_page
 
 app = tyro.extras.SubcommandApp()
 
@@ -21,67 +20,64 @@ app = tyro.extras.SubcommandApp()
 @app.command(name="list")
 def list_components(
     family: Annotated[str, tyro.conf.arg(metavar="NAME")] = "",
+    weights: bool = False,
 ) -> None:
-    """List every component: its number, name, what it is, and the paper.
+    """List the components by family: number, name, summary and paper.
 
     Args:
-        family: show one family only; a wrong name lists them.
+        family: list one family only: a heading of the list, as "Graph networks", or the name of a module.
+        weights: list the published weights instead, by model: the names that from_pretrained takes.
     """
-    if family and family not in FAMILIES:
-        raise ValueError(f"there is no family {family!r}; choose one of {', '.join(FAMILIES)}")
+    groups = by_family(family)
+    if weights:
+        print("\n".join(_published(groups)))
+        return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
-    for title, rows in by_family(family).items():
+    for title, rows in groups.items():
         print(f"{title}\n")
         name_width, summary_width = max(len(c.name) for c in rows), max(len(c.summary) for c in rows)
         for c in rows:
             line = f"{c.number:>5}  {c.name:<{name_width}}  {c.summary:<{summary_width}}  {c.paper}"
             print(line if len(line) <= width else line[: width - 1] + "…")
         print()
-    print("`groundup show NAME` tells more.")
+    print("`groundup show NAME` shows one of them. `groundup list --weights` lists the published weights.")
+
+
+def _published(groups: Mapping[str, Sequence[Component]]) -> Iterator[str]:
+    """The lines of published weights: model, then name and preset, for the models of these families."""
+    from groundup import models  # not at the top: the list of components needs none of them
+    from groundup.pretrained import published_weights
+
+    modules = tuple(c.module for rows in groups.values() for c in rows)
+    found: dict[str, dict[str, str]] = {}
+    for row in published_weights():
+        if row.address:
+            found.setdefault(row.model, {})[row.name] = row.preset
+    found["GPT2"] = {name: name for name in models.GPT2.aliases}
+    found = {model: names for model, names in found.items() if getattr(models, model).__module__.startswith(modules)}
+    checks.require(len(found) > 0, f"no weights are published for {', '.join(groups)}")
+    width = max(len(name) for names in found.values() for name in names)
+    yield f"{'name':<{width + 2}}  preset"
+    for model, names in found.items():
+        yield f"\n{model}"
+        yield from (f"  {name:<{width}}  {preset}" for name, preset in names.items())
+    yield "\nOne of them is loaded with"
+    yield f'    from groundup.models import {model}\n    {model}.from_pretrained("{next(iter(names))}")'
 
 
 @app.command
 def show(
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")], preset: str = "", depth: int = 1
 ) -> None:
-    """Show one component: where it comes from, and for a model its layers, parameters and multiply-adds.
+    """Show one component: paper, arguments, equation; layers, output shapes, parameters and multiply-adds.
 
     Args:
-        name: as `groundup list` gives it, in any case.
-        preset: the variant of a model to show.
-        depth: how far to open a model's module tree.
+        name: a name that `groundup list` prints, in any case.
+        preset: a variant of a model, as gpt2-xl of GPT2.
+        depth: how many levels of the model's modules are shown.
     """
-    component = find(name)
-    thing = component.load()
-    checks.integer("depth", depth)
-    if preset and not component.input_size:
-        raise ValueError(f"{component.name} has no presets; leave out --preset")
-    model: nn.Module | None = None
-    if component.input_size:
-        model = thing.preset(preset, device="meta") if preset else thing(device="meta")
-    print(f"{component.name}: {component.summary}\n")
-    print(f"  paper    {component.paper}")
-    print(f"           {component.url}")
-    print(f"  import   from {component.module} import {component.name}")
-    print(f"  source   {component.source}")
-    print(f"  proof    equal to {component.oracle}\n")
-    if model is None:
-        print(f"{component.name}{_arguments(thing)}\n")
-        print(python_inspect.getdoc(thing))
-        return
-    report = summary(model, thing.input_sizes.get(preset, component.input_size), depth=depth)
-    print(report)
-    for what, figure in component.figures:
-        print(f"paper: {what} {figure}")
-    if others := [p for p in thing.presets if p != (preset or next(iter(thing.presets)))]:
-        print(f"\nother presets: {', '.join(others)} (--preset NAME)")
-
-
-def _arguments(thing: type) -> str:
-    """The constructor's signature, without its annotations."""
-    signature = python_inspect.signature(thing)
-    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
-    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    print(component_page(find(name), preset, depth, max(60, width)))
 
 
 @app.command

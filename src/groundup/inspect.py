@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from html import escape
 from typing import Any
 
 import torch
@@ -31,63 +32,125 @@ class Part:
 
 @dataclass(frozen=True)
 class Summary:
-    """A model, part by part; `str()` is a table."""
+    """A model, part by part. `str()` is a table of at most 80 columns; a notebook shows it as one."""
 
     model: str
-    input: tuple[int, ...]
+    inputs: tuple[tuple[int, ...], ...]  # of one sample
+    output: tuple[int, ...]
     parts: tuple[Part, ...]
     parameters: int
     trainable: int
     multiply_adds: int
 
     def __str__(self) -> str:
-        head = ("part", "kind", "output", "parameters", "multiply-adds")
-        rows = [
-            (p.name, p.kind, _shape(p.output), f"{p.parameters:,}", f"{p.multiply_adds:,}" if p.multiply_adds else "")
-            for p in self.parts
-        ]
-        total = ("total", self.model, "", f"{self.parameters:,}", f"{self.multiply_adds:,}")
-        widths = [max(len(row[i]) for row in (head, *rows, total)) for i in range(5)]
+        return self.format()
+
+    def format(self, width: int = 80) -> str:
+        """The table in at most `width` columns: equal layers share a line, and long names are shortened."""
+        rows = self._rows()
+        widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        for column, least in ((1, 8), (0, 12)):  # kinds are shortened first, then names
+            widths[column] = min(widths[column], max(least, widths[column] + width - sum(widths) - 8))
 
         def line(row: Sequence[str]) -> str:
-            left = "  ".join(cell.ljust(w) for cell, w in zip(row[:3], widths[:3]))
-            return f"{left}  {'  '.join(cell.rjust(w) for cell, w in zip(row[3:], widths[3:]))}".rstrip()
+            cells = [cell if len(cell) <= w else cell[: w - 1] + "…" for cell, w in zip(row, widths)]
+            left = "  ".join(cell.ljust(w) for cell, w in zip(cells[:3], widths[:3]))
+            return f"{left}  {'  '.join(cell.rjust(w) for cell, w in zip(cells[3:], widths[3:]))}".rstrip()
 
+        head, *parts, total = map(line, rows)
         rule = "─" * (sum(widths) + 8)
-        return "\n".join([f"input {_shape(self.input)}", line(head), rule, *map(line, rows), rule, line(total)])
+        return "\n".join([self._title(), head, rule, *parts, *[rule] * bool(parts), total])
+
+    def _repr_html_(self) -> str:
+        head, *rows = [[escape(cell) for cell in row] for row in self._rows()]
+        align = ["left"] * 3 + ["right"] * 2
+
+        def line(row: Sequence[str], tag: str) -> str:
+            cells = (f'<{tag} style="text-align: {side}">{cell}</{tag}>' for cell, side in zip(row, align))
+            return f"<tr>{''.join(cells)}</tr>"
+
+        body = "".join(line(row, "td") for row in rows)
+        return f"<table><caption>{self._title()}</caption>{line(head, 'th')}{body}</table>"
+
+    def _title(self) -> str:
+        return "input " + ", ".join(map(_shape, self.inputs)) if self.inputs else "no input"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The table's cells: its head, a row for each part or each group of equal parts, the total."""
+        groups: dict[Any, list[Part]] = {}
+        for part in self.parts:
+            *stem, last = part.name.split(".")
+            alike = (*stem, part.kind, part.output, part.parameters, part.multiply_adds) if last.isdecimal() else part
+            groups.setdefault(alike, []).append(part)
+        rows = [("part", "kind", "output", "parameters", "multiply-adds")]
+        for first, *more in groups.values():
+            count = 1 + len(more)
+            rows.append(
+                (
+                    _joint_name([part.name for part in (first, *more)]),
+                    first.kind,
+                    _shape(first.output),
+                    f"{count * first.parameters:,}",
+                    f"{count * first.multiply_adds:,}" if first.multiply_adds else "",
+                )
+            )
+        total = ("total", self.model, _shape(self.output), f"{self.parameters:,}", f"{self.multiply_adds:,}")
+        return [*rows, total]
 
 
 def _shape(sizes: Sequence[int]) -> str:
     return " × ".join(map(str, sizes)) or "scalar"
 
 
-def summary(model: nn.Module, *inputs: Sequence[int] | Tensor, depth: int = 1) -> Summary:
+def _joint_name(names: Sequence[str]) -> str:
+    """blocks.0–11 for blocks.0, blocks.1, ..., blocks.11; otherwise the first ones and the last."""
+    first, last = names[0], names[-1].rpartition(".")[2]
+    numbers = [int(name.rpartition(".")[2]) for name in names[1:]]
+    if not numbers:
+        return first
+    if numbers[-1] - int(first.rpartition(".")[2]) == len(numbers):
+        return f"{first}–{last}"
+    return f"{first}, {numbers[0]}, … {last}" if len(numbers) > 1 else f"{first}, {last}"
+
+
+def summary(model: nn.Module, *inputs: Any, depth: int = 1) -> Summary:
     """Run a copy of `model` on the meta device, where nothing is computed and no memory is taken, and report.
 
-    inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch.
-    depth: how far to open the module tree; a part deeper than that is counted in its parent.
+    inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch;
+    anything else is passed on as it is.
+    depth: how far to open the module tree; a part deeper than that is counted in its parent. The members of a
+    `ModuleList` are as deep as the list, which is not a part itself.
     Parameters shared by several parts are counted in each of them, and once in the total.
+
+    Example:
+        >>> from groundup.layers import Linear
+        >>> print(summary(Linear(64, 32), (64,)))
+        input 64
+        part   kind    output  parameters  multiply-adds
+        ────────────────────────────────────────────────
+        total  Linear  32           2,080          2,048
     """
-    checks.require(len(inputs) > 0, "inputs: give the shape of one sample for each argument of forward")
+    if not inputs:
+        forward = python_inspect.signature(model.forward)
+        needed = any(p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD for p in forward.parameters.values())
+        checks.require(not needed, "inputs: give the shape of one sample for each argument of forward")
     checks.integer("depth", depth)
-    arguments = [
-        value.to("meta") if isinstance(value, Tensor) else torch.empty(1, *value, device="meta") for value in inputs
-    ]
-    batch = arguments[0].size(0)
+    arguments = [_argument(value) for value in inputs]
+    tensors = [value for value in arguments if isinstance(value, Tensor)]
+    batch = tensors[0].size(0) if tensors else 1
     checks.require(batch > 0, "inputs must hold at least one sample")
     twin = _on_meta(model).eval()
 
-    names = {module: name for name, module in twin.named_modules() if 0 < len(name.split(".")) <= depth and name}
+    names = {module: name for name, module in twin.named_modules() if name and _depth(twin, name) <= depth}
     outputs: dict[str, tuple[int, ...]] = {}  # in the order of the calls
 
     def note(module: nn.Module, _: object, output: object) -> None:
-        first = output[0] if isinstance(output, (tuple, list)) else output
-        outputs[names[module]] = tuple(first.shape[1:]) if isinstance(first, Tensor) else ()
+        outputs[names[module]] = _sample(output, batch)
 
     for module in names:
         module.register_forward_hook(note)
     with backend("auto"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        twin(*arguments)
+        result = twin(*arguments)
     flops = {name: sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
 
     kind, modules = type(model).__name__, dict(twin.named_modules())
@@ -103,12 +166,36 @@ def summary(model: nn.Module, *inputs: Sequence[int] | Tensor, depth: int = 1) -
     )
     return Summary(
         kind,
-        tuple(arguments[0].shape[1:]),
+        tuple(tuple(tensor.shape[1:]) for tensor in tensors),
+        _sample(result, batch),
         parts,
         sum(p.numel() for p in model.parameters()),
         sum(p.numel() for p in model.parameters() if p.requires_grad),
         flops.get("Global", 0) // 2 // batch,
     )
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.to("meta")
+    return torch.empty(1, *value, device="meta") if isinstance(value, Sequence) else value
+
+
+def _depth(model: nn.Module, name: str) -> int:
+    """How deep the module lies; a list of modules, which nobody calls, is no level of its own."""
+    path = name.split(".")
+    above = (".".join(path[:end]) for end in range(1, len(path)))
+    return 1 + sum(not isinstance(model.get_submodule(parent), (nn.ModuleList, nn.ModuleDict)) for parent in above)
+
+
+def _sample(output: Any, batch: int) -> tuple[int, ...]:
+    """The shape of an output, of its first tensor if it has several, for one sample."""
+    while isinstance(output, (tuple, list)) and output:
+        output = output[0]
+    if not isinstance(output, Tensor):
+        return ()
+    shape = tuple(output.shape)
+    return shape[1:] if shape[:1] == (batch,) else shape
 
 
 def _on_meta(model: nn.Module) -> nn.Module:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Iterable
 
 from groundup.catalogue.component import FAMILIES, Component
 
@@ -20,9 +21,24 @@ COMPONENTS: tuple[Component, ...] = tuple(
 
 
 def by_family(only: str = "") -> dict[str, list[Component]]:
-    """Title → rows of every family that has any, or of the one called `only`."""
-    groups = {title: [c for c in COMPONENTS if c.family == key] for key, title in FAMILIES.items() if only in ("", key)}
-    return {title: rows for title, rows in groups.items() if rows}
+    """Title → rows of every family that has any, or of the one called `only`.
+
+    only: a title, a key of `FAMILIES`, or the name of a module, in any case; `ValueError` for another name.
+    """
+    groups = {title: [c for c in COMPONENTS if c.family == key] for key, title in FAMILIES.items()}
+    groups = {title: rows for title, rows in groups.items() if rows}
+    if not only:
+        return groups
+    titles = {title.lower(): title for title in groups}
+    for title, rows in groups.items():
+        titles |= {rows[0].family: title, **{c.module: title for c in rows}}
+        titles |= {c.module.rpartition(".")[2]: title for c in rows}
+    if only.lower() not in titles:
+        near = difflib.get_close_matches(only.lower(), titles, n=3, cutoff=0.4)
+        hint = f"did you mean {_listed(titles[name] for name in near)}? " if near else ""
+        raise ValueError(f"there is no family {only!r}; {hint}choose one of {', '.join(groups)}")
+    title = titles[only.lower()]
+    return {title: groups[title]}
 
 
 def find(name: str) -> Component:
@@ -31,5 +47,9 @@ def find(name: str) -> Component:
     if name.lower() in by_lower:
         return by_lower[name.lower()]
     near = difflib.get_close_matches(name.lower(), list(by_lower), n=3, cutoff=0.4)
-    hint = f"; did you mean {', '.join(by_lower[n].name for n in near)}?" if near else ""
-    raise ValueError(f"there is no component {name!r}{hint}; `groundup list` shows them all".replace("?;", "?"))
+    hint = f"did you mean {_listed(by_lower[n].name for n in near)}? " if near else ""
+    raise ValueError(f"there is no component {name!r}; {hint}`groundup list` shows them all")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(names))

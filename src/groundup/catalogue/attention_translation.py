@@ -10,14 +10,32 @@ _BAHDANAU = (
 )
 
 
-def _row(number: int, name: str, summary: str, oracle: str) -> Component:
-    return Component(number, name, "attention", "groundup.models.attention_networks", summary, *_BAHDANAU, oracle)
+def _row(number: int, name: str, summary: str, oracle: str, example: str) -> Component:
+    return Component(
+        number, name, "attention", "groundup.models.attention_networks", summary, *_BAHDANAU, oracle, example
+    )
 
 
 ROWS = (
-    _row(98, "AttentionEncoder", "each word, as all others see it", "a loop over appendix A.2.1"),
     _row(
-        99, "AttentionDecoder", "looks back at the source before every word", "a loop over appendices A.1.2 and A.2.2"
+        98,
+        "AttentionEncoder",
+        "each word, as all others see it",
+        "a loop over appendix A.2.1",
+        "AttentionEncoder(30000)(torch.randint(30000, (1, 20)))",
     ),
-    _row(100, "BahdanauAttention", "translation that learns to align", "a loop over the appendix"),
+    _row(
+        99,
+        "AttentionDecoder",
+        "looks back at the source before every word",
+        "a loop over appendices A.1.2 and A.2.2",
+        "AttentionDecoder(30000)(torch.randint(30000, (1, 20)), torch.randn(1, 20, 2000))",
+    ),
+    _row(
+        100,
+        "BahdanauAttention",
+        "translation that learns to align",
+        "a loop over the appendix",
+        "BahdanauAttention(30000, 30000)(torch.randint(30000, (1, 20)), torch.randint(30000, (1, 20)))",
+    ),
 )

@@ -18,12 +18,33 @@ _MIKOLOV = (
 )
 
 
-def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
-    return Component(number, name, "autoencoders", "groundup.autoencoders", summary, *source, oracle)
+def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: str, example: str = "") -> Component:
+    return Component(number, name, "autoencoders", "groundup.autoencoders", summary, *source, oracle, example)
 
 
 ROWS = (
-    row(43, "MatrixFactorization", "a table with holes, as thin factors", _KOREN, "torch.nn.Embedding; the SVD"),
-    row(44, "AutoencoderLinear", "principal components, learned", _BALDI, "torch.nn.Linear; scikit-learn's PCA"),
-    row(45, "Word2Vec", "words by their neighbours", _MIKOLOV, "torch.nn.Embedding; mutual information"),
+    row(
+        43,
+        "MatrixFactorization",
+        "a table with holes, as thin factors",
+        _KOREN,
+        "torch.nn.Embedding; the SVD",
+        "MatrixFactorization(1000, 500, 16)(torch.randint(1000, (1,)), torch.randint(500, (1,)))",
+    ),
+    row(
+        44,
+        "AutoencoderLinear",
+        "principal components, learned",
+        _BALDI,
+        "torch.nn.Linear; scikit-learn's PCA",
+        "AutoencoderLinear(64, 8)(torch.randn(1, 64))",
+    ),
+    row(
+        45,
+        "Word2Vec",
+        "words by their neighbours",
+        _MIKOLOV,
+        "torch.nn.Embedding; mutual information",
+        "Word2Vec(10000, 100)(torch.randint(10000, (1,)), torch.randint(10000, (1,)))",
+    ),
 )

@@ -14,7 +14,7 @@ ROWS = (
         "Szegedy et al. 2015, Going Deeper with Convolutions",
         "https://arxiv.org/abs/1409.4842",
         "torchvision's Inception, and its 5 × 5 form in torch.nn",
-        input_size=(192, 28, 28),
         figures=(("multiply-adds of 3a, table 1", "128 M"), ("output of 3a", "28 × 28 × 256")),
+        example="Inception()(torch.randn(1, 192, 28, 28))",
     ),
 )

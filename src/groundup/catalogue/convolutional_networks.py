@@ -18,8 +18,8 @@ ROWS = (
         "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
         "https://doi.org/10.1109/5.726791",
         "the same network in torch.nn",
-        input_size=(3, 32, 32),
         figures=(("sizes of the layers", "6, 16, 120, 84, 10 (LeNet-5's, figure 2)"),),
+        example="SimpleCNN()(torch.randn(1, 3, 32, 32))",
     ),
     Component(
         78,
@@ -30,8 +30,8 @@ ROWS = (
         "Long et al. 2015, Fully Convolutional Networks for Semantic Segmentation",
         "https://arxiv.org/abs/1411.4038",
         "SimpleCNN on every 32 × 32 window, in torch.nn",
-        input_size=(3, 32, 32),
         figures=(("AlexNet so slid", "a 10 × 10 map of a 500 × 500 image, five times as fast as window by window"),),
+        example="SimpleFullyCNN()(torch.randn(1, 3, 32, 32))",
     ),
     Component(
         79,
@@ -42,11 +42,11 @@ ROWS = (
         "LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition",
         "https://doi.org/10.1109/5.726791",
         "the same network in torch.nn, with a dense, masked C3",
-        input_size=(1, 32, 32),
         figures=(
             ("trainable parameters", "60,000"),
             ("connections", "340,908 (with biases and subsampling; C3's table leaves 150,000 of its 240,000 products)"),
         ),
+        example="LeNet5()(torch.randn(1, 1, 32, 32))",
     ),
     Component(
         80,
@@ -57,8 +57,8 @@ ROWS = (
         KRIZHEVSKY,
         NEURIPS_2012,
         "the paper's in torch.nn, with grouped convolutions; torchvision's alexnet",
-        input_size=(3, 227, 227),
         figures=(("parameters", "60 million"), ("top-5 error, one network, validation", "18.2 %")),
+        example="AlexNet()(torch.randn(1, 3, 227, 227))",
     ),
     Component(
         81,
@@ -69,8 +69,8 @@ ROWS = (
         "Lin et al. 2014, Network In Network",
         "https://arxiv.org/abs/1312.4400",
         "the same networks in torch.nn",
-        input_size=(3, 32, 32),
         figures=(("CIFAR-10 error", "10.41 %, with augmentation 8.81 %"),),
+        example="NetworkInNetwork()(torch.randn(1, 3, 32, 32))",
     ),
     Component(
         82,
@@ -81,8 +81,8 @@ ROWS = (
         "Simonyan and Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition",
         "https://arxiv.org/abs/1409.1556",
         "torchvision's vgg16, and all its kin",
-        input_size=(3, 224, 224),
         figures=(("parameters", "138 million"), ("top-5 error, one network, one scale, validation", "8.1 %")),
+        example="VGG16()(torch.randn(1, 3, 224, 224))",
     ),
     Component(
         83,
@@ -93,8 +93,8 @@ ROWS = (
         "Szegedy et al. 2015, Going Deeper with Convolutions",
         "https://arxiv.org/abs/1409.4842",
         "torchvision's googlenet, and the paper's form in torch.nn",
-        input_size=(3, 224, 224),
         figures=(("multiply-adds", "1.5 billion"), ("top-5 error, seven networks, test", "6.67 %")),
+        example="GoogLeNet()(torch.randn(1, 3, 224, 224))",
     ),
     Component(
         84,
@@ -105,7 +105,7 @@ ROWS = (
         "He et al. 2016, Deep Residual Learning for Image Recognition",
         "https://arxiv.org/abs/1512.03385",
         "torchvision's resnet34 without its shortcuts",
-        input_size=(3, 224, 224),
         figures=(("multiply-adds", "3.6 billion"), ("top-1 error, 10 crops, validation", "28.54 %")),
+        example="DeepPlainCNN()(torch.randn(1, 3, 224, 224))",
     ),
 )

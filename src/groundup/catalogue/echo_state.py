@@ -14,7 +14,7 @@ ROWS = (
         "Jaeger and Haas 2004, Harnessing Nonlinearity",
         "https://doi.org/10.1126/science.1091277",
         "a loop over steps; scikit-learn's Ridge",
-        input_size=(100, 1),
         figures=(("Mackey-Glass, 84 steps ahead", "normalised error 10^-4.2, 1,000 units"),),
+        example="EchoStateNetwork()(torch.randn(1, 100, 1))",
     ),
 )

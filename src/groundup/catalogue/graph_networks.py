@@ -15,6 +15,7 @@ ROWS = (
         "https://arxiv.org/abs/1609.02907",
         "PyTorch Geometric's GCN; a loop over edges",
         figures=(("Cora, test accuracy", "81.5 %"),),
+        example="GCN(1433, 16, 7)(torch.randn(1, 2708, 1433), torch.rand(1, 2708, 2708))",
     ),
     Component(
         92,
@@ -25,6 +26,7 @@ ROWS = (
         "Hamilton et al. 2017, Inductive Representation Learning on Large Graphs",
         "https://arxiv.org/abs/1706.02216",
         "PyTorch Geometric's GraphSAGE; a loop over edges",
+        example="GraphSAGE(16, 32, 32, num_classes=3)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
     ),
     Component(
         93,
@@ -36,6 +38,7 @@ ROWS = (
         "https://arxiv.org/abs/1810.00826",
         "PyTorch Geometric's GIN, sparse and dense",
         figures=(("MUTAG, PROTEINS, PTC, IMDB-B, 10-fold", "89.4, 76.2, 64.6, 75.1 %"),),
+        example="GIN(16, 32, 2)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
     ),
     Component(
         94,
@@ -47,5 +50,6 @@ ROWS = (
         "https://arxiv.org/abs/1806.08804",
         "PyTorch Geometric's DenseSAGEConv and dense_diff_pool",
         figures=(("ENZYMES, 10-fold", "62.53 %"),),
+        example="DiffPoolNet(16, 32, 6)(torch.randn(1, 40, 16), torch.rand(1, 40, 40))",
     ),
 )

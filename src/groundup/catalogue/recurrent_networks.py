@@ -28,20 +28,69 @@ _SUTSKEVER = (
 
 
 def _row(
-    number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, *figures: tuple[str, str]
+    number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, *figures: tuple[str, str], example: str
 ) -> Component:
     module = "groundup.models.recurrent_networks"
-    return Component(number, name, "recurrent", module, summary, *paper, oracle, figures=figures)
+    return Component(number, name, "recurrent", module, summary, *paper, oracle, figures=figures, example=example)
 
 
 ROWS = (
-    _row(68, "RNN_factory", "recurrent layers one above the other, either way or both", _GRAVES, "torch.nn.RNNBase"),
-    _row(69, "SimpleRNN", "layers of the plain unit", _ELMAN, "torch.nn.RNN, packed"),
-    _row(70, "LSTM", "layers of long short-term memory", _HOCHREITER, "torch.nn.LSTM, packed"),
-    _row(71, "GRU", "layers of gated recurrent units", _CHO, "torch.nn.GRU, packed; a loop"),
-    _row(72, "LangModel", "the next token, from all before it", _MIKOLOV, "torch.nn.LSTM between Embedding and Linear"),
-    _row(74, "Encoder", "a sequence, read backwards into a state", _SUTSKEVER, "torch.nn.LSTM on reversed sources"),
-    _row(75, "Decoder", "a sequence, written from a state", _SUTSKEVER, "torch.nn.LSTM"),
+    _row(
+        68,
+        "RNN_factory",
+        "recurrent layers one above the other, either way or both",
+        _GRAVES,
+        "torch.nn.RNNBase",
+        example="RNN_factory('LSTM', 32, 64, num_layers=2)(torch.randn(1, 10, 32))",
+    ),
+    _row(
+        69,
+        "SimpleRNN",
+        "layers of the plain unit",
+        _ELMAN,
+        "torch.nn.RNN, packed",
+        example="SimpleRNN(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
+    ),
+    _row(
+        70,
+        "LSTM",
+        "layers of long short-term memory",
+        _HOCHREITER,
+        "torch.nn.LSTM, packed",
+        example="LSTM(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
+    ),
+    _row(
+        71,
+        "GRU",
+        "layers of gated recurrent units",
+        _CHO,
+        "torch.nn.GRU, packed; a loop",
+        example="GRU(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
+    ),
+    _row(
+        72,
+        "LangModel",
+        "the next token, from all before it",
+        _MIKOLOV,
+        "torch.nn.LSTM between Embedding and Linear",
+        example="LangModel(10000, LSTM(64, 128, batch_first=True))(torch.randint(10000, (1, 35)))",
+    ),
+    _row(
+        74,
+        "Encoder",
+        "a sequence, read backwards into a state",
+        _SUTSKEVER,
+        "torch.nn.LSTM on reversed sources",
+        example="Encoder(10000)(torch.randint(10000, (1, 20)))",
+    ),
+    _row(
+        75,
+        "Decoder",
+        "a sequence, written from a state",
+        _SUTSKEVER,
+        "torch.nn.LSTM",
+        example="Decoder(10000)(torch.randint(10000, (1, 20)))",
+    ),
     _row(
         76,
         "Seq2Seq",
@@ -49,5 +98,6 @@ ROWS = (
         _SUTSKEVER,
         "torch.nn's layers, composed",
         ("parameters", "384,000,000, biases not counted (section 3.4)"),
+        example="Seq2Seq(160000, 80000)(torch.randint(160000, (1, 20)), torch.randint(80000, (1, 20)))",
     ),
 )

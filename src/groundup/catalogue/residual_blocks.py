@@ -6,7 +6,7 @@ from groundup.catalogue.component import Component
 from groundup.catalogue.residual_networks import _HE, _HUANG, _XIE
 
 
-def _row(number: int, name: str, summary: str, paper: tuple[str, str], oracle: str) -> Component:
+def _row(number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, example: str) -> Component:
     return Component(
         number,
         name,
@@ -15,14 +15,57 @@ def _row(number: int, name: str, summary: str, paper: tuple[str, str], oracle: s
         summary,
         *paper,
         f"torchvision's {oracle}",
+        example,
     )
 
 
 ROWS = (
-    _row(118, "ResBlock", "two 3 × 3, added to their input", _HE, "BasicBlock"),
-    _row(119, "ResBottleneckBlock", "1 × 1, 3 × 3, 1 × 1, added to their input", _HE, "Bottleneck"),
-    _row(120, "ResNeXtBlock", "32 bottlenecks side by side", _XIE, "Bottleneck(groups=32)"),
-    _row(121, "DenseLayer", "some new features, of all old ones", _HUANG, "_DenseLayer"),
-    _row(122, "DenseBlock", "layers that see all before them", _HUANG, "_DenseBlock"),
-    _row(123, "DenseTransition", "half the channels and half the size", _HUANG, "_Transition"),
+    _row(
+        118,
+        "ResBlock",
+        "two 3 × 3, added to their input",
+        _HE,
+        "BasicBlock",
+        "ResBlock(64, 128, stride=2)(torch.randn(1, 64, 56, 56))",
+    ),
+    _row(
+        119,
+        "ResBottleneckBlock",
+        "1 × 1, 3 × 3, 1 × 1, added to their input",
+        _HE,
+        "Bottleneck",
+        "ResBottleneckBlock(256, 256)(torch.randn(1, 256, 56, 56))",
+    ),
+    _row(
+        120,
+        "ResNeXtBlock",
+        "32 bottlenecks side by side",
+        _XIE,
+        "Bottleneck(groups=32)",
+        "ResNeXtBlock(256, 256)(torch.randn(1, 256, 56, 56))",
+    ),
+    _row(
+        121,
+        "DenseLayer",
+        "some new features, of all old ones",
+        _HUANG,
+        "_DenseLayer",
+        "DenseLayer(64)(torch.randn(1, 64, 56, 56))",
+    ),
+    _row(
+        122,
+        "DenseBlock",
+        "layers that see all before them",
+        _HUANG,
+        "_DenseBlock",
+        "DenseBlock(64, 6)(torch.randn(1, 64, 56, 56))",
+    ),
+    _row(
+        123,
+        "DenseTransition",
+        "half the channels and half the size",
+        _HUANG,
+        "_Transition",
+        "DenseTransition(256)(torch.randn(1, 256, 56, 56))",
+    ),
 )

@@ -18,7 +18,15 @@ def _row(
 ) -> Component:
     module = "groundup.models.residual_networks"
     return Component(
-        number, name, "residual", module, summary, *paper, oracle, input_size=(3, 224, 224), figures=figures
+        number,
+        name,
+        "residual",
+        module,
+        summary,
+        *paper,
+        oracle,
+        example=f"{name}()(torch.randn(1, 3, 224, 224))",
+        figures=figures,
     )
 
 

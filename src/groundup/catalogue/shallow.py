@@ -25,18 +25,65 @@ _CRAMMER = (
 _BOHNING = ("Böhning 1992, Multinomial Logistic Regression Algorithm", "https://doi.org/10.1007/BF00048682")
 
 
-def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: str) -> Component:
-    return Component(number, name, "shallow", "groundup.models.shallow_models", summary, *source, oracle)
+def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: str, example: str = "") -> Component:
+    return Component(number, name, "shallow", "groundup.models.shallow_models", summary, *source, oracle, example)
 
 
 ROWS = (
-    row(58, "Perceptron", "two classes, from mistakes alone", _ROSENBLATT, "scikit-learn's Perceptron, epoch by epoch"),
-    row(59, "SVM", "two classes, by the widest margin", _CORTES, "scikit-learn's SVC(kernel='linear')"),
-    row(60, "LeastSquareRegression", "real targets, in closed form", _PENROSE, "scikit-learn's LinearRegression"),
-    row(61, "LogisticRegression", "two classes, with probabilities", _COX, "scikit-learn's LogisticRegression"),
-    row(62, "MulticlassPerceptron", "several classes, from mistakes", _ULTRACONSERVATIVE, "its rule, sample by sample"),
     row(
-        63, "MulticlassSVM", "several classes, by margin", _CRAMMER, "SciPy's SLSQP, and scikit-learn's LinearSVC, SVC"
+        58,
+        "Perceptron",
+        "two classes, from mistakes alone",
+        _ROSENBLATT,
+        "scikit-learn's Perceptron, epoch by epoch",
+        "Perceptron(20)(torch.randn(1, 20))",
     ),
-    row(64, "MultinomialLogisticRegression", "softmax of scores", _BOHNING, "scikit-learn's LogisticRegression"),
+    row(
+        59,
+        "SVM",
+        "two classes, by the widest margin",
+        _CORTES,
+        "scikit-learn's SVC(kernel='linear')",
+        "SVM(20)(torch.randn(1, 20))",
+    ),
+    row(
+        60,
+        "LeastSquareRegression",
+        "real targets, in closed form",
+        _PENROSE,
+        "scikit-learn's LinearRegression",
+        "LeastSquareRegression(20)(torch.randn(1, 20))",
+    ),
+    row(
+        61,
+        "LogisticRegression",
+        "two classes, with probabilities",
+        _COX,
+        "scikit-learn's LogisticRegression",
+        "LogisticRegression(20)(torch.randn(1, 20))",
+    ),
+    row(
+        62,
+        "MulticlassPerceptron",
+        "several classes, from mistakes",
+        _ULTRACONSERVATIVE,
+        "its rule, sample by sample",
+        "MulticlassPerceptron(20, 3)(torch.randn(1, 20))",
+    ),
+    row(
+        63,
+        "MulticlassSVM",
+        "several classes, by margin",
+        _CRAMMER,
+        "SciPy's SLSQP, and scikit-learn's LinearSVC, SVC",
+        "MulticlassSVM(20, 3)(torch.randn(1, 20))",
+    ),
+    row(
+        64,
+        "MultinomialLogisticRegression",
+        "softmax of scores",
+        _BOHNING,
+        "scikit-learn's LogisticRegression",
+        "MultinomialLogisticRegression(20, 3)(torch.randn(1, 20))",
+    ),
 )

@@ -25,10 +25,18 @@ _LLAMA2 = (
 
 
 def _row(
-    number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, *figures: tuple[str, str]
+    number: int, name: str, summary: str, paper: tuple[str, str], oracle: str, *figures: tuple[str, str], example: str
 ) -> Component:
     return Component(
-        number, name, "transformer", "groundup.models.transformer_networks", summary, *paper, oracle, figures=figures
+        number,
+        name,
+        "transformer",
+        "groundup.models.transformer_networks",
+        summary,
+        *paper,
+        oracle,
+        figures=figures,
+        example=example,
     )
 
 
@@ -39,16 +47,32 @@ ROWS = (
         "self-attention and feed-forward, each added",
         _VASWANI,
         "torch.nn.TransformerEncoderLayer",
+        example="TransformerEncoderLayer(512, 8)(torch.randn(1, 10, 512))",
     ),
-    _row(102, "TransformerEncoder", "a stack of them", _VASWANI, "torch.nn.TransformerEncoder"),
+    _row(
+        102,
+        "TransformerEncoder",
+        "a stack of them",
+        _VASWANI,
+        "torch.nn.TransformerEncoder",
+        example="TransformerEncoder(TransformerEncoderLayer(512, 8), 6)(torch.randn(1, 10, 512))",
+    ),
     _row(
         103,
         "TransformerDecoderLayer",
         "causal, with attention to a memory between",
         _VASWANI,
         "torch.nn.TransformerDecoderLayer",
+        example="TransformerDecoderLayer(512, 8)(torch.randn(1, 10, 512), torch.randn(1, 12, 512))",
     ),
-    _row(104, "TransformerDecoder", "a stack of them", _VASWANI, "torch.nn.TransformerDecoder"),
+    _row(
+        104,
+        "TransformerDecoder",
+        "a stack of them",
+        _VASWANI,
+        "torch.nn.TransformerDecoder",
+        example="TransformerDecoder(TransformerDecoderLayer(512, 8), 6)(*[torch.randn(1, 10, 512)] * 2)",
+    ),
     _row(
         105,
         "Transformer",
@@ -57,6 +81,7 @@ ROWS = (
         "torch.nn.Transformer between embeddings",
         ("parameters", "65 × 10⁶ base, 213 × 10⁶ big (table 3)"),
         ("BLEU, English to German", "27.3 base, 28.4 big (table 2)"),
+        example="Transformer()(torch.randint(37000, (1, 25)), torch.randint(37000, (1, 25)))",
     ),
     _row(
         106,
@@ -64,6 +89,7 @@ ROWS = (
         "pre-norm, causal, GELU",
         _RADFORD,
         "transformers' GPT2Block",
+        example="GPT_TransformerBlock(768, 12)(torch.randn(1, 1024, 768))",
     ),
     _row(
         107,
@@ -71,6 +97,7 @@ ROWS = (
         "the same, seeing a band or a pattern of the past",
         _CHILD,
         "transformers' GPT2Block under an explicit mask; GPT-Neo's banded attention",
+        example="GPT_SparseTransformerBlock(768, 12, 128)(torch.randn(1, 1024, 768))",
     ),
     _row(
         108,
@@ -79,6 +106,7 @@ ROWS = (
         _RADFORD,
         "transformers' GPT2LMHeadModel",
         ("parameters", "117, 345, 762 and 1542 × 10⁶ (table 2, misprinted)"),
+        example="GPT2()(torch.randint(50257, (1, 1024)))",
     ),
     _row(
         109,
@@ -87,6 +115,7 @@ ROWS = (
         _BROWN,
         "GPT-2's blocks of transformers, every other under a banded mask",
         ("parameters", "125 × 10⁶ to 175 × 10⁹ (table 2.1)"),
+        example="GPT3()(torch.randint(50257, (1, 2048)))",
     ),
     _row(
         110,
@@ -94,6 +123,7 @@ ROWS = (
         "RMSNorm, rotary grouped-query attention, SwiGLU",
         _LLAMA1,
         "transformers' LlamaDecoderLayer",
+        example="LLaMA_TransformerBlock(4096, 32)(torch.randn(1, 1024, 4096), RotaryEncoding(128, 2048))",
     ),
     _row(
         111,
@@ -102,6 +132,7 @@ ROWS = (
         _LLAMA1,
         "transformers' LlamaForCausalLM",
         ("parameters", "6.7, 13.0, 32.5 and 65.2 × 10⁹ (table 2)"),
+        example="LLaMA1()(torch.randint(32000, (1, 2048)))",
     ),
     _row(
         112,
@@ -110,5 +141,6 @@ ROWS = (
         _LLAMA2,
         "transformers' LlamaForCausalLM",
         ("parameters", "7, 13 and 70 × 10⁹ (table 1)"),
+        example="LLaMA2()(torch.randint(32000, (1, 4096)))",
     ),
 )

@@ -17,7 +17,7 @@ ROWS = (
         "Mnih et al. 2014, Recurrent Models of Visual Attention",
         "https://arxiv.org/abs/1406.6247",
         "a loop over pixels and steps, same draws; REINFORCE's mean",
-        input_size=(1, 28, 28),
+        example="RecurrentAttention()(torch.randn(1, 1, 28, 28))",
     ),
     Component(
         96,
@@ -27,6 +27,7 @@ ROWS = (
         "an image turned, moved and scaled as the network likes it",
         *_JADERBERG,
         "torch's affine_grid and grid_sample; a loop over control points",
+        example="SpatialTransformer(Flatten(), 784)(torch.randn(1, 1, 28, 28))",
     ),
     Component(
         97,
@@ -36,6 +37,6 @@ ROWS = (
         "a convolutional network behind a spatial transformer",
         *_JADERBERG,
         "the same network in torch.nn",
-        input_size=(1, 28, 28),
+        example="SpatialTransformerNet()(torch.randn(1, 1, 28, 28))",
     ),
 )

@@ -18,8 +18,8 @@ ROWS = (
         "an image as a sentence of patches",
         *_DOSOVITSKIY,
         "torchvision's vit_b_16, timm's and transformers' ViT",
-        input_size=(3, 224, 224),
         figures=(("parameters", "86 × 10⁶ (table 1, ViT-Base)"),),
+        example="VisionTransformer()(torch.randn(1, 3, 224, 224))",
     ),
     Component(
         114,
@@ -29,7 +29,7 @@ ROWS = (
         "a few convolutions make the tokens",
         *_XIAO,
         "torchvision's VisionTransformer with conv_stem_configs",
-        input_size=(3, 224, 224),
+        example="VisionTransformerConvStem()(torch.randn(1, 3, 224, 224))",
     ),
     Component(
         115,
@@ -39,6 +39,7 @@ ROWS = (
         "attention in windows, or in shifted ones",
         *_LIU,
         "torchvision's SwinTransformerBlock; dense attention, masked",
+        example="SwinTransformerBlock(96, 3)(torch.randn(1, 56, 56, 96))",
     ),
     Component(
         116,
@@ -48,10 +49,10 @@ ROWS = (
         "windows over an image that shrinks",
         *_LIU,
         "torchvision's swin_t, timm's and transformers' Swin",
-        input_size=(3, 224, 224),
         figures=(
             ("parameters", "29 × 10⁶ (table 1, Swin-T)"),
             ("multiply-adds", "4.5 × 10⁹ (table 1, Swin-T)"),
         ),
+        example="SwinTransformer()(torch.randn(1, 3, 224, 224))",
     ),
 )

@@ -1,0 +1,93 @@
+"""What `groundup show` prints of a component, in lines that fit a terminal."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+
+from groundup import checks
+from groundup.catalogue.component import Component
+from groundup.inspect import summary
+
+
+def component_page(component: Component, preset: str = "", depth: int = 1, width: int = 80) -> str:
+    """Paper, import, proof, arguments, documentation; and of what has a forward pass its layers, run once.
+
+    Args:
+        component: the component to describe.
+        preset: the variant of a model that is run, instead of the one in the component's example.
+        depth: how far the module tree is opened.
+        width: the columns of a line.
+
+    Raises:
+        ValueError: for a preset that the component does not have, or a depth below 1.
+    """
+    checks.integer("depth", depth)
+    example, made = component.example_of(preset), component.load()
+    presets, package = getattr(made, "presets", {}), component.module.split(".")[1]
+    facts = {
+        "paper": component.paper,
+        "": component.url,
+        "import": f"from groundup.{package} import {component.name}",
+        "source": str(component.source),
+        "proof": f"equal to {component.oracle}",
+        "example": example,
+    }
+    lines = [*_filled(f"{component.name}: {component.summary}", "", "  ", width), ""]
+    for name, fact in facts.items():
+        if fact:
+            lines += _filled(fact, f"  {name:<7}  ", " " * 11, width)
+    lines += ["", *_filled(f"{component.name}{_arguments(made)}", "", "    ", width), ""]
+    lines += [fitted(inspect.getdoc(made) or "", width), ""]
+    if component.example:
+        module, inputs = component.run_example(preset)
+        lines.append(summary(module, *inputs, depth=depth).format(width))
+    for what, figure in component.figures:
+        lines += _filled(f"paper: {what} {figure}", "", "  ", width)
+    if others := [p for p in presets if p != (preset or next(iter(presets)))]:
+        lines += ["", *_filled(f"other presets: {', '.join(others)} (--preset NAME)", "", "  ", width)]
+    return "\n".join(lines).rstrip()
+
+
+def _arguments(made: type) -> str:
+    """The constructor's signature, without its annotations."""
+    signature = inspect.signature(made)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+
+
+def _filled(text: str, first: str, rest: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def fitted(documentation: str, width: int) -> str:
+    """The text with its prose filled again where it is wider; equations and columns keep their lines."""
+    return "\n\n".join(_fitted_paragraph(paragraph, width) for paragraph in documentation.split("\n\n"))
+
+
+def _fitted_paragraph(paragraph: str, width: int) -> str:
+    lines = paragraph.split("\n")
+    if max(map(len, lines)) <= width:
+        return paragraph
+    items: list[tuple[str, int, int, str]] = []  # what precedes the prose, indentation here, of its next lines, prose
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        column = re.match(r"\s*\S.{0,30}?\s{2,}(?=\S)", line)  # a name, and what it means in a column of its own
+        named = re.match(r"\s*\w+: ", line)
+        if items and not column and not named and indent in items[-1][1:3]:
+            before, here, hang, prose = items.pop()
+            items.append((before, here, hang, f"{prose} {line.strip()}"))
+        elif column:
+            items.append((line[: column.end()], column.end(), column.end(), line[column.end() :]))
+        else:
+            items.append((line[:indent], indent, indent + 4 * bool(named), line[indent:]))
+    filled: list[str] = []
+    for before, _, hang, prose in items:
+        if "  " in prose:  # aligned by hand
+            filled.append(before + prose)
+        else:
+            filled += _filled(prose, before, " " * hang, width)
+    return "\n".join(filled)
