@@ -285,7 +285,7 @@ def test_tu_folder_without_features(tmp_path):
         ({"A": "3, 4\n"}, "edges must join nodes of one graph"),
         ({"graph_indicator": "1\n2\n1\n2\n2\n"}, "must list the nodes graph by graph"),
         ({"graph_indicator": "1\n1\n1\n2\n3\n"}, "graph_indicator, less 1, must lie in .0, 1."),
-        ({"node_attributes": "0.5\n0\n0\n0\nnan\n"}, "must be finite"),
+        ({"node_attributes": "0.5\n0\n0\n0\nnan\n"}, "line 5: 'attribute 1' must be a finite number"),
         ({"node_attributes": "0.5\n0\n"}, "node features must have 5 rows|Sizes of tensors"),
         ({"graph_labels": "-1\n1\n1\n"}, "every graph must have at least one node"),
         ({"graph_labels": "a\nb\n"}, "graph_labels.txt holds something else than numbers"),

@@ -93,7 +93,7 @@ def test_a_truncated_file_is_named(tiny):
 
 def test_an_unknown_name():
     with pytest.raises(ValueError, match="name must be one of 'cora'"):
-        planetoid("pubmed")
+        planetoid("dblp")
 
 
 def test_cora_is_what_everyone_reports(real):

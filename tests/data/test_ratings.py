@@ -32,7 +32,7 @@ def test_layouts(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1\t2\t3\n1\t5\n", r"line 2: needs user, item and rating.*got '1\\t5'"),
+        ("1\t2\t3\n1\t5\n", r"line 2: needs user, item and rating.*got '1', '5'"),
         ("1 2 3\n", "line 1: needs user, item and rating, separated by tabs, commas or '::'; got '1 2 3'"),
         ("1,2,3\n4,5,good\n", "line 2: the rating must be a finite number, got 'good'"),
         ("1,2,3\n4,5,nan\n", "line 2: the rating must be a finite number, got 'nan'"),

@@ -5,9 +5,20 @@ batches = Loader(train, 64, shuffle=True, transform=Compose(ToFloat(), RandomShi
 """
 
 from groundup.data.cifar import cifar10
+from groundup.data.delimited import Sheet, read_sheet
 from groundup.data.digits import digits
 from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
-from groundup.data.graph_files import folds, gin_graphs, load_graphs, read_gin, read_tu, tu_graphs
+from groundup.data.edges import Edges, read_edges
+from groundup.data.encoder import Column, Encoder
+from groundup.data.graph_files import (
+    folds,
+    gin_graphs,
+    load_graphs,
+    read_gin,
+    read_graph_folder,
+    read_tu,
+    tu_graphs,
+)
 from groundup.data.graph_sets import GraphBatch, GraphSet, PaddedBatch
 from groundup.data.graphs import Graph
 from groundup.data.image_data import ImageData
@@ -20,13 +31,14 @@ from groundup.data.mackey_glass import mackey_glass
 from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.multi30k import multi30k
 from groundup.data.numbers import number_name, number_pairs
+from groundup.data.own_graph import load_graph, read_graph, write_graph
 from groundup.data.pairs import PAIRS, load_pairs, load_parallel, read_pairs
 from groundup.data.photo import read_photo
 from groundup.data.planetoid import planetoid
 from groundup.data.ratings import Ratings, read_ratings
 from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
 from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
-from groundup.data.tables import Table, breast_cancer, two_moons, wine
+from groundup.data.tables import Table, breast_cancer, load_table, read_table, two_moons, wine, write_table
 from groundup.data.text import (
     TEXTS,
     first_words,
@@ -133,7 +145,20 @@ __all__ = [
     "wine",
     "two_moons",
     "Table",
+    "load_table",
+    "read_table",
+    "write_table",
+    "Sheet",
+    "read_sheet",
+    "Column",
+    "Encoder",
+    "Edges",
+    "read_edges",
     "Graph",
+    "load_graph",
+    "read_graph",
+    "write_graph",
+    "read_graph_folder",
     "GraphSet",
     "GraphBatch",
     "PaddedBatch",

@@ -1,24 +1,29 @@
-"""Sets of graphs in files: the text format that GIN reads, and the folders of the TU collection.
+"""Sets of graphs in files: the text format that GIN reads, the folders of the TU collection, folders of edge lists.
 
-gin_graphs("MUTAG")                 downloaded: MUTAG, PTC, PROTEINS, IMDBBINARY
-tu_graphs("ENZYMES")                downloaded
-read_gin(path), read_tu(folder)     your own files
-load_graphs(name or path)           any of them
+gin_graphs("MUTAG")                     downloaded: MUTAG, PTC, PROTEINS, IMDBBINARY
+tu_graphs("ENZYMES")                    downloaded
+read_gin(path), read_tu(folder)         your own files
+read_graph_folder(folder)               your own lists of edges, in a subfolder for each class
+load_graphs(name or path)               any of them
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from groundup import checks
+from groundup.data.delimited import existing_file, is_missing, rows_of
 from groundup.data.download import fetch
-from groundup.data.graph_sets import GraphSet, collected
+from groundup.data.edges import EDGE_ENDINGS, read_edges
+from groundup.data.encoder import Encoder
+from groundup.data.graph_sets import GraphSet, encoded
 from groundup.data.known_graphs import motif_graphs
 
 GIN_NAMES = ("MUTAG", "PTC", "PROTEINS", "IMDBBINARY")
@@ -26,100 +31,178 @@ TU_NAMES = ("ENZYMES",)
 _TU_PARTS = ("A", "graph_indicator", "graph_labels", "node_labels", "node_attributes")
 
 
-def load_graphs(name_or_path: str | Path) -> GraphSet:
-    """ "motifs", made here; a set of GIN_NAMES or TU_NAMES; or your own, a text file of GIN's or a folder of TU's."""
-    path = Path(name_or_path)
+def load_graphs(
+    name_or_path: str | Path, degree_as_tag: bool = False, like: Encoder | None = None, seed: int = 0
+) -> GraphSet:
+    """Many graphs, by name or from files of your own.
+
+        name_or_path    "motifs", made here; a set of GIN_NAMES or TU_NAMES, downloaded; a text file in GIN's format
+                        (`read_gin`); a folder in TU's (`read_tu`); or a folder of edge lists (`read_graph_folder`)
+        degree_as_tag   the features are a one for the node's degree, instead of what the files say of nodes
+        like            the encoder of a trained model: features and class numbers are made as it says, and labels that
+                        it does not know become -1
+        seed            of motifs
+
+    Raises `ValueError` for what is neither a name nor there, and for a file that is damaged.
+    """
+    path = Path(name_or_path).expanduser()
     if name_or_path == "motifs":
-        return motif_graphs()
+        return motif_graphs(seed=seed, degree_as_tag=degree_as_tag, like=like)
     if name_or_path in GIN_NAMES:
-        return gin_graphs(str(name_or_path))
+        return gin_graphs(str(name_or_path), degree_as_tag, like)
     if name_or_path in TU_NAMES:
-        return tu_graphs(str(name_or_path))
+        return tu_graphs(str(name_or_path), degree_as_tag, like)
     if not path.exists():
         names = ", ".join(map(repr, ("motifs", *GIN_NAMES, *TU_NAMES)))
         raise ValueError(f"name_or_path must be one of {names}, a file or a folder; {str(name_or_path)!r} is neither")
-    return read_tu(path) if path.is_dir() else read_gin(path)
+    if path.is_dir():
+        tu = (path / f"{path.resolve().name}_A.txt").exists()
+        return read_tu(path, degree_as_tag, like) if tu else read_graph_folder(path, degree_as_tag, like)
+    first = next(rows_of(path, comments=True), (0, ["0"]))[1]
+    if len(first) == 1 and first[0].isdigit():  # how many graphs there are
+        return read_gin(path, degree_as_tag, like)
+    return _edge_lists(path, [path], ["?"], degree_as_tag, like)
 
 
-def gin_graphs(name: str) -> GraphSet:
+def gin_graphs(name: str, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
     """A set of Xu et al. 2019, How Powerful are Graph Neural Networks?, arXiv:1810.00826; IMDBBINARY's tag: degree."""
     checks.choice("name", name, GIN_NAMES)
-    return read_gin(fetch(f"gin/{name}/{name}.txt"), degree_as_tag=name == "IMDBBINARY")
+    return read_gin(fetch(f"gin/{name}/{name}.txt"), degree_as_tag or name == "IMDBBINARY", like)
 
 
-def tu_graphs(name: str) -> GraphSet:
+def tu_graphs(name: str, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
     """A set of Morris et al. 2020, TUDataset, arXiv:2007.08663."""
     checks.choice("name", name, TU_NAMES)
     paths = [fetch(f"tu/{name}/{name}_{part}.txt") for part in _TU_PARTS]
-    return read_tu(paths[0].parent)
+    return read_tu(paths[0].parent, degree_as_tag, like)
 
 
-def read_gin(path: str | Path, degree_as_tag: bool = False) -> GraphSet:
+def read_gin(path: str | Path, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
     """A text file: the number of graphs; of each a line "nodes label", then a line "tag degree neighbours…" a node.
 
-    Tags become one-hot features, labels 0, 1, …, both in the order of their numbers. Neighbours count from 0 within
-    the graph; whom a node's line names it gathers from. Raises `ValueError` with the number of a line that is wrong.
+    Tags become one-hot features, labels 0, 1, …, both in the order of their numbers; a label ? is not known, -1.
+    Neighbours count from 0 within the graph; whom a node's line names it gathers from.
+    `degree_as_tag` and `like` as in `load_graphs`. Raises `ValueError` with the number of a line that is wrong.
     """
-    path = Path(path)
-    lines = _numbers(path)
-    labels: list[int] = []
-    tags, nodes, degrees, neighbours, total = [], [], [], [], 0
-    (count,) = _take(lines, path, 1)
+    path = existing_file(path, "graphs in GIN's format")
+    lines = rows_of(path)
+    labels: list[str] = []
+    tags: list[str] = []
+    nodes: list[int] = []
+    degrees: list[int] = []
+    neighbours: list[int] = []
+    total = 0
+    ((count,), where) = _take(lines, path, 1)
+    checks.require(count > 0, f"{where}: a file of graphs must hold at least one, got {count}")
     for _ in range(count):
-        n, label = _take(lines, path, 2)
-        checks.require(n > 0, f"{path}: graph {len(labels)} has no nodes: an empty graph")
-        labels.append(label)
+        (n, label), where = _take(lines, path, 2, unknown=True)
+        checks.require(n > 0, f"{where}: graph {len(labels)} has no nodes: an empty graph")
+        labels.append(str(label))
         nodes.append(n)
         for _ in range(n):
-            tag, degree, *others = _take(lines, path)
+            (tag, degree, *others), where = _take(lines, path)
             if len(others) != degree or any(not 0 <= o < n for o in others):
                 raise ValueError(
-                    f"{path}: graph {len(labels) - 1} needs lines 'tag degree neighbours', neighbours in [0, {n - 1}], "
-                    f"got {' '.join(map(str, (tag, degree, *others)))}"
+                    f"{where}: graph {len(labels) - 1} needs lines 'tag degree neighbours', neighbours in "
+                    f"[0, {n - 1}], got {' '.join(map(str, (tag, degree, *others)))}"
                 )
-            tags.append(tag)
+            tags.append(str(tag))
             degrees.append(degree)
             neighbours += [total + o for o in others]
         total += n
-    if next(lines, None) is not None:
-        raise ValueError(f"{path}: there are more lines than its {count} graphs need")
+    if (more := next(lines, None)) is not None:
+        raise ValueError(f"{path}, line {more[0]}: there are more lines than its {count} graphs need")
     row = torch.arange(total).repeat_interleave(torch.tensor(degrees))
     owner = torch.arange(count).repeat_interleave(torch.tensor(nodes))
-    x = _one_hot(torch.tensor(degrees if degree_as_tag else tags))
     pairs = torch.stack([row, torch.tensor(neighbours, dtype=torch.int64)], 1)
-    return collected(x, pairs, owner, _numbered(torch.tensor(labels)), path.stem)
+    return encoded(path, {"tag": tags}, pairs, owner, labels, degree_as_tag, like)
 
 
-def read_tu(folder: str | Path) -> GraphSet:
+def read_tu(folder: str | Path, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
     """A folder NAME of NAME_A.txt (edges), NAME_graph_indicator.txt, NAME_graph_labels.txt and, where there are any,
     NAME_node_labels.txt (one-hot features) and NAME_node_attributes.txt (features as they are, before those).
 
-    All numbers count from 1. Without labels and attributes every node has a feature 1.
+    All numbers count from 1. Without labels and attributes every node has a feature 1. Without graph_labels the label
+    of each graph is -1. `degree_as_tag` and `like` as in `load_graphs`.
+    Raises `ValueError`, naming the file, for one that is missing or damaged.
     """
-    folder = Path(folder)
-    name = folder.name
+    folder = Path(folder).expanduser()
+    name = folder.resolve().name
 
-    def table(part: str, kind: type = np.int64) -> Tensor:
-        path = folder / f"{name}_{part}.txt"
+    def file(part: str) -> Path:
+        return folder / f"{name}_{part}.txt"
+
+    def table(part: str, columns: int) -> Tensor:
+        path = existing_file(file(part), "numbers")
+        if not path.read_bytes().strip():
+            return torch.zeros(0, columns, dtype=torch.int64)
         try:
-            return torch.from_numpy(np.loadtxt(path, dtype=kind, delimiter=",", ndmin=2))
+            values = torch.from_numpy(np.loadtxt(path, dtype=np.int64, delimiter=",", ndmin=2))
         except ValueError as error:
             raise ValueError(f"{path} holds something else than numbers: {error}") from error
+        return checks.size(str(path), values, 1, columns, "numbers in each line")
 
-    owner, y = table("graph_indicator").squeeze(1) - 1, table("graph_labels").squeeze(1)
-    checks.indices(f"{name}_graph_indicator, less 1,", owner, len(y), "the number of graphs")
+    owner = table("graph_indicator", 1).squeeze(1) - 1
+    checks.require(len(owner) > 0, f"{file('graph_indicator')} is empty: it must hold the graph of each node")
+    known = file("graph_labels").exists()
+    labels = [str(int(y)) for y in table("graph_labels", 1)] if known else ["?"] * (int(owner.max()) + 1)
+    checks.indices(f"{name}_graph_indicator, less 1,", owner, len(labels), "the number of graphs")
     if not bool((owner.diff() >= 0).all()):
-        raise ValueError(f"{name}_graph_indicator.txt must list the nodes graph by graph")
-    features = []
-    if (folder / f"{name}_node_attributes.txt").exists():
-        features.append(table("node_attributes", np.float32))
-    if (folder / f"{name}_node_labels.txt").exists():
-        features.append(_one_hot(table("node_labels")[:, 0]))
-    x = torch.cat(features, 1) if features else torch.ones(len(owner), 1)
-    checks.size("node features", x, 0, len(owner), "rows, one a node of graph_indicator")
-    if not x.isfinite().all():
-        raise ValueError(f"{name}_node_attributes.txt must be finite, got NaN or infinity")
-    return collected(x, table("A") - 1, owner, _numbered(y), name)
+        raise ValueError(f"{file('graph_indicator')} must list the nodes graph by graph")
+    columns: dict[str, list[str]] = {}
+    if file("node_attributes").exists():
+        rows = [fields for _, fields in rows_of(file("node_attributes"))]
+        if len({len(fields) for fields in rows}) > 1:
+            raise ValueError(f"{file('node_attributes')} must hold equally many numbers in each line")
+        columns |= {f"attribute {i}": list(fields) for i, fields in enumerate(zip(*rows), 1)}
+    if file("node_labels").exists():
+        columns["tag"] = [fields[0] for _, fields in rows_of(file("node_labels"))]
+    for column, fields in columns.items():
+        if len(fields) != len(owner):
+            raise ValueError(
+                f"node features must have {len(owner)} rows, one a node of {name}_graph_indicator.txt, got "
+                f"{len(fields)} of {column!r}"
+            )
+    return encoded(folder, columns, table("A", 2) - 1, owner, labels, degree_as_tag, like)
+
+
+def read_graph_folder(folder: str | Path, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
+    """A folder with a subfolder for each class, which holds a file of edges for each graph.
+
+        molecules/toxic/benzene.csv         a line for each edge: two names of nodes, and a weight where there is one
+        molecules/toxic/phenol.csv
+        molecules/harmless/ethanol.csv
+
+    Files without a subfolder have no label, -1: those are graphs to be labelled. Every node has a feature 1, or with
+    `degree_as_tag` a one for its degree. `like` as in `load_graphs`.
+    """
+    folder = Path(folder).expanduser()
+    files = sorted(f for f in folder.glob("**/*") if f.suffix.lower() in EDGE_ENDINGS and f.name[0] != ".")
+    if not files:
+        raise ValueError(
+            f"{folder} holds no graphs: it must be a folder in TU's format ({folder.resolve().name}_A.txt and so on), "
+            f"or have a subfolder for each class with a file of edges ({', '.join(EDGE_ENDINGS)}) for each graph"
+        )
+    labels = ["?" if file.parent == folder else file.relative_to(folder).parts[0] for file in files]
+    return _edge_lists(folder, files, labels, degree_as_tag, like)
+
+
+def _edge_lists(
+    path: Path, files: list[Path], labels: list[str], degree_as_tag: bool, like: Encoder | None
+) -> GraphSet:
+    """A set of one graph for each file of edges."""
+    pairs, weights, nodes, total = [], [], [], 0
+    for file in files:
+        edges = read_edges(file)
+        checks.require(len(edges.names) > 0, f"{file} holds no edges: an empty graph")
+        both = torch.cat([edges.pairs, edges.pairs.flip(1)])  # undirected
+        pairs.append(both + total)
+        weights.append(edges.weight.repeat(2) if edges.weight is not None else torch.ones(len(both)))
+        nodes.append(len(edges.names))
+        total += nodes[-1]
+    owner = torch.arange(len(files)).repeat_interleave(torch.tensor(nodes))
+    names = tuple(str(file.relative_to(path)) if file != path else file.name for file in files)
+    return encoded(path, {}, torch.cat(pairs), owner, labels, degree_as_tag, like, torch.cat(weights), names)
 
 
 def folds(
@@ -136,36 +219,21 @@ def folds(
     return [((part != i).nonzero().squeeze(1), (part == i).nonzero().squeeze(1)) for i in range(count)]
 
 
-def _numbers(path: Path) -> Iterator[tuple[int, list[int]]]:
-    """(number, its integers) of every line that is not empty."""
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    yield number, [int(word) for word in line.split()]
-                except ValueError:
-                    raise ValueError(f"{path}, line {number}: expected whole numbers, got {line.strip()!r}") from None
-
-
-def _take(lines: Iterator[tuple[int, list[int]]], path: Path, count: int | None = None) -> list[int]:
-    """The next line's integers, `count` of them, or two and more."""
-    number, values = next(lines, (0, []))
-    if number == 0:
-        raise ValueError(f"{path} ends too early")
+def _take(
+    lines: Iterator[tuple[int, list[str]]], path: Path, count: int | None = None, unknown: bool = False
+) -> tuple[list[Any], str]:
+    """The next line's integers, `count` of them, or two and more, and where it is; `unknown`: the last may be ?."""
+    number, fields = next(lines, (0, []))
+    checks.require(number > 0, f"{path} ends too early")
+    where = f"{path}, line {number}"
+    try:
+        values = [field if unknown and i > 0 and is_missing(field) else int(field) for i, field in enumerate(fields)]
+    except ValueError:
+        raise ValueError(f"{where}: expected whole numbers, got {' '.join(fields)!r}") from None
     if len(values) != count if count else len(values) < 2:
         wanted = "one number" if count == 1 else f"{count or 'two or more'} numbers"
         raise ValueError(
-            f"{path}, line {number}: expected {wanted}, got {len(values)} (a file of graphs is their number; "
+            f"{where}: expected {wanted}, got {len(values)} (a file of graphs is their number; "
             'of each a line "nodes label"; of each of its nodes a line "tag degree neighbours…")'
         )
-    return values
-
-
-def _numbered(values: Int[Tensor, " N"]) -> Int[Tensor, " N"]:
-    """0, 1, … in the order of the values that occur."""
-    return values.unique(return_inverse=True)[1]
-
-
-def _one_hot(values: Int[Tensor, " N"]) -> Float[Tensor, "N C"]:
-    number = _numbered(values)
-    return torch.eye(int(number.max()) + 1)[number]
+    return values, where

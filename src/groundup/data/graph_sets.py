@@ -8,15 +8,18 @@ Legend: B graphs, N nodes of all of them or (padded) of the largest, C features,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
+from groundup.data.delimited import Sheet, is_missing
+from groundup.data.encoder import DEGREE, ONE, Column, Encoder, in_order
 from groundup.data.graphs import Graph, adjacency
 
 
@@ -40,10 +43,13 @@ class PaddedBatch(NamedTuple):
 
 
 class GraphSet(Dataset[Graph]):
-    """Graphs of one kind, end to end: their nodes x (N, C), their edges, numbered within each graph, and labels y (B,).
+    """Graphs of one kind, end to end: their nodes x (N, C), their edges, numbered within each graph, and targets y.
 
-    nodes, edges (B,): how many each has. `padded` makes `batch`, which a Loader asks, a PaddedBatch of `padded` nodes;
-    0 means as many as the largest of the batch.
+    y              (B,) int64 class numbers, -1 for a graph without one; or floating-point targets, (B,) or (B, T)
+    nodes, edges   (B,) how many each has
+    padded         makes `batch`, which a Loader asks, a PaddedBatch of so many nodes; 0: as the largest of the batch
+    graph_names    what the graphs are called in the files that they come from; () where they have numbers only
+    encoder        how x and y were made of a file's columns, and the names of the classes, where that is known
     """
 
     def __init__(
@@ -54,19 +60,26 @@ class GraphSet(Dataset[Graph]):
         weight: Float[Tensor, " E"],
         nodes: Int[Tensor, " B"],
         edges: Int[Tensor, " B"],
-        y: Int[Tensor, " B"],
+        y: Shaped[Tensor, "B *targets"],
         name: str = "",
         padded: int | None = None,
+        graph_names: tuple[str, ...] = (),
+        encoder: Encoder | None = None,
     ) -> None:
         self.x, self.row, self.col, self.weight = x, row, col, weight
         self.nodes, self.edges, self.y, self.name, self.padded = nodes, edges, y, name, padded
+        self.graph_names, self.encoder = graph_names, encoder
         self.first_node, self.first_edge = nodes.cumsum(0) - nodes, edges.cumsum(0) - edges
         checks.require(len(nodes) > 0, "a set must hold at least one graph, got none")
         checks.require(bool((nodes > 0).all()), "every graph must have at least one node, got an empty one")
 
     @classmethod
     def of(cls, graphs: Sequence[Graph], name: str = "") -> GraphSet:
-        """Of single graphs, each with a label y of its own; without one it is 0."""
+        """From single graphs, each with a y of its own: a class number; or a floating-point target, or several.
+
+        Class numbers become int64, -1 for a graph without one; floating-point targets stay as they are.
+        Raises `ValueError` for graphs of unequal features, and for targets of several shapes or kinds.
+        """
         checks.require(len(graphs) > 0, "a set must hold at least one graph, got none")
         widths = sorted({g.x.size(1) for g in graphs})
         checks.require(len(widths) == 1, f"all graphs must have equally many features, got {widths}")
@@ -78,7 +91,7 @@ class GraphSet(Dataset[Graph]):
             torch.cat([g.adj.values() for g in graphs]),
             torch.tensor([len(g.x) for g in graphs]),
             torch.tensor([g.edges.size(1) for g in graphs]),
-            torch.tensor([0 if g.y is None else int(g.y) for g in graphs]),
+            _targets([g.y for g in graphs]),
             name,
         )
 
@@ -91,19 +104,22 @@ class GraphSet(Dataset[Graph]):
 
     @property
     def num_classes(self) -> int:
-        return int(self.y.max()) + 1
+        """How many classes there are. Raises `ValueError` for floating-point targets, which are not classes."""
+        if self.y.is_floating_point():
+            raise ValueError(f"y holds {self.y.dtype} targets, which are no classes: train with mse_loss")
+        return len(self.encoder.class_names) if self.encoder else int(self.y.max()) + 1
 
     def subset(self, indices: Int[Tensor, " B"]) -> GraphSet:
         """Some of the graphs, in that order."""
         n, e = _ranges(self.first_node, self.nodes, indices), _ranges(self.first_edge, self.edges, indices)
-        parts = (self.x[n], self.row[e], self.col[e], self.weight[e])
-        return GraphSet(*parts, self.nodes[indices], self.edges[indices], self.y[indices], self.name, self.padded)
+        parts = (self.x[n], self.row[e], self.col[e], self.weight[e], self.nodes[indices], self.edges[indices])
+        names = tuple(self.graph_names[i] for i in indices.tolist()) if self.graph_names else ()
+        return GraphSet(*parts, self.y[indices], self.name, self.padded, names, self.encoder)
 
     def with_padding(self, size: int = 0) -> GraphSet:
         """The same graphs, handed out as PaddedBatch of `size` nodes; 0: as many as the largest of a batch."""
-        checks.integer("size", size, 0)
-        parts = (self.x, self.row, self.col, self.weight, self.nodes, self.edges, self.y)
-        return GraphSet(*parts, self.name, size)
+        parts = (self.x, self.row, self.col, self.weight, self.nodes, self.edges, self.y, self.name)
+        return GraphSet(*parts, checks.integer("size", size, 0), self.graph_names, self.encoder)
 
     def batch(self, indices: Int[Tensor, " B"]) -> GraphBatch | PaddedBatch:
         return self.joined(indices) if self.padded is None else self.side_by_side(indices, self.padded)
@@ -135,24 +151,64 @@ class GraphSet(Dataset[Graph]):
         return PaddedBatch(x, adj, mask, self.y[indices])
 
     def __repr__(self) -> str:
+        kind = "with targets" if self.y.is_floating_point() else f"of {self.num_classes} classes"
         return (
-            f"{self.name or 'graphs'}: {len(self):,} graphs of {self.num_classes} classes, {self.x.size(1)} features, "
+            f"{self.name or 'graphs'}: {len(self):,} graphs {kind}, {self.x.size(1)} features, "
             f"{len(self.x) / len(self):.2f} nodes and {len(self.row) / len(self) / 2:.2f} undirected edges on average"
         )
 
 
-def collected(
-    x: Float[Tensor, "N C"], pairs: Int[Tensor, "E two"], owner: Int[Tensor, " N"], y: Int[Tensor, " B"], name: str
+def _targets(targets: Sequence[Tensor | None]) -> Shaped[Tensor, "B *targets"]:
+    """The targets of graphs, one below another: int64 and -1 for none, or floating-point."""
+    given = [y.squeeze(0) if y.dim() == 1 and len(y) == 1 else y for y in targets if y is not None]
+    floating = any(y.is_floating_point() for y in given)
+    shapes = {tuple(y.shape) for y in given}
+    if len(shapes) > 1 or (floating and len(given) < len(targets)) or (not floating and shapes - {()}):
+        missing = ", and none at all" if len(given) < len(targets) else ""
+        raise ValueError(
+            "every graph's y must be a class number, of shape (), or else floating-point targets of one shape, got "
+            f"shapes {', '.join(map(str, sorted(shapes)))}{missing}"
+        )
+    if not floating:
+        return torch.tensor([-1 if y is None else int(y) for y in targets])
+    return torch.stack(given)
+
+
+def encoded(
+    path: Path,
+    columns: Mapping[str, Sequence[str]],
+    pairs: Int[Tensor, "E two"],
+    owner: Int[Tensor, " N"],
+    labels: Sequence[str],
+    degree_as_tag: bool = False,
+    like: Encoder | None = None,
+    weight: Float[Tensor, " E"] | None = None,
+    graph_names: tuple[str, ...] = (),
 ) -> GraphSet:
-    """A set of nodes numbered through, owner (N,) the graph of each in order; pairs are (row, col), once or twice."""
-    nodes = owner.bincount(minlength=len(y))
-    checks.indices("edges", pairs, len(x), "num_nodes")
-    adj = adjacency(pairs[:, 0], pairs[:, 1], len(x))  # by row, hence by graph
+    """A set of nodes numbered through, with features and classes made of what a file says.
+
+    columns    what is said of the nodes, by name: tags and degrees become one-hot features, others are numbers
+    pairs      (row, col) of edges, once or twice; owner (N,) the graph of each node, in order
+    labels     one a graph; "?" is none
+    like       an encoder that tells how; by default a new one, of all `columns`, or of degrees alone
+    """
+    checks.indices("edges", pairs, len(owner), "num_nodes")
+    adj = adjacency(pairs[:, 0], pairs[:, 1], len(owner), weight)  # by row, hence by graph
     row, col = adj.indices()
     if not torch.equal(owner[row], owner[col]):
-        raise ValueError("edges must join nodes of one graph, got one between two graphs")
+        raise ValueError(f"{path}: edges must join nodes of one graph, got one between two graphs")
+    degrees = row.bincount(minlength=len(owner)).tolist()
+    said = {**columns, DEGREE: [str(degree) for degree in degrees], ONE: ["1"] * len(owner)}
+    if like is None:
+        names = [DEGREE] if degree_as_tag else [*columns] or [ONE]
+        made = [Column(name, in_order(said[name]) if name in (DEGREE, "tag") else ()) for name in names]
+        like = Encoder(tuple(made), in_order(label for label in labels if not is_missing(label)))
+    fields = list(zip(*said.values()))
+    x = like.encode(Sheet(path, tuple(said), fields, range(1, len(fields) + 1)))
+    nodes, edges = owner.bincount(minlength=len(labels)), owner[row].bincount(minlength=len(labels))
     first = (nodes.cumsum(0) - nodes)[owner[row]]
-    return GraphSet(x, row - first, col - first, adj.values(), nodes, owner[row].bincount(minlength=len(y)), y, name)
+    y = like.classes(labels)
+    return GraphSet(x, row - first, col - first, adj.values(), nodes, edges, y, path.stem, None, graph_names, like)
 
 
 def _ranges(first: Tensor, count: Tensor, indices: Tensor) -> Int[Tensor, " total"]:

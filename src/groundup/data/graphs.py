@@ -6,7 +6,7 @@ From edge lists, networkx, PyTorch Geometric's `Data` and back. Legend: N nodes,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -14,13 +14,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from groundup import checks
+from groundup.data.encoder import Encoder
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
     """x (N, C); adj (N, N) sparse COO, coalesced, node i gathering from node j with weight a_ij; y and masks if any.
 
-    y: one label a node, (N,), or one number for the whole graph, (). masks: name → (N,), as "train" and "test".
+    y            a label for each node, (N,), -1 where none is known; or one number for the whole graph, ()
+    masks        name → (N,), as "train" and "test"
+    node_names   what the nodes are called in the file that they come from; () where they have numbers only
+    encoder      how x and y were made of a file's columns, and the names of the classes, where that is known
     """
 
     x: Float[Tensor, "N C"]
@@ -28,6 +32,8 @@ class Graph:
     y: Tensor | None = None
     masks: Mapping[str, Bool[Tensor, " N"]] = field(default_factory=dict)
     name: str = ""
+    node_names: tuple[str, ...] = ()
+    encoder: Encoder | None = None
 
     def __post_init__(self) -> None:
         checks.rank("x", checks.floating("x", self.x), 2, layout="(N, C)")
@@ -39,6 +45,8 @@ class Graph:
             raise ValueError(f"adj must have shape {(len(self.x),) * 2}, got {tuple(self.adj.shape)}")
         for name, mask in self.masks.items():
             checks.size(f"masks[{name!r}]", mask, 0, len(self.x), "entries, one a node")
+        if len(self.node_names) not in (0, len(self.x)):
+            raise ValueError(f"node_names must hold {len(self.x)} names, one a node, got {len(self.node_names)}")
 
     @property
     def edges(self) -> Int[Tensor, "two E"]:
@@ -52,7 +60,8 @@ class Graph:
             return value.to(device, non_blocking=non_blocking)
 
         masks = {name: moved(mask) for name, mask in self.masks.items()}
-        return Graph(moved(self.x), moved(self.adj), None if self.y is None else moved(self.y), masks, self.name)
+        y = None if self.y is None else moved(self.y)
+        return replace(self, x=moved(self.x), adj=moved(self.adj), y=y, masks=masks)
 
     def __repr__(self) -> str:
         n, e = len(self.x), self.edges.size(1)
@@ -76,8 +85,15 @@ class Graph:
         Undirected, either node gathers from the other; directed=True is i → j: j gathers from i. A pair given twice,
         or both ways round, is one edge, with the larger of its weights. A node's edge to itself stays.
         x defaults to a 1 for each node. num_nodes defaults to x's, or else to the largest number that is named.
+        Raises `ValueError` for a number of a node that is not there, for pairs that lie in columns, (2, E), and for
+        weights that are negative or not finite: a mean over neighbours divides by their sum.
         """
         checks.rank("edges", checks.tensor("edges", edges), 2, layout="(E, 2)")
+        if edges.size(1) != 2 == edges.size(0):
+            raise ValueError(
+                f"edges must hold a pair of nodes in each row, (E, 2), got {tuple(edges.shape)}, a pair in each "
+                "column, as PyTorch Geometric's edge_index does: pass edges.T"
+            )
         checks.size("edges", edges, 1, 2, "nodes a row")
         if edges.dtype not in (torch.int64, torch.int32):
             raise TypeError(f"edges must hold int64 or int32 numbers of nodes, got {edges.dtype}")
@@ -85,10 +101,8 @@ class Graph:
             num_nodes = len(x) if x is not None else int(edges.max()) + 1 if edges.numel() else 0
         checks.require(checks.integer("num_nodes", num_nodes, 0) > 0, "edges name no node: an empty graph")
         checks.indices("edges", edges, num_nodes, "num_nodes")
-        if weight is not None and (
-            weight.shape != edges.shape[:1] or not weight.isfinite().all() or (weight < 0).any()
-        ):
-            raise ValueError(f"weight must hold {len(edges)} finite numbers, none below 0, got {tuple(weight.shape)}")
+        if weight is not None:
+            _check_weight("weight", weight, len(edges))
         source, target = edges.long().unbind(1)
         if not directed:
             source, target = torch.cat([source, target]), torch.cat([target, source])
@@ -115,10 +129,20 @@ class Graph:
 
     @classmethod
     def from_pyg(cls, data: Any) -> Graph:
-        """Of a `torch_geometric.data.Data`, whose edge_index (from, to) may hold either direction or both."""
+        """From a `torch_geometric.data.Data`, whose edge_index (from, to) may hold either direction or both.
+
+        The weights of parallel edges add up, each 1 where there is no edge_weight: a node gathers along each of them,
+        as in PyTorch Geometric.
+        Raises `ValueError` for weights that are negative, not finite, or not one number for each edge.
+        """
         masks = {name.removesuffix("_mask"): mask for name, mask in data.to_dict().items() if name.endswith("_mask")}
         y = data.y.squeeze(0) if data.y is not None and data.y.numel() == 1 else data.y
-        return cls.from_edges(data.edge_index.T, data.num_nodes, data.x, data.edge_weight, True, y=y, masks=masks)
+        n, (source, target) = data.num_nodes, data.edge_index.long()
+        checks.indices("edge_index", data.edge_index, n, "num_nodes")
+        weight = torch.ones(len(source), device=source.device) if data.edge_weight is None else data.edge_weight
+        _check_weight("edge_weight", weight, len(source))
+        x = torch.ones(n, 1, device=source.device) if data.x is None else data.x
+        return cls(x, adjacency(target, source, n, weight, parallel="sum"), y=y, masks=masks)
 
     def to_pyg(self) -> Any:
         """A `torch_geometric.data.Data` with x, edge_index (from, to), edge_weight, y and masks."""
@@ -131,15 +155,31 @@ class Graph:
         return Data(x=self.x, edge_index=self.edges.flip(0), edge_weight=self.adj.values(), y=y, **masks)
 
 
+def _check_weight(name: str, weight: Tensor, count: int) -> None:
+    """Raise `ValueError` unless these are `count` finite numbers, none below 0."""
+    if checks.floating(name, weight).shape != (count,):
+        raise ValueError(f"{name} must hold one number for each of the {count} edges, got shape {tuple(weight.shape)}")
+    if (wrong := ~(weight.isfinite() & (weight >= 0))).any():
+        edge = int(wrong.nonzero()[0])
+        raise ValueError(
+            f"{name} must hold {count} finite numbers, none below 0, got {float(weight[edge])} for edge {edge}: a mean "
+            "over neighbours divides by the sum of their weights"
+        )
+
+
 def adjacency(
-    row: Int[Tensor, " E"], col: Int[Tensor, " E"], size: int, weight: Float[Tensor, " E"] | None = None
+    row: Int[Tensor, " E"],
+    col: Int[Tensor, " E"],
+    size: int,
+    weight: Float[Tensor, " E"] | None = None,
+    parallel: str = "amax",
 ) -> Float[Tensor, "N N"]:
-    """Sparse, in COO layout, coalesced; weight 1, or of a pair that comes twice the larger one."""
+    """Sparse, in COO layout, coalesced; weight 1, or of a pair given twice the larger or, by `parallel`, the sum."""
     if weight is None:
         key = torch.unique(row * size + col)
         value = torch.ones(len(key), device=row.device)
     else:
         key, place = torch.unique(row * size + col, return_inverse=True)
-        value = weight.new_zeros(len(key)).scatter_reduce(0, place, weight, "amax")
+        value = weight.new_zeros(len(key)).scatter_reduce(0, place, weight, parallel)
     index = torch.stack([key // size, key % size])
     return torch.sparse_coo_tensor(index, value, (size, size), is_coalesced=True, check_invariants=False)

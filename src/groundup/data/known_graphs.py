@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
-from groundup.data.graph_sets import GraphSet
+from groundup.data.encoder import NODE, Column, Encoder, numbered_columns
+from groundup.data.graph_sets import GraphSet, encoded
 from groundup.data.graphs import Graph
 
 #: Of the members, the four communities of the largest modularity (0.4198): Brandes et al. 2008, On Modularity
@@ -26,32 +29,39 @@ def karate_club(label: str = "club") -> Graph:
     checks.choice("label", label, ("club", "community"))
     graph = Graph.from_networkx(networkx.karate_club_graph(), label="club")
     y = graph.y if label == "club" else torch.tensor([int(c) for c in KARATE_COMMUNITIES])
-    return Graph(torch.eye(len(graph.x)), graph.adj, y, name="karate club")
+    classes = ("Mr. Hi", "Officer") if label == "club" else tuple(f"community {i}" for i in range(4))
+    names = tuple(f"member {i}" for i in range(len(graph.x)))
+    encoder = Encoder((Column(NODE, names),), classes)
+    return Graph(torch.eye(len(names)), graph.adj, y, name="karate club", node_names=names, encoder=encoder)
 
 
-def motif_graphs(count: int = 1000, base: int = 20, seed: int = 0) -> GraphSet:
+def motif_graphs(
+    count: int = 1000, base: int = 20, seed: int = 0, degree_as_tag: bool = False, like: Encoder | None = None
+) -> GraphSet:
     """Trees that grow by preferring the well connected, with a house (class 0) or a ring of five (1) hung on.
 
     Luo et al. 2020, Parameterized Explainer for Graph Neural Networks, arXiv:2011.04573, BA-2motifs; x is 1 throughout,
-    so that nothing but the shape tells them apart.
+    so that nothing but the shape tells them apart. `degree_as_tag` and `like` as in `load_graphs`.
     """
     checks.integer("count", count)
     checks.integer("base", base, 2)
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0))
     ring = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]
-    graphs = []
+    joined, labels = [], []
     for number in range(count):
         ends, pairs = [0, 1], [(0, 1)]  # each node as often as it has edges
         for node in range(2, base):
             other = ends[int(torch.randint(len(ends), (), generator=generator))]
             pairs.append((node, other))
             ends += [node, other]
-        label = number % 2
-        motif = ring if label == 1 else [*ring, (1, 4)]  # the house: its roof's beam
+        labels.append(("house", "ring")[number % 2])
+        motif = ring if labels[-1] == "ring" else [*ring, (1, 4)]  # the house: its roof's beam
         pairs += [(base + i, base + j) for i, j in motif]
         pairs.append((base, int(torch.randint(base, (), generator=generator))))
-        graphs.append(Graph.from_edges(torch.tensor(pairs), base + 5, y=torch.tensor(label)))
-    return GraphSet.of(graphs, "motifs")
+        joined.append(torch.tensor(pairs) + number * (base + 5))
+    edges, owner = torch.cat(joined), torch.arange(count).repeat_interleave(base + 5)
+    edges = torch.cat([edges, edges.flip(1)])
+    return encoded(Path("motifs"), {}, edges, owner, labels, degree_as_tag, like)
 
 
 def planted_graph(
@@ -106,4 +116,5 @@ def planted_graph(
     place, first = torch.rand(num_nodes, generator=generator), checks.probability("train", train)
     known, test = place < first, place >= first + 0.2 * (1 - first)
     masks = {"train": known, "validation": ~known & ~test, "test": test}
-    return Graph.from_edges(edges, x=x, y=y, masks=masks, name="planted graph")
+    encoder = Encoder(numbered_columns(num_features), tuple(f"class {i}" for i in range(num_classes)))
+    return Graph.from_edges(edges, x=x, y=y, masks=masks, name="planted graph", encoder=encoder)

@@ -1,14 +1,13 @@
 """Ratings of items by users, from a file of your own, as MovieLens publishes them (https://grouplens.org/datasets).
 
 196<tab>242<tab>3<tab>881250949         user, item, rating, and what else there is: u.data of MovieLens 100K
-userId,movieId,rating,timestamp         ratings.csv of the newer ones; a first line of names is passed over
+userId,movieId,rating,timestamp         ratings.csv of the newer ones
+Ann;Alien;4.5                           semicolons and double colons (ratings.dat) separate, too
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
-from math import isfinite
 from os import PathLike
 from pathlib import Path
 
@@ -18,8 +17,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
-
-_SEPARATOR = re.compile(r"\t|,|::")
+from groundup.data.delimited import holds_names, number_in, rows_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,10 +83,12 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def read_ratings(path: str | PathLike[str]) -> Ratings:
-    """Lines of user, item, rating and anything more, separated by tabs, commas or double colons.
+    """Lines of user, item, rating and anything more, CSV or TSV, or separated by semicolons or double colons.
 
-    Users and items are any strings; they are numbered as they come. Raises `ValueError`, with the line, for fewer than
-    three fields, a rating that is no finite number, and a pair that comes twice; and for a file without ratings.
+    Users and items are any strings; they are numbered as they come. A first line that holds no number has the names of
+    the columns, and a line in the log says so.
+    Raises `ValueError`, with the line, for fewer than three fields, a rating that is no finite number, and a pair that
+    comes twice; and for a file without ratings.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -97,38 +97,27 @@ def read_ratings(path: str | PathLike[str]) -> Ratings:
     items: dict[str, int] = {}
     seen: dict[tuple[int, int], int] = {}
     ratings: list[float] = []
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            fields = [part.strip() for part in _SEPARATOR.split(line.strip())]
-            if fields == [""]:
-                continue
-            where = f"{path}, line {number}"
-            if len(fields) < 3:
-                raise ValueError(
-                    f"{where}: needs user, item and rating, separated by tabs, commas or '::'; got {line.strip()!r}"
-                )
-            rating = _number(fields[2])
-            if rating is None and number == 1:
-                continue  # the columns' names
-            if rating is None:
-                raise ValueError(f"{where}: the rating must be a finite number, got {fields[2]!r}")
-            pair = users.setdefault(fields[0], len(users)), items.setdefault(fields[1], len(items))
-            if pair in seen:
-                raise ValueError(
-                    f"{where}: user {fields[0]!r} has rated item {fields[1]!r} before, in line {seen[pair]}; "
-                    "keep one of the two"
-                )
-            seen[pair] = number
-            ratings.append(rating)
+    for place, (number, fields) in enumerate(rows_of(path, spaces=False)):
+        where = f"{path}, line {number}"
+        if len(fields) < 3:
+            raise ValueError(
+                f"{where}: needs user, item and rating, separated by tabs, commas or '::'; got "
+                f"{', '.join(map(repr, fields))}"
+            )
+        if place == 0 and holds_names(path, fields):
+            continue
+        rating = number_in(fields[2])
+        if rating is None:
+            raise ValueError(f"{where}: the rating must be a finite number, got {fields[2]!r}")
+        pair = users.setdefault(fields[0], len(users)), items.setdefault(fields[1], len(items))
+        if pair in seen:
+            raise ValueError(
+                f"{where}: user {fields[0]!r} has rated item {fields[1]!r} before, in line {seen[pair]}; "
+                "keep one of the two"
+            )
+        seen[pair] = number
+        ratings.append(rating)
     if not ratings:
         raise ValueError(f"{path} holds no rating")
     pairs = torch.tensor(list(seen))
     return Ratings(pairs[:, 0], pairs[:, 1], torch.tensor(ratings), tuple(users), tuple(items))
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if isfinite(value) else None

@@ -52,7 +52,9 @@ class NeighbourSampler:
     """(nodes, generator) → Sample: of each node at most fan_outs[0] neighbours, of those fan_outs[1], and so on.
 
     Uniform without replacement; a node with no more than its fan-out keeps all its neighbours. A neighbour met twice is
-    one node of the sample. Differs from the authors' code, which draws with replacement, and a fixed number of times.
+    one node of the sample. A node that is asked for twice comes twice, each time with a draw of its own: a batch of
+    nodes, positives and negatives may repeat nodes.
+    Differs from the authors' code, which draws with replacement, and a fixed number of times.
     """
 
     def __init__(self, graph: Graph, fan_outs: Sequence[int]) -> None:
@@ -112,12 +114,15 @@ def drawn(
 
 
 def _renumbered(nodes: Int[Tensor, " B"], others: Int[Tensor, " E"]) -> tuple[Int[Tensor, " N"], Int[Tensor, " E"]]:
-    """(nodes and then whoever of the others is new, where each of the others stands there)."""
+    """(nodes, then those of the others that are new; the place of each of the others in it).
+
+    Where a node is given twice, its first place counts.
+    """
     known, place = torch.unique(torch.cat([nodes, others]), return_inverse=True)
-    rank = torch.full((len(known),), -1)
-    rank[place[: len(nodes)]] = torch.arange(len(nodes))
-    new = (rank < 0).nonzero().squeeze(1)
-    rank[new] = torch.arange(len(nodes), len(known))
+    rank = torch.full((len(known),), len(nodes))
+    rank.scatter_reduce_(0, place[: len(nodes)], torch.arange(len(nodes)), "amin")
+    new = (rank == len(nodes)).nonzero().squeeze(1)
+    rank[new] = torch.arange(len(nodes), len(nodes) + len(new))
     return torch.cat([nodes, known[new]]), rank[place[len(nodes) :]]
 
 

@@ -44,6 +44,13 @@ def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None, partial: boo
     `partial` admits x (N, C) with an A of fewer rows as well.
     """
     checks.rank("x", checks.floating("x", x), 2, 3, layout="(N, C) or (B, N, C)")
+    pairs = checks.tensor("adj", adj).dtype in (torch.int64, torch.int32) and adj.dim() == 2 and adj.size(0) == 2
+    if pairs and adj.size(1) != x.size(-2):
+        raise TypeError(
+            f"adj must be an adjacency (N, N), got {adj.dtype} of shape {tuple(adj.shape)}, which looks like an "
+            "edge_index (from, to): pass Graph.from_edges(edge_index.T, num_nodes=len(x), directed=True).adj, with "
+            "Graph from groundup.data"
+        )
     checks.floating("adj", adj)
     if adj.layout not in (torch.strided, torch.sparse_coo, torch.sparse_csr):
         raise TypeError(f"adj must be dense, sparse COO or sparse CSR, got {adj.layout}; convert with adj.to_sparse()")
