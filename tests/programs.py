@@ -14,6 +14,7 @@ import atexit
 import functools
 import gc
 import importlib
+import itertools
 import json
 import os
 import random
@@ -44,6 +45,21 @@ def python(*arguments, cwd=None, env=None, timeout=None):
 def start(*arguments, cwd=None, env=None):
     """Start `python ARGUMENTS`: a script, `-m module` or `-c code`, and what follows it."""
     return Program([str(argument) for argument in arguments], cwd, os.environ if env is None else env)
+
+
+def ranks(count, *arguments):
+    """Run a script in so many processes that train together, with the environment that torchrun gives them."""
+    env = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    started = [start(*arguments, env=env | {"RANK": str(i), "LOCAL_RANK": str(i)}) for i in range(count)]
+    return [program.wait() for program in started]
+
+
+def free_port():
+    """A port that no process listens to, below those that the system gives to connections."""
+    for port in itertools.count(10_000 + os.getpid() % 20_000):
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
 
 
 class Program:

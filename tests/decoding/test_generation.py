@@ -106,6 +106,18 @@ def test_what_is_drawn_has_the_distribution_asked_for(options):
     torch.testing.assert_close(found.log_p, logits.log_softmax(-1)[found.tokens[:, 0]])
 
 
+def test_the_probability_is_the_models_whatever_changes_its_scores():
+    """A penalty, filters and temperature choose other tokens; `log_p` says how likely the model holds them."""
+    model = Recurrent()
+    start, state = model.start()
+    options = {"repetition_penalty": 3.0, "temperature": 0.5, "top_k": 3}
+    found = sample(model.step, start, state, max_len=12, generator=torch.Generator().manual_seed(0), **options)
+    plain = sample(model.step, start, state, max_len=12, generator=torch.Generator().manual_seed(0))
+    assert not torch.equal(found.tokens, plain.tokens)
+    for row, (tokens, length, log_p, _) in enumerate(zip(*found)):
+        torch.testing.assert_close(log_p, log_p_of(model, row, tokens[:length].tolist()))
+
+
 def test_a_generator_makes_it_repeatable():
     model = Recurrent()
 

@@ -165,6 +165,21 @@ def test_plateau_equals_reduce_lr_on_plateau(kind, mode, threshold_mode, patienc
     measured("LR_PlateauScheduler", torch.float64, {"outputs": 0.0})
 
 
+@pytest.mark.parametrize("gain", [0.5e-4, 0.9e-4, 1.1e-4, 2e-4])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_plateau_as_it_is_without_arguments(gain, mode):
+    """The default threshold, 1e-4 of the best, and the default patience and decay are PyTorch's."""
+    a, b = optimizer(0.1), optimizer(0.1)
+    mine, other = LR_PlateauScheduler(a, mode=mode), theirs.ReduceLROnPlateau(b, mode)
+    rates = []
+    for metric in [1.0] + [1 - gain if mode == "min" else 1 + gain] * 20:
+        mine.step(metric)
+        other.step(metric)
+        assert mine.get_last_lr() == other.get_last_lr()
+        rates.append(a.param_groups[0]["lr"])
+    assert rates.index(pytest.approx(0.01)) == (11 if gain < 1e-4 else 12)
+
+
 def test_plateau_starts_counting_anew_after_a_cut():
     schedule = LR_PlateauScheduler(optimizer(1.0), patience=2, decay=0.5)
     assert trajectory(schedule, 7, 3.0) == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]

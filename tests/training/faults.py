@@ -1,6 +1,6 @@
-"""Runs that fail, alone or under torchrun; test_faults.py reads what they leave.
+"""Runs that fail, alone or in two processes; test_faults.py reads what they leave.
 
-    torchrun … faults.py FOLDER
+    faults.py FOLDER, with torchrun's RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT
 
 Each process writes the exit code, or the words it ends with, of the runs that cannot write their folder; then the data
 of the last process fails in the middle of an epoch.

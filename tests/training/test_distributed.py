@@ -1,12 +1,9 @@
 """Two and four processes train as one does with the same batches, whole models or sharded ones."""
 
 import json
-import os
 import re
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -20,7 +17,9 @@ import groundup.plan
 from groundup.models.transformer_networks import GPT2
 from groundup.training import export, load_best
 from groundup.training.checkpoint import Checkpoints, damage
+from programs import ranks
 
+pytestmark = pytest.mark.xdist_group("distributed")  # in one worker, which makes the runs once
 SCRIPT = Path(__file__).with_name("many_processes.py")
 MODELS = ("lenet", "gpt", "graph")
 KINDS = ("ddp", "fsdp")
@@ -32,23 +31,11 @@ class Crash(AssertionError):
 
 def processes(count, folder, plan):
     """Run `plan` in so many processes; every one must end well."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    env = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    env["PYTHONFAULTHANDLER"] = "1"  # a crash says where
-    command = [sys.executable, str(SCRIPT), str(folder), json.dumps(plan)]
-    started = [
-        subprocess.Popen(
-            command, env=env | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        )
-        for rank in range(count)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=300)[0] for process in started]
-    if -signal.SIGSEGV in [process.returncode for process in started]:
+    ended = ranks(count, SCRIPT, folder, json.dumps(plan))
+    said = [one.stdout + one.stderr for one in ended]
+    if -signal.SIGSEGV in [one.returncode for one in ended]:
         raise Crash("\n".join(said))
-    assert [process.returncode for process in started] == [0] * count, "\n".join(said)
+    assert [one.returncode for one in ended] == [0] * count, "\n".join(said)
     return said
 
 

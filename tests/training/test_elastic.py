@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # torchrun gives up a process that a busy machine leaves waiting for some seconds
 SCRIPT = Path(__file__).with_name("elastic.py")
 
 
@@ -36,6 +37,5 @@ def test_killed_twice_and_an_occupied_folder_is_left_alone(tmp_path):
     assert {path: path.read_bytes() for path in (tmp_path / "alone").rglob("*.safetensors")} == before
 
 
-@pytest.mark.slow
 def test_killed_a_hundred_times(tmp_path):
     same_as_undisturbed(tmp_path, 100, epochs=40)

@@ -3,8 +3,6 @@
 import json
 import re
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,20 +12,23 @@ from faults import trainer, unwritable
 from groundup.training import DataError, RunFolderError, run
 from groundup.training.batches import death_of_a_worker, windows
 from groundup.training.checkpoint import Checkpoints
+from programs import ranks
 
 SCRIPT = Path(__file__).with_name("faults.py")
-pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
+    pytest.mark.xdist_group("faults"),  # in one worker, which starts the two processes once
+]
 TORN = r"DataError: batch 5 of epoch 1 could not be read: ValueError: row 19 is torn \(faults.py:\d+{}\); mend "
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
-    """The folder that two processes under torchrun leave, and what they said."""
+    """The folder that two processes leave, and what they said."""
     folder = tmp_path_factory.mktemp("two")
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", SCRIPT, folder]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode != 0
-    return folder, done.stderr
+    ended = ranks(2, SCRIPT, folder)
+    assert all(one.returncode for one in ended)
+    return folder, "".join(one.stderr for one in ended)
 
 
 def last_words(main):

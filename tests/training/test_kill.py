@@ -1,31 +1,25 @@
 """Killed by SIGKILL at any moment and resumed, a run ends with the same weights and the same log, to the bit."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from programs import python
 
 SCRIPT = Path(__file__).with_name("kill_sweep.py")
 SIGKILLED = -9
 
 
-def python(*arguments):
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=600, check=False
-    )
-
-
 def test_a_process_killed_twice_ends_like_one_left_alone(tmp_path):
-    assert python("train", tmp_path, 30).returncode == SIGKILLED
+    assert python(SCRIPT, "train", tmp_path, 30).returncode == SIGKILLED
     assert list(tmp_path.glob("killed/checkpoints/step-*")), "killed too early to test a resumption"
-    assert python("train", tmp_path, 25).returncode == SIGKILLED
-    finished = python("finish", tmp_path)
+    assert python(SCRIPT, "train", tmp_path, 25).returncode == SIGKILLED
+    finished = python(SCRIPT, "finish", tmp_path)
     assert finished.returncode == 0, finished.stderr
 
 
 def sweep(folder, stride, at_least):
-    finished = python("sweep", folder, stride)
+    finished = python(SCRIPT, "sweep", folder, stride)
     assert finished.returncode == 0, finished.stderr
     assert int(finished.stdout.rsplit("killed", 1)[1]) >= at_least
 

@@ -417,6 +417,23 @@ def test_float16_leaves_out_a_step_that_overflows_and_resumes_with_its_scale(tmp
     assert weights(one.model) == weights(other.model)
 
 
+def test_the_schedule_waits_where_a_step_is_left_out(tmp_path):
+    """PyTorch's rule: a scheduler steps when its optimizer did."""
+
+    def infinite_once(model, batch):
+        total, count = cross_entropy(model, batch)
+        calls.append(None)
+        if len(calls) == 3:  # the first batch of the second step
+            total.register_hook(lambda gradient: gradient * float("inf"))
+        return total, count
+
+    calls = []
+    trainer = make_trainer(tmp_path / "r", objective=infinite_once, log_every=1)
+    trainer.precision, trainer.scaler = torch.float16, torch.amp.GradScaler("cpu", init_scale=2.0**12)
+    assert trainer.fit().steps == 9
+    assert trainer.scheduler.last_epoch == 8
+
+
 def test_float16_with_gradients_that_stay_infinite_ends(tmp_path):
     def infinite(model, batch):
         total, count = cross_entropy(model, batch)
