@@ -4,68 +4,70 @@ The text is Python's own language reference; --data shakespeare reads plays, --d
 """
 
 from dataclasses import dataclass
-from math import log
 
-from groundup.data import CharacterTokenizer, Loader, TextWindows, load_text
-from groundup.decoding import sample
+from groundup.data import CharacterTokenizer, Loader, TextWindows, first_words, split_text, window_length
+from groundup.generate import save_and_write
 from groundup.models.recurrent_networks import LSTM, LangModel
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
-from groundup.training import RunOptions, Trainer, command_line, load_best, next_token, perplexity, run
+from groundup.training import (
+    RunOptions,
+    Trainer,
+    command_line,
+    count_pairs,
+    fit_length,
+    load_best,
+    next_token,
+    perplexity,
+    run,
+)
 
-# data: (how the sample begins, nats a character to expect on the last tenth)
+# data: (the prompt of the sample, nats per character to expect on the last tenth)
 RECIPES = {
-    "python": ("The lambda expression ", "1.97"),
-    "shakespeare": ("ROMEO:\n", "1.52, with --hidden-size 512 --epochs 10"),
+    "python": ("The lambda expression", "1.97"),
+    "shakespeare": ("ROMEO:", "1.52, with --hidden-size 512 --epochs 10"),
 }
 
 
 @dataclass
 class Config(RunOptions):
     data: str = "python"  # python, shakespeare, or the path of your own text file
-    begin: str = ""  # what the sample begins with; by default the data's own
+    validation: str = ""  # a text to validate on; by default the last tenth of the data
+    prompt: str = ""  # what the sample continues
     hidden_size: int = 256
     num_layers: int = 1
     dropout: float = 0.0
     window: int = 128  # characters that a gradient goes back through
-    epochs: int = 4
+    epochs: int = 0  # 0: four, or as many as a short text needs
     batch_size: int = 32
     lr: float = 4e-3
-    temperature: float = 0.7
-    top_p: float = 0.95
-    length: int = 500  # characters to write
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "char_language_model", __doc__)
 
     # Data: nine tenths of the text to learn, the last to be tested on.
-    begin, expected = RECIPES.get(config.data, ("", "what the text allows"))
-    text = load_text(config.data)
-    tokenizer = CharacterTokenizer.of(text)
-    tokens = tokenizer.encode(text)
-    learned, held_out = tokens.split([len(tokens) * 9 // 10, len(tokens) - len(tokens) * 9 // 10])
-    batches = Loader(TextWindows(learned, config.window), config.batch_size, shuffle=True, seed=config.seed)
-    test = Loader(TextWindows(held_out, 1000 if len(held_out) > 1000 else len(held_out) - 1), 20)
-    print(f"{config.data}: {len(tokens):,} characters, {len(tokenizer)} different ones")
+    texts = split_text(config.data, config.validation)
+    tokenizer = CharacterTokenizer.of("".join(texts))
+    learned, held_out = map(tokenizer.encode, texts)
+    windows = TextWindows(learned, window_length(learned, config.window))
+    batch_size, epochs = fit_length(len(windows), config.batch_size, config.epochs, usual=4)
+    batches = Loader(windows, batch_size, shuffle=True, seed=config.seed)
+    test = Loader(TextWindows(held_out, window_length(held_out, 1000, "the held-out text")), 20)
 
     # Model.
     core = LSTM(len(tokenizer), config.hidden_size, config.num_layers, batch_first=True, dropout=config.dropout)
     model = LangModel(len(tokenizer), core, one_hot=True, dropout=config.dropout if config.num_layers > 1 else 0.0)
 
     # Train.
-    total = config.epochs * len(batches)
+    total = epochs * len(batches)
     optimizer = Adam(model.parameters(), lr=config.lr)
-    scheduler = LR_CosineDecayScheduler(optimizer, warmup_steps=total // 20, decay_steps=total - total // 20)
     trainer = Trainer(
-        model,
-        optimizer,
-        next_token,
-        batches,
+        *(model, optimizer, next_token, batches),
         run_dir=run_dir,
         evaluate=perplexity(test, next_token),
-        scheduler=scheduler,
+        scheduler=LR_CosineDecayScheduler(optimizer, total // 20, total - total // 20),
         clip_norm=1.0,
-        **({"steps": 2} if config.smoke else {"epochs": config.epochs}),
+        **({"steps": 2} if config.smoke else {"epochs": epochs}),
         config=config.settings(),
         seed=config.seed,
         monitor="loss",
@@ -73,18 +75,17 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look: what it writes, each letter as soon as it is drawn.
-    best = load_best(model.eval(), run_dir)["loss"]
-    begin = config.begin or begin or text[:20]
-    print(f"\n{begin}", end="")
-    drawn = {"max_len": 10 if config.smoke else config.length, "temperature": config.temperature, "top_p": config.top_p}
-    start, state = model.read(tokenizer.encode(begin)[None])
-    sample(model.step, start, state, **drawn, on_token=lambda t: print(tokenizer.decode(t), end="", flush=True))
+    # Look: save the best weights, and let them write.
+    best = load_best(model, run_dir)["loss"]
+    counted = f"less than {count_pairs(learned, held_out):.2f}, by counting pairs of characters"
+    prompt, expected = RECIPES.get(config.data, (first_words(texts[0]), counted))
+    prompt, new = config.prompt or prompt, 10 if config.smoke else None
+    command = save_and_write(model, tokenizer, run_dir / "model", prompt, config.seed, new)
     print(f"""
-
-nats a character        {best:.3f} ({best / log(2):.2f} bits) · expected {"anything" if config.smoke else expected}
+nats per character      {best:.3f} · expected {"anything" if config.smoke else expected}
 picture                 {run_dir}/curves.png (training)
-the model, the drawing  src/groundup/models/recurrent_networks/language_model.py, src/groundup/decoding/generation.py
+let it write            {command}
+the model               src/groundup/models/recurrent_networks/language_model.py
 plays, or your text     python examples/recurrent/char_language_model.py --data shakespeare | --data PATH
 go on after Ctrl-C      python examples/recurrent/char_language_model.py --resume""")
 

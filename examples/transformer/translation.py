@@ -1,39 +1,40 @@
 """The Transformer of 2017 translates: `python examples/transformer/translation.py`.
 
 By default the names of numbers, English to French, tested on numbers it has not seen. --data multi30k translates the
-captions of photos, German to English; --data FILE your own pairs, one a line, source and target with a tab between.
+captions of photos, German to English; --data FILE your own pairs: a .tsv with "source, tab, target" on each line, or a
+.csv. The last lines say how to translate another sentence.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
-from groundup.checks import choice
-from groundup.data import PAD, START, BucketLoader, load_parallel
+from groundup.data import PAD, START, BucketLoader
 from groundup.functional import linear_cross_entropy
+from groundup.generate import save_translator
 from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_CosineDecayScheduler, LR_NoamScheduler
 from groundup.plots import attention_page
-from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations
+from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations
+
+EXPECTED = {"numbers": "99 % right or more", "multi30k": "what the captions allow"}
 
 
 @dataclass
-class Config(RunOptions):
-    data: str = "numbers"  # numbers, multi30k, or a file of pairs
-    byte_pairs: int = 0  # so many pieces of words of each language, instead of words that occur twice
-    epochs: int = 5
+class Config(TranslatorOptions):
     batch_size: int = 64
+    min_count: int = 2  # words that occur less often are unknown
     d_model: int = 128
     nhead: int = 4
     num_layers: int = 2
     dim_feedforward: int = 256
     dropout: float = 0.1
     lr: float = 2e-3
-    warmup_steps: int = 200
-    schedule: str = "cosine"  # it comes down to 0 at the end, which is better for few epochs; or noam, the paper's
+    warmup_steps: int = 200  # at most a tenth of all steps
+    schedule: Literal["cosine", "noam"] = "cosine"  # cosine ends at 0, better for few epochs; noam is the paper's
     precision: str = "float32"  # or bfloat16
-    beam: int = 5
 
 
 def objective(model, batch):
@@ -48,23 +49,24 @@ objective.unit = "tokens"
 
 def main() -> None:
     config, run_dir = command_line(Config, "translation", __doc__)
-    train, valid, test = load_parallel(config.data, seed=config.seed, min_count=2, byte_pairs=config.byte_pairs)
-    print(train)
-    batches = BucketLoader(train, config.batch_size, seed=config.seed)
+    train, valid, test, batches, epochs = config.load(usual=5)
     words = len(train.source_tokenizer), len(train.target_tokenizer)
     sizes = (config.d_model, config.nhead, config.num_layers, config.num_layers, config.dim_feedforward)
     model = Transformer(*words, *sizes, dropout=config.dropout, max_len=64)
     optimizer = Adam(model.parameters(), lr=config.lr, betas=(0.9, 0.98), eps=1e-9)
-    down = max(1, config.epochs * len(batches) - config.warmup_steps)
-    schedulers = {"noam": (LR_NoamScheduler,), "cosine": (LR_CosineDecayScheduler, down)}
-    kind, *rest = schedulers[choice("schedule", config.schedule, tuple(schedulers))]
+    total = epochs * len(batches)
+    ramp = max(1, min(config.warmup_steps, total // 10))
+    if config.schedule == "cosine":
+        scheduler = LR_CosineDecayScheduler(optimizer, ramp, max(1, total - ramp))
+    else:
+        scheduler = LR_NoamScheduler(optimizer, ramp)
     trainer = Trainer(
         *(model, optimizer, objective, batches),
         run_dir=run_dir,
         evaluate=perplexity(BucketLoader(valid, 100), objective),  # what is trained for chooses the weights
-        scheduler=kind(optimizer, config.warmup_steps, *rest),
+        scheduler=scheduler,
         precision=config.precision,
-        **({"steps": 5} if config.smoke else {"epochs": config.epochs}),
+        **({"steps": 5} if config.smoke else {"epochs": epochs}),
         config=config.settings(),
         seed=config.seed,
         monitor="loss",
@@ -75,18 +77,18 @@ def main() -> None:
     # Look.
     few = {"max_len": 5, "first": 20} if config.smoke else {}
     made = score_translations(model, test, run_dir, config.beam, **few)
+    command = save_translator(model, test, run_dir / "model", config.beam)
     source, said = test.source_tokenizer.encode(made.sources[0]), test.target_tokenizer.encode(made.found[0])
     with torch.no_grad(), capture_attention(model.cpu().eval()) as seen:
         model(source[None], torch.tensor([[START, *said.tolist()]]))
     maps = [weights[0] for name, (weights,) in seen.items() if "cross_attn" in name]
     attention_page(maps, run_dir / "attention.png", title=f"{made.sources[0]}  →  {made.found[0]}")
-    expected = "99 % right or more" if config.data == "numbers" and not config.smoke else "what the pairs allow"
     print(f"""
 beam {config.beam}                 {made}
-expected               {expected}
-pictures               attention.png (where the decoder looks), curves.png (training) and lengths.png (BLEU of short
-                       and long sentences, beside other runs') in {run_dir}
+expected               {config.expectation(EXPECTED, train, test)}
+pictures               {run_dir}/attention.png (where the decoder looks), curves.png, lengths.png (BLEU by length)
 the model              src/groundup/models/transformer_networks/transformer.py · Vaswani et al. 2017, section 3
+another sentence       {command}
 captions, your pairs   python examples/transformer/translation.py --data multi30k | --data FILE""")
 
 

@@ -290,6 +290,13 @@ def translate_sentences(
     return translate(model, ParallelText([(sentence, "") for sentence in sentences], source, target), beam, max_len)
 
 
+def save_translator(model: Any, text: ParallelText, folder: str | Path, beam: int = 5) -> str:
+    """Save a trained translator with its tokenizers; return the command that translates `text`'s first sentence."""
+    save(model, folder, text.source_tokenizer, text.target_tokenizer)
+    width = "" if beam == 5 else f" --beam {beam}"
+    return f"groundup translate {quoted(text.pairs[0][0])} --model {quoted(folder)}{width}"
+
+
 # ---- words -----------------------------------------------------------------------------------------------------------
 
 

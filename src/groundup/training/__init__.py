@@ -20,7 +20,15 @@ from groundup.training.text import (
     translation,
 )
 from groundup.training.trainer import Trainer
-from groundup.training.translations import Bleu, Translations, bleu, compare_lengths, score_translations
+from groundup.training.translations import (
+    Bleu,
+    Translations,
+    TranslatorOptions,
+    bleu,
+    compare_lengths,
+    look_up,
+    score_translations,
+)
 
 __all__ = [
     "Trainer",
@@ -41,8 +49,10 @@ __all__ = [
     "bleu",
     "Bleu",
     "Translations",
+    "TranslatorOptions",
     "score_translations",
     "compare_lengths",
+    "look_up",
     "Options",
     "RunOptions",
     "command_line",

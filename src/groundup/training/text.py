@@ -45,7 +45,7 @@ next_token.unit = "tokens"  # type: ignore[attr-defined]  # what the progress ba
 translation.unit = "tokens"  # type: ignore[attr-defined]
 
 
-def fit_length(samples: int, batch_size: int, epochs: int, usual: int, least_steps: int = 600) -> tuple[int, int]:
+def fit_length(samples: int, batch_size: int, epochs: int, usual: int, least_steps: int = 400) -> tuple[int, int]:
     """(batch size, epochs) for so many samples: few of them are cut into smaller batches and read more often.
 
     batch_size     smaller where an epoch would have fewer than 10 batches
@@ -57,9 +57,8 @@ def fit_length(samples: int, batch_size: int, epochs: int, usual: int, least_ste
     batches = ceil(samples / fitted)
     chosen = integer("epochs", epochs, 0) or max(usual, ceil(least_steps / batches))
     if (fitted, chosen) != (batch_size, epochs or usual):
-        say(
-            f"{samples:,} samples are few: {chosen} epochs in batches of {fitted}, not {usual} in batches of {batch_size}"
-        )
+        usually = f"instead of {usual} in batches of {batch_size}"
+        say(f"{samples:,} samples: {chosen} epochs in batches of {fitted}, {usually}")
     return fitted, chosen
 
 

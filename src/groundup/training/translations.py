@@ -7,19 +7,64 @@ Reporting BLEU Scores, arXiv:1804.08771, whose `sacrebleu` counts.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from groundup.checks import integer, require
-from groundup.data.sequences import ParallelText
+from groundup.data.pairs import load_parallel
+from groundup.data.sequences import BucketLoader, ParallelText
 from groundup.durable import write_file
 from groundup.training.checkpoint import load_best
+from groundup.training.command import RunOptions
 from groundup.training.logs import say
-from groundup.training.text import exact_match, translate
+from groundup.training.text import exact_match, fit_length, translate
 
 FILE = "translations.json"
+
+
+@dataclass(kw_only=True)
+class TranslatorOptions(RunOptions):
+    """Base of the Config of an example that trains a translator: its data, and how much it reads of them."""
+
+    data: str = "numbers"  # numbers, multi30k, or a file of your own pairs, .tsv or .csv
+    source: str = ""  # languages: of numbers en, fr, de and what num2words has (en to fr), of multi30k de and en
+    target: str = ""
+    validation: str = ""  # files of pairs to choose the weights by and to test on; by default a twentieth of the data
+    test: str = ""
+    min_count: int = 1  # words that occur less often are unknown
+    byte_pairs: int = 0  # at most this many byte pairs for each language, instead of words
+    epochs: int = 0  # 0: as many as the data need
+    batch_size: int = 128
+    beam: int = 5
+
+    def load(self, usual: int) -> tuple[ParallelText, ParallelText, ParallelText, BucketLoader, int]:
+        """(train, valid, test, batches of train, epochs); `usual` epochs, or more of few pairs."""
+        train, valid, test = load_parallel(
+            self.data,
+            self.source,
+            self.target,
+            seed=self.seed,
+            min_count=self.min_count,
+            byte_pairs=self.byte_pairs,
+            validation=self.validation,
+            test=self.test,
+        )
+        batch_size, epochs = fit_length(len(train), self.batch_size, self.epochs, usual)
+        say(str(train))
+        return train, valid, test, BucketLoader(train, batch_size, seed=self.seed), epochs
+
+    def expectation(self, measured: Mapping[str, str], known: ParallelText, text: ParallelText) -> str:
+        """What a translator of the data should reach: as `measured`, or of your own pairs more than `look_up` does."""
+        if self.smoke:
+            return "anything, after a few steps"
+        if self.data in measured:
+            return measured[self.data]
+        made = look_up(known, text)
+        return f"more than BLEU {made.bleu.score:.1f}, {100 * made.exact:.1f} % by looking up the most similar sentence"
 
 
 class Bleu(NamedTuple):
@@ -123,6 +168,22 @@ def score_translations(
         say(f"{source} → {found}" + ("" if found == wanted else f" (wanted: {wanted})"))
     compare_lengths(run_dir)
     return made
+
+
+def look_up(known: ParallelText, text: ParallelText) -> Translations:
+    """Translate each source of `text` as the most similar source of `known` is: what a translator should do better.
+
+    Similar is a small angle between the counts of tokens, each weighted by log(N / sources that have it).
+    """
+    size = len(known.source_tokenizer)
+    rows, others = (
+        torch.stack([torch.bincount(source, minlength=size).float() for source in part.source])  # type: ignore[attr-defined]
+        for part in (known, text)
+    )
+    weight = (len(rows) / (rows > 0).sum(0).clamp(min=1)).log()
+    nearest = [int((rows @ (weight**2 * row) / (rows * weight).norm(dim=1).clamp(min=1e-9)).argmax()) for row in others]
+    found = [known.pairs[i][1] for i in nearest]
+    return Translations([source for source, _ in text.pairs], [target for _, target in text.pairs], found)
 
 
 def compare_lengths(run_dir: str | Path, bins: int = 5) -> None:
