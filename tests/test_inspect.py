@@ -59,8 +59,75 @@ def test_the_table():
     text = str(summary(small(), (3, 4, 4)))
     assert "input 3 × 4 × 4" in text
     assert "8 × 4 × 4" in text
-    assert text.splitlines()[-1].split() == ["total", "Sequential", "869", "4,096"]
+    assert text.splitlines()[-1].split() == ["total", "Sequential", "5", "869", "4,096"]
     assert len({len(line) for line in text.splitlines() if line.startswith("─")}) == 1
+
+
+def stack(count=12):
+    """Alike blocks in a list, as language models have them, between a table and a head."""
+
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.head = nn.Embedding(11, 4), nn.Linear(4, 11)
+            self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(count))
+
+        def forward(self, tokens, scale=None):
+            x = self.table(tokens)
+            for block in self.blocks:
+                x = block(x)
+            return (self.head(x), x)
+
+    return Model()
+
+
+def test_a_list_of_modules_is_no_level():
+    report = summary(stack(2), torch.zeros(3, 5, dtype=torch.long))
+    assert [p.name for p in report.parts] == ["table", "blocks.0", "blocks.1", "head"]
+    assert report.inputs == ((5,),)
+    assert report.output == (5, 11)
+    assert report.multiply_adds == 5 * (2 * 16 + 44)
+
+
+def test_equal_layers_share_a_line():
+    lines = str(summary(stack(), torch.zeros(1, 5, dtype=torch.long), depth=2)).splitlines()
+    rows = [line.split() for line in lines if line.startswith("blocks")]
+    assert [row[0] for row in rows] == ["blocks.0–11.0", "blocks.0–11.1", "blocks.0–11"]
+    assert rows[-1] == ["blocks.0–11", "Sequential", "5", "×", "4", "240", "960"]
+    alternating = stack(8)
+    for i in (1, 3, 5, 7):
+        alternating.blocks[i] = nn.Linear(4, 4, bias=False)
+    lines = str(summary(alternating, torch.zeros(1, 5, dtype=torch.long))).splitlines()
+    assert [line[:17] for line in lines if line.startswith("blocks")] == ["blocks.0, 2, … 6 ", "blocks.1, 3, … 7 "]
+    alternating.blocks = alternating.blocks[:4]
+    lines = str(summary(alternating, torch.zeros(1, 5, dtype=torch.long))).splitlines()
+    assert [line[:12] for line in lines if line.startswith("blocks")] == ["blocks.0, 2 ", "blocks.1, 3 "]
+
+
+def test_the_table_fits_its_width():
+    kind = type("ALayerWithANameThatIsLongerThanAnyoneWouldLikeItToBe", (nn.Linear,), {})
+    report = summary(nn.Sequential(kind(1000, 1000)), (1000,))
+    assert max(map(len, str(report).splitlines())) <= 80
+    assert "ALayerWithAName" in str(report)
+    assert "1,001,000" in str(report)  # numbers are never cut
+    assert kind.__name__ in report.format(120)
+
+
+def test_a_notebook_shows_a_table():
+    report = summary(stack(2), torch.zeros(1, 5, dtype=torch.long))
+    html = report._repr_html_()
+    assert html.count("<tr>") == 5
+    assert "blocks.0–1" in html
+    assert summary(nn.Sequential(type("<b>", (nn.ReLU,), {})()), (3,))._repr_html_().count("<b>") == 0
+
+
+def test_what_has_no_input_and_what_takes_no_tensor():
+    class Constant(nn.Module):
+        def forward(self, scale=2.0):
+            return torch.ones(3, 4) * scale
+
+    assert str(summary(Constant())).startswith("no input\n")
+    assert summary(Constant(), 3.0).output == (3, 4)
 
 
 @pytest.mark.usefixtures("untyped")

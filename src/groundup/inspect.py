@@ -53,7 +53,10 @@ class Summary:
             widths[column] = min(widths[column], max(least, widths[column] + width - sum(widths) - 8))
 
         def line(row: Sequence[str]) -> str:
-            cells = [cell if len(cell) <= w else cell[: w - 1] + "…" for cell, w in zip(row, widths)]
+            name, kind, *cells = row
+            name = name if len(name) <= widths[0] else "…" + name[1 - widths[0] :]  # its end tells it apart
+            kind = kind if len(kind) <= widths[1] else kind[: widths[1] - 1] + "…"
+            cells = [name, kind, *cells]
             left = "  ".join(cell.ljust(w) for cell, w in zip(cells[:3], widths[:3]))
             return f"{left}  {'  '.join(cell.rjust(w) for cell, w in zip(cells[3:], widths[3:]))}".rstrip()
 
@@ -77,40 +80,46 @@ class Summary:
 
     def _rows(self) -> list[tuple[str, ...]]:
         """The table's cells: its head, a row for each part or each group of equal parts, the total."""
-        groups: dict[Any, list[Part]] = {}
-        for part in self.parts:
-            *stem, last = part.name.split(".")
-            alike = (*stem, part.kind, part.output, part.parameters, part.multiply_adds) if last.isdecimal() else part
-            groups.setdefault(alike, []).append(part)
         rows = [("part", "kind", "output", "parameters", "multiply-adds")]
-        for first, *more in groups.values():
-            count = 1 + len(more)
-            rows.append(
-                (
-                    _joint_name([part.name for part in (first, *more)]),
-                    first.kind,
-                    _shape(first.output),
-                    f"{count * first.parameters:,}",
-                    f"{count * first.multiply_adds:,}" if first.multiply_adds else "",
-                )
-            )
+        for path, kind, output, parameters, multiply_adds, count in _joined(self.parts):
+            work = f"{count * multiply_adds:,}" if multiply_adds else ""
+            rows.append((".".join(path), kind, _shape(output), f"{count * parameters:,}", work))
         total = ("total", self.model, _shape(self.output), f"{self.parameters:,}", f"{self.multiply_adds:,}")
         return [*rows, total]
 
 
+def _joined(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
+    """(path, kind, output, parameters, multiply-adds, count): equal parts whose paths differ in a number are joined."""
+    rows: list[tuple[Any, ...]] = [
+        (tuple(p.name.split(".")), p.kind, p.output, p.parameters, p.multiply_adds, 1) for p in parts
+    ]
+    for place in reversed(range(max((len(row[0]) for row in rows), default=0))):
+        groups: dict[Any, list[str]] = {}
+        for path, *rest in rows:
+            number = path[place] if len(path) > place and path[place].isdecimal() else None
+            alike = (path[:place], number is None or path[place + 1 :], path if number is None else None, *rest)
+            groups.setdefault(alike, []).append(number or "")
+        rows = [
+            ((*before, _numbers(numbers), *after), *rest, count * len(numbers))
+            if path is None
+            else (path, *rest, count)
+            for (before, after, path, *rest, count), numbers in groups.items()
+        ]
+    return rows
+
+
+def _numbers(numbers: Sequence[str]) -> str:
+    """0–11 for 0, 1, ..., 11; otherwise the first ones and the last."""
+    first, *others = numbers
+    if not others:
+        return first
+    if int(others[-1]) - int(first) == len(others):
+        return f"{first}–{others[-1]}"
+    return ", ".join([first, *others]) if len(others) < 3 else f"{first}, {others[0]}, … {others[-1]}"
+
+
 def _shape(sizes: Sequence[int]) -> str:
     return " × ".join(map(str, sizes)) or "scalar"
-
-
-def _joint_name(names: Sequence[str]) -> str:
-    """blocks.0–11 for blocks.0, blocks.1, ..., blocks.11; otherwise the first ones and the last."""
-    first, last = names[0], names[-1].rpartition(".")[2]
-    numbers = [int(name.rpartition(".")[2]) for name in names[1:]]
-    if not numbers:
-        return first
-    if numbers[-1] - int(first.rpartition(".")[2]) == len(numbers):
-        return f"{first}–{last}"
-    return f"{first}, {numbers[0]}, … {last}" if len(numbers) > 1 else f"{first}, {last}"
 
 
 def summary(model: nn.Module, *inputs: Any, depth: int = 1) -> Summary:

@@ -64,18 +64,21 @@ def _filled(text: str, first: str, rest: str, width: int) -> list[str]:
 
 
 def fitted(documentation: str, width: int) -> str:
-    """The text with its prose filled again where it is wider; equations and columns keep their lines."""
+    """The text with wide prose filled again; columns, lists and indented code keep their lines."""
     return "\n\n".join(_fitted_paragraph(paragraph, width) for paragraph in documentation.split("\n\n"))
 
 
 def _fitted_paragraph(paragraph: str, width: int) -> str:
     lines = paragraph.split("\n")
-    if max(map(len, lines)) <= width:
+    if max(map(len, lines)) <= width or all(line.startswith("    ") for line in lines):
         return paragraph
     items: list[tuple[str, int, int, str]] = []  # what precedes the prose, indentation here, of its next lines, prose
     for line in lines:
         indent = len(line) - len(line.lstrip())
-        column = re.match(r"\s*\S.{0,30}?\s{2,}(?=\S)", line)  # a name, and what it means in a column of its own
+        # "- " of a list, or a name with its meaning in a column of its own
+        column = re.match(
+            r"""\s*(- |['"\w][`'"\w.,* ]{0,29}?\s{2,}(?=\S))""", line
+        )  # of a list, or a name with its meaning
         named = re.match(r"\s*\w+: ", line)
         if items and not column and not named and indent in items[-1][1:3]:
             before, here, hang, prose = items.pop()
@@ -84,10 +87,4 @@ def _fitted_paragraph(paragraph: str, width: int) -> str:
             items.append((line[: column.end()], column.end(), column.end(), line[column.end() :]))
         else:
             items.append((line[:indent], indent, indent + 4 * bool(named), line[indent:]))
-    filled: list[str] = []
-    for before, _, hang, prose in items:
-        if "  " in prose:  # aligned by hand
-            filled.append(before + prose)
-        else:
-            filled += _filled(prose, before, " " * hang, width)
-    return "\n".join(filled)
+    return "\n".join(line for before, _, hang, prose in items for line in _filled(prose, before, " " * hang, width))
