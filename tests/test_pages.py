@@ -21,6 +21,7 @@ RUN_BY = {
     "groundup show": "tests/test_cli.py",
     "groundup classify": "tests/test_classify.py",
     "groundup generate": "tests/test_generate.py",
+    "groundup label": "tests/test_labelling.py",
     "groundup plan": "tests/test_cli.py",
     "make demo": "tests/test_examples.py",
     "make bench": "tests/test_benchmarks.py",

@@ -1,7 +1,8 @@
 """A graph too large to be gone through at once, by samples of it: `python examples/graph/big_graph.py`.
 
 GraphSAGE learns the labels of 100,000 nodes with 2,000,000 edges, made here; a step sees some of the neighbours of 512
-nodes and some of theirs. --nodes 1000000 --edges 20000000 takes 4 GiB.
+nodes and some of theirs. --nodes 1000000 --edges 20000000 takes 4 GiB. --data PATH is your own graph: a folder with
+edges.csv (two names in a line) and nodes.csv (name, features, label).
 """
 
 import resource
@@ -11,15 +12,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, planted_graph
+from groundup.checks import require
+from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, load_graph, planted_graph, write_graph
 from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GraphSAGE
+from groundup.models.labelling import label_command, save_labeller
 from groundup.optimizers import Adam
 from groundup.training import RunOptions, Trainer, command_line, run
 
 
 @dataclass
 class Config(RunOptions):
+    data: str = "planted"  # or the path of your own graph
     nodes: int = 100_000
     edges: int = 2_000_000  # both directions counted
     fan_outs: tuple[int, ...] = (10, 10)  # neighbours of a node, and of each of those
@@ -44,8 +48,12 @@ def main() -> None:
     if config.smoke:
         config.nodes, config.edges = 5000, 50_000
     start = time.perf_counter()
-    graph = planted_graph(config.nodes, config.edges, seed=config.seed)
-    print(f"{graph}\nmade in {time.perf_counter() - start:.1f} s, {gibibytes():.2f} GiB")
+    own = config.data != "planted"
+    graph = load_graph(config.data) if own else planted_graph(config.nodes, config.edges, seed=config.seed)
+    print(f"{graph}\nread or made in {time.perf_counter() - start:.1f} s, {gibibytes():.2f} GiB")
+    require(
+        bool(graph.masks["test"].any()), f"{config.data}: needs a class of five labelled nodes or more, for the test"
+    )
 
     def batches(mask: Tensor, size: int, shuffle: bool = False) -> Loader:
         nodes = mask.nonzero().squeeze(1)
@@ -61,7 +69,8 @@ def main() -> None:
         right = [(accuracy(model(sample.x, sample.adjs), y), len(y)) for sample, y in held_out]
         return {"accuracy": sum(a * n for a, n in right) / sum(n for _, n in right)}
 
-    model = GraphSAGE(graph.x.size(1), config.hidden, config.hidden, len(config.fan_outs), num_classes=10)
+    classes = len(graph.encoder.class_names)
+    model = GraphSAGE(graph.x.size(1), config.hidden, config.hidden, len(config.fan_outs), num_classes=classes)
     result = Trainer(
         model,
         Adam(model.parameters(), lr=config.lr),
@@ -74,16 +83,20 @@ def main() -> None:
         seed=config.seed,
     ).fit(resume=config.resume)
     train, test = graph.masks["train"], graph.masks["test"]
-    means = torch.stack([graph.x[train & (graph.y == c)].mean(0) for c in range(10)])
+    means = torch.stack([graph.x[train & (graph.y == c)].mean(0) for c in range(classes)])
     alone = 100 * accuracy(-torch.cdist(graph.x[test], means), graph.y[test])
+    save_labeller(model, graph.encoder, run_dir / "model")
+    part = NeighbourSampler(graph, config.fan_outs)(test.nonzero()[:20].squeeze(1)).nodes  # and nodes near them
+    data = config.data if own else write_graph(graph.subgraph(part), run_dir / "part")
     print(f"""
-test accuracy {100 * result.final["accuracy"]:.1f} % · expected {"anything" if config.smoke else "97-98.5"}
+test accuracy {100 * result.final["accuracy"]:.1f} % · expected {"anything" if config.smoke or own else "97-98.5"}
               {alone:.1f} % by the nearest mean of a class, without edges
 speed         {result.units / result.seconds:,.0f} nodes/s
 memory        {gibibytes():.2f} GiB at most
 picture       {run_dir}/curves.png
+labels        {label_command(data, run_dir / "model")}
 the model     src/groundup/models/graph_networks/graphsage.py · Hamilton et al. 2017, algorithms 1 and 2
-go on         python examples/graph/big_graph.py --resume | --nodes 1000000 --edges 20000000 --epochs 1""")
+go on         python examples/graph/big_graph.py --resume | --data PATH | --nodes 1000000 --edges 20000000 --epochs 1""")
 
 
 if __name__ == "__main__":

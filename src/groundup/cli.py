@@ -1,4 +1,4 @@
-"""The command line: groundup list, show NAME, classify PHOTO, generate TEXT, plan MODEL."""
+"""The command line: groundup list, show NAME, classify PHOTO, label DATA, generate TEXT, plan MODEL."""
 
 from __future__ import annotations
 
@@ -103,6 +103,33 @@ def classify(
 
     for line in report(photo, model, weights, top, saliency, num_classes):
         print(line, flush=True)
+
+
+@app.command(name="label")
+def label_data(
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")],
+    model: str,
+    output: str = "",
+    rows: int = 20,
+) -> None:
+    """Label nodes of a graph, whole graphs, or rows of a table, or rate pairs, with a model that an example has saved.
+
+    Args:
+        data: a folder or file of the kind that the model was trained on, or a name such as cora.
+        model: the folder of the model, such as runs/cora/model.
+        output: a file (.csv) to write all labels to.
+        rows: how many labels to print.
+    """
+    from groundup.models.labelling import label  # not at the top: it imports PyTorch's slower parts
+
+    checks.integer("rows", rows, 0)
+    found = label(data, model)
+    print(f"{found.title}\n")
+    print("\n".join(found.lines(rows)))
+    if agreement := found.agreement():
+        print(f"\n{agreement}")
+    if output:
+        print(f"\nall labels: {found.write(output)}")
 
 
 @app.command(name="plan")

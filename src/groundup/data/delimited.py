@@ -15,6 +15,7 @@ from itertools import chain, islice
 from math import isfinite
 from os import PathLike
 from pathlib import Path
+from textwrap import shorten
 
 from groundup import checks
 
@@ -90,7 +91,8 @@ def holds_names(path: Path, first: Sequence[str]) -> bool:
     """Whether a first line holds the names of columns: no field of it is a number. A line in the log says so."""
     if any(map(is_number, first)):
         return False
-    logger.warning("%s: the first line is taken for the names of the columns: %s", path, ", ".join(first))
+    said = shorten(", ".join(first), 100, placeholder=" ...")
+    logger.warning("%s: the first line is taken for the names of the columns: %s", path, said)
     return True
 
 

@@ -53,6 +53,7 @@ class Encoder:
     mean, scale   of each feature; () for 0 and 1
     shares        each row is divided by its sum, as a text's counts of words are
     padded        the number of nodes that graphs side by side are padded to
+    limits        the lowest and the highest rating
     """
 
     columns: tuple[Column, ...] = ()
@@ -62,6 +63,7 @@ class Encoder:
     scale: tuple[float, ...] = ()
     shares: bool = False
     padded: int = 0
+    limits: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, sheet: Sheet, names: Sequence[str], **rest: Any) -> Encoder:
@@ -169,7 +171,9 @@ class Encoder:
             if content.pop("groundup") != _FORM:
                 raise ValueError(f"this groundup reads the form {_FORM}")
             columns = tuple(Column(str(c["name"]), tuple(map(str, c["values"]))) for c in content.pop("columns"))
-            lists: dict[str, Any] = {name: tuple(content.pop(name)) for name in ("class_names", "mean", "scale")}
+            lists: dict[str, Any] = {
+                name: tuple(content.pop(name)) for name in ("class_names", "mean", "scale", "limits")
+            }
             made = cls(columns, **lists, **content)
             numbers = torch.tensor([*made.mean, *made.scale], dtype=torch.float64)
             sizes = {len(made.mean), len(made.scale)} - {0}

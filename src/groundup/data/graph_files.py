@@ -10,6 +10,8 @@ load_graphs(name or path)               any of them
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +34,45 @@ _TU_PARTS = ("A", "graph_indicator", "graph_labels", "node_labels", "node_attrib
 
 
 def load_graphs(
-    name_or_path: str | Path, degree_as_tag: bool = False, like: Encoder | None = None, seed: int = 0
+    name_or_path: str | PathLike[str],
+    degree_as_tag: bool = False,
+    padded: bool = False,
+    like: Encoder | None = None,
 ) -> GraphSet:
     """Many graphs, by name or from files of your own.
 
         name_or_path    "motifs", made here; a set of GIN_NAMES or TU_NAMES, downloaded; a text file in GIN's format
-                        (`read_gin`); a folder in TU's (`read_tu`); or a folder of edge lists (`read_graph_folder`)
+                        (`read_gin`); a folder in TU's (`read_tu`); a folder of edge lists (`read_graph_folder`), or
+                        one edge list, which is one graph
         degree_as_tag   the features are a one for the node's degree, instead of what the files say of nodes
+        padded          batches hold the graphs side by side, padded to the largest, and a feature whose deviation is
+                        above 1 is divided by it: as DiffPoolNet takes them
         like            the encoder of a trained model: features and class numbers are made as it says, and labels that
                         it does not know become -1
-        seed            of motifs
 
     Raises `ValueError` for what is neither a name nor there, and for a file that is damaged.
     """
-    path = Path(name_or_path).expanduser()
-    if name_or_path == "motifs":
-        return motif_graphs(seed=seed, degree_as_tag=degree_as_tag, like=like)
-    if name_or_path in GIN_NAMES:
-        return gin_graphs(str(name_or_path), degree_as_tag, like)
-    if name_or_path in TU_NAMES:
-        return tu_graphs(str(name_or_path), degree_as_tag, like)
+    graphs = _load_graphs(name_or_path, degree_as_tag, like)
+    largest = int(graphs.nodes.max())
+    if padded and like is None:
+        assert graphs.encoder is not None
+        scale = tuple(graphs.x.double().std(0).nan_to_num(1.0).clamp(min=1).tolist())
+        like = replace(graphs.encoder, scale=scale, padded=largest)
+        graphs = _load_graphs(name_or_path, degree_as_tag, like)
+    return graphs.with_padding(max(like.padded, largest)) if like and like.padded else graphs
+
+
+def _load_graphs(name_or_path: str | PathLike[str], degree_as_tag: bool, like: Encoder | None) -> GraphSet:
+    path, name = Path(name_or_path).expanduser(), str(name_or_path)
+    if name == "motifs":
+        return motif_graphs(degree_as_tag=degree_as_tag, like=like)
+    if name in GIN_NAMES:
+        return gin_graphs(name, degree_as_tag, like)
+    if name in TU_NAMES:
+        return tu_graphs(name, degree_as_tag, like)
     if not path.exists():
         names = ", ".join(map(repr, ("motifs", *GIN_NAMES, *TU_NAMES)))
-        raise ValueError(f"name_or_path must be one of {names}, a file or a folder; {str(name_or_path)!r} is neither")
+        raise ValueError(f"name_or_path must be one of {names}, a file or a folder; {name!r} is neither")
     if path.is_dir():
         tu = (path / f"{path.resolve().name}_A.txt").exists()
         return read_tu(path, degree_as_tag, like) if tu else read_graph_folder(path, degree_as_tag, like)

@@ -116,6 +116,18 @@ class GraphSet(Dataset[Graph]):
         names = tuple(self.graph_names[i] for i in indices.tolist()) if self.graph_names else ()
         return GraphSet(*parts, self.y[indices], self.name, self.padded, names, self.encoder)
 
+    def labelled(self) -> GraphSet:
+        """The graphs that have a label. Raises `ValueError` unless there are two of each of two classes or more."""
+        known = self.subset((self.y >= 0).nonzero().squeeze(1)) if (self.y >= 0).any() else self
+        counts = known.y.clamp(min=0).bincount(minlength=known.num_classes)
+        few = [f"{count} of class {c}" for c, count in enumerate(counts.tolist()) if count < 2 or (known.y < 0).all()]
+        if few or len(counts) < 2:
+            raise ValueError(
+                f"{self.name or 'graphs'}: to train and test needs two graphs or more of each of two classes or more, "
+                f"got {', '.join(few) or f'{len(known)} of one class'}"
+            )
+        return known
+
     def with_padding(self, size: int = 0) -> GraphSet:
         """The same graphs, handed out as PaddedBatch of `size` nodes; 0: as many as the largest of a batch."""
         parts = (self.x, self.row, self.col, self.weight, self.nodes, self.edges, self.y, self.name)

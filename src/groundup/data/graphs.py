@@ -63,6 +63,24 @@ class Graph:
         y = None if self.y is None else moved(self.y)
         return replace(self, x=moved(self.x), adj=moved(self.adj), y=y, masks=masks)
 
+    def subgraph(self, nodes: Int[Tensor, " B"]) -> Graph:
+        """Some of the nodes, in that order, and the edges among them. Raises `ValueError` for a node given twice."""
+        checks.indices("nodes", nodes, len(self.x), "the number of nodes")
+        place = torch.full((len(self.x),), -1, device=self.x.device)
+        place[nodes] = torch.arange(len(nodes), device=self.x.device)
+        if not torch.equal(place[nodes], torch.arange(len(nodes), device=self.x.device)):
+            raise ValueError("nodes must hold each node once: pass nodes.unique()")
+        row, col = place[self.edges]
+        kept = (row >= 0) & (col >= 0)
+        return replace(
+            self,
+            x=self.x[nodes],
+            adj=adjacency(row[kept], col[kept], len(nodes), self.adj.values()[kept]),
+            y=self.y[nodes] if self.y is not None and self.y.dim() > 0 else self.y,
+            masks={name: mask[nodes] for name, mask in self.masks.items()},
+            node_names=tuple(self.node_names[i] for i in nodes.tolist()) if self.node_names else (),
+        )
+
     def __repr__(self) -> str:
         n, e = len(self.x), self.edges.size(1)
         masks = "".join(f", {int(mask.sum()):,} {name}" for name, mask in self.masks.items())

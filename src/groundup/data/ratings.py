@@ -8,6 +8,7 @@ Ann;Alien;4.5                           semicolons and double colons (ratings.da
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import nan
 from os import PathLike
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
-from groundup.data.delimited import holds_names, number_in, rows_of
+from groundup.data.delimited import holds_names, is_missing, number_in, rows_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,8 +83,10 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
         )
 
 
-def read_ratings(path: str | PathLike[str]) -> Ratings:
+def read_ratings(path: str | PathLike[str], rated: bool = True) -> Ratings:
     """Lines of user, item, rating and anything more, CSV or TSV, or separated by semicolons or double colons.
+
+    rated=False also takes lines of user and item alone, whose rating is NaN: pairs whose rating is asked for.
 
     Users and items are any strings; they are numbered as they come. A first line that holds no number has the names of
     the columns, and a line in the log says so.
@@ -99,16 +102,17 @@ def read_ratings(path: str | PathLike[str]) -> Ratings:
     ratings: list[float] = []
     for place, (number, fields) in enumerate(rows_of(path, spaces=False)):
         where = f"{path}, line {number}"
-        if len(fields) < 3:
+        if len(fields) < (3 if rated else 2):
             raise ValueError(
                 f"{where}: needs user, item and rating, separated by tabs, commas or '::'; got "
                 f"{', '.join(map(repr, fields))}"
             )
         if place == 0 and holds_names(path, fields):
             continue
-        rating = number_in(fields[2])
+        field = fields[2] if len(fields) > 2 else ""
+        rating = nan if not rated and is_missing(field) else number_in(field)
         if rating is None:
-            raise ValueError(f"{where}: the rating must be a finite number, got {fields[2]!r}")
+            raise ValueError(f"{where}: the rating must be a finite number, got {field!r}")
         pair = users.setdefault(fields[0], len(users)), items.setdefault(fields[1], len(items))
         if pair in seen:
             raise ValueError(

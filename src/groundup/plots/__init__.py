@@ -10,7 +10,7 @@ from groundup.plots.descents import Landscape, descent_film, descents
 from groundup.plots.embedding import word_map
 from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
 from groundup.plots.forecast import forecast_page
-from groundup.plots.graphs import fold_curves, graph_film, node_map
+from groundup.plots.graphs import directions, fold_curves, graph_film, node_map
 from groundup.plots.images import digit_page, image_grid
 from groundup.plots.lengths import scores_by_length
 from groundup.plots.looking import attended_images, glimpse_page, transformed_page, window_page
@@ -39,6 +39,7 @@ __all__ = [
     "image_grid",
     "Landscape",
     "node_map",
+    "directions",
     "recall_against_load",
     "recall_film",
     "saliency_page",

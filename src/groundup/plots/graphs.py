@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from groundup.checks import rank, require, size, tensor
@@ -55,6 +56,14 @@ def node_map(
         for axis, moment, title in zip(figure.subplots(1, len(places), squeeze=False)[0], places, titles):
             _draw(axis, moment.detach().cpu().double().numpy(), edges, labels, known)
             axis.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+
+
+def directions(scores: Tensor) -> Tensor:
+    """(N, 2): the directions of the rows of scores (N, C), in the plane in which they differ most."""
+    rank("scores", tensor("scores", scores), 2, layout="(N, C)")
+    length = torch.linalg.vector_norm(scores, dim=1, keepdim=True)
+    unit = scores / torch.where(length == 0, 1, length)
+    return unit @ torch.linalg.svd(unit - unit.mean(0), full_matrices=False)[2][:2].T
 
 
 def fold_curves(accuracy: Tensor, path: str | Path, title: str | None = None) -> None:

@@ -13,7 +13,7 @@ Legend: B batch, N nodes, I features in, H hidden, L layers, K clusters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,6 +23,8 @@ from groundup import checks
 from groundup.functional import l2_normalize, relu
 from groundup.functional.graph import on_real
 from groundup.layers import BatchNorm1d, DiffPool, Dropout, GraphSAGE_cell, Linear, ReLU
+from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
 class DiffPoolOutputs(NamedTuple):
@@ -59,7 +61,7 @@ class SAGEStack(nn.Module):
         return torch.cat(outputs, -1)
 
 
-class DiffPoolNet(nn.Module):
+class DiffPoolNet(Pretrained, Presets, nn.Module):
     """Scores of whole graphs, with the two losses of the assignments: `DiffPoolOutputs`.
 
     x (B, N, I), adj (B, N, N) dense, row i gathers; mask (B, N), True = a real node: padded nodes change nothing.
@@ -68,6 +70,9 @@ class DiffPoolNet(nn.Module):
               quarter for each of two (section 4.1). The assignment's logits are a linear layer's own: neither positive
               nor of length 1, so that a node can be sure of its cluster.
     """
+
+    #: The layer whose rows tell `from_pretrained` how many classes a file is for.
+    classifier: ClassVar[str] = "head.3"
 
     def __init__(
         self,
@@ -85,6 +90,7 @@ class DiffPoolNet(nn.Module):
         if isinstance(clusters, int) or not clusters:
             raise ValueError(f"clusters must be a number for each level, as (12,), got {clusters!r}")
         checks.integer("hidden_features", hidden_features)
+        self.num_classes = checks.integer("num_classes", num_classes)
         width = hidden_features * checks.integer("num_layers", num_layers)
         inputs = [in_features] + [width] * len(clusters)
         self.embed = nn.ModuleList(SAGEStack(i, hidden_features, num_layers, device, dtype) for i in inputs)
@@ -97,7 +103,7 @@ class DiffPoolNet(nn.Module):
             Linear(width * len(inputs), hidden_features, device=device, dtype=dtype),
             ReLU(),
             Dropout(dropout),
-            Linear(hidden_features, checks.integer("num_classes", num_classes), device=device, dtype=dtype),
+            Linear(hidden_features, num_classes, device=device, dtype=dtype),
         )
 
     def forward(

@@ -17,12 +17,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
-from groundup.functional import relu
-from groundup.layers import Dropout, GCN_cell
+from groundup.functional import relu, tanh
+from groundup.layers import Dropout, GCN_cell, Linear
 from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
-class GCN(Presets, nn.Module):
+class GCN(Pretrained, Presets, nn.Module):
     """Z = Â relu(Â X W₀) W₁, equation 9, and likewise for more layers; X dropped out before each (section 5.2).
 
     x (B, N, I) with a dense adj (B, N, N), or x (N, I), dense or sparse, with an adj (N, N), dense or sparse; row i
@@ -30,6 +31,9 @@ class GCN(Presets, nn.Module):
 
     The paper decays the weights of the first layer alone, by 5·10⁻⁴; its code has no biases, `bias=False`.
     Its parameters are those of `torch_geometric.nn.models.GCN`.
+
+    num_classes   puts a linear layer on tanh(Z), as appendix A does, whose Z is a place in the plane; without it Z
+                  itself is the scores
     """
 
     presets: ClassVar = {
@@ -45,18 +49,29 @@ class GCN(Presets, nn.Module):
         num_layers: int = 2,
         dropout: float = 0.5,
         bias: bool = True,
+        num_classes: int | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         checks.integer("hidden_features", hidden_features)
+        self.in_features = in_features
         widths = [in_features, *[hidden_features] * (checks.integer("num_layers", num_layers) - 1), out_features]
         self.convs = nn.ModuleList(GCN_cell(i, o, bias, device, dtype) for i, o in pairwise(widths))
         self.dropout = Dropout(dropout)
+        self.num_classes = out_features if num_classes is None else num_classes
+        self.head = None if num_classes is None else Linear(out_features, num_classes, device=device, dtype=dtype)
 
     def forward(
         self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
+        z = self.forward_features(x, adj, mask)
+        return z if self.head is None else self.head(tanh(z))
+
+    def forward_features(
+        self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
+    ) -> Float[Tensor, "*B N O"]:
+        """Z, the output of the last graph convolution."""
         for number, conv in enumerate(self.convs):
             x = conv(self._dropped(relu(x) if number > 0 else x), adj, mask)
         return x

@@ -14,6 +14,7 @@ Legend: B batch, N nodes, I features in, O out, G graphs.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +24,8 @@ from groundup import checks
 from groundup.functional import init, neighbour_sum, relu, segment_sum
 from groundup.functional.graph import Edges, blank, check_graph, edges, on_real
 from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
+from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
 class GINLayer(nn.Module):
@@ -74,7 +77,7 @@ class GINLayer(nn.Module):
         return on_real(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
 
 
-class GIN(nn.Module):
+class GIN(Pretrained, Presets, nn.Module):
     """Scores (G, num_classes) of whole graphs: Σ_k W_k readout(h^k) + b_k over all layers, k = 0 included.
 
     That is equation 4.2, whose concatenation is here multiplied piece by piece. Between layers, batch normalisation
@@ -86,6 +89,9 @@ class GIN(nn.Module):
 
     readout: "sum", or "mean", which the paper takes for social networks. dropout: of each layer's scores.
     """
+
+    #: The layer whose rows tell `from_pretrained` how many classes a file is for.
+    classifier: ClassVar[str] = "heads.0"
 
     def __init__(
         self,
@@ -109,7 +115,7 @@ class GIN(nn.Module):
             GINLayer(i, o, mlp_layers, train_eps=train_eps, device=device, dtype=dtype) for i, o in pairwise(widths)
         )
         self.norms = nn.ModuleList(BatchNorm1d(w, device=device, dtype=dtype) for w in widths[1:])
-        checks.integer("num_classes", num_classes)
+        self.num_classes = checks.integer("num_classes", num_classes)
         self.heads = nn.ModuleList(Linear(w, num_classes, device=device, dtype=dtype) for w in widths)
         self.dropout = Dropout(dropout)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,9 +21,11 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional import l2_normalize, relu
 from groundup.layers import Dropout, GraphSAGE_cell, Linear
+from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
-class GraphSAGE(nn.Module):
+class GraphSAGE(Pretrained, Presets, nn.Module):
     """Algorithm 1: h_v ← σ(W [h_v ; h_N(v)]), h_v ← h_v / ‖h_v‖₂, `num_layers` times; z_v is the last one.
 
     x (B, N, I) with a dense adj (B, N, N), or x (N, I) with an adj (N, N), dense or sparse; row i gathers. Or `adj` is
@@ -33,6 +36,9 @@ class GraphSAGE(nn.Module):
     negative. normalize=False leaves out line 7. `num_classes` puts a linear layer on z, without which z comes out.
     With normalize=False and no num_classes it is `torch_geometric.nn.models.GraphSAGE`, parameters and outputs.
     """
+
+    #: The layer whose rows tell `from_pretrained` how many classes a file is for.
+    classifier: ClassVar[str] = "head"
 
     def __init__(
         self,
@@ -49,6 +55,8 @@ class GraphSAGE(nn.Module):
     ) -> None:
         super().__init__()
         checks.integer("hidden_features", hidden_features)
+        self.in_features = in_features
+        self.num_classes = out_features if num_classes is None else num_classes
         widths = [in_features, *[hidden_features] * (checks.integer("num_layers", num_layers) - 1), out_features]
         self.convs = nn.ModuleList(
             GraphSAGE_cell(i, o, aggregation, device=device, dtype=dtype) for i, o in pairwise(widths)

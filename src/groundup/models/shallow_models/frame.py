@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional import linear
 from groundup.functional.losses import REDUCTIONS, reduced
+from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Fit:
         return f"{reached} after {self.steps} steps" + (f": {self.note}" if self.note else "")
 
 
-class Affine(nn.Module):
+class Affine(Pretrained, Presets, nn.Module):
     """z = W x + b, with weight (K, D) and bias (K,); both begin at zero: no symmetry needs to be broken here."""
 
     def __init__(
