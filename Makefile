@@ -9,7 +9,7 @@ SET_UP := $(PYTHON) tools/set_up.py
 CPU := $(if $(filter cpu,$(TORCH)),--cpu)
 TEST_WORKERS ?= 2
 
-.PHONY: demo test test-all lint format bench pages parity pictures results clean
+.PHONY: demo test test-all mutants lint format bench pages parity pictures results clean
 
 $(DEMO): pyproject.toml constraints.txt
 	@$(SET_UP) demo $(CPU)
@@ -20,12 +20,14 @@ $(ENV): pyproject.toml constraints.txt
 demo: $(DEMO)           ## train LeNet-5 on handwritten digits
 	@$(BIN)/python examples/convolutional/digits_lenet.py $(DEMO_FLAGS)
 
-test: $(ENV)            ## the whole suite, under the default backend and under the definitions alone
-	GROUNDUP_BACKEND=auto $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
-	GROUNDUP_BACKEND=reference $(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
+test: $(ENV)            ## the suite: every component in both bodies, every example, every command of the pages
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) -m "not slow" --durations 20
 
-test-all: $(ENV)       ## the long tests as well
-	$(BIN)/python -m pytest
+test-all: $(ENV)        ## the long tests as well
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --durations 20
+
+mutants: $(ENV)         ## change the source in a hundred small ways, and show that the suite notices each
+	$(BIN)/python tools/mutants.py
 
 lint: $(ENV)            ## style, types, and generated pages up to date
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -213,15 +213,22 @@ def saving_markdown(measured: dict[str, Any]) -> str:
     ]
     for row in measured["rows"]:
         usual, beside = row["usual"], row["with_checkpoint"]
-        cells = [cell for one in (usual, beside) for cell in (len(one), duration(median(one)), duration(max(one)))]
-        delays = [(of(beside) - of(usual)) / median(usual) for of in (median, max)]
-        cells += [
-            *(f"{delay:+.0%}".replace("-0%", "+0%") for delay in delays),
-            row["limit"],
-            duration(max(row["copies"])),
+        cells = [
+            cell for one in (usual, beside) for cell in (len(one), _duration_of(median, one), _duration_of(max, one))
         ]
+        if usual and beside:
+            delays = [(of(beside) - of(usual)) / median(usual) for of in (median, max)]
+            cells += [f"{delay:+.0%}".replace("-0%", "+0%") for delay in delays]
+        else:  # how many steps there are of either kind depends on how fast the disk is
+            cells += ["–", "–"]
+        cells += [row["limit"], _duration_of(max, row["copies"])]
         lines.append(f"| {row['who']} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
+
+
+def _duration_of(of: Callable[[list[float]], float], times: list[float]) -> str:
+    """The median or the largest of them; a dash where there are none."""
+    return duration(of(times)) if times else "–"
 
 
 def duration(seconds: float) -> str:

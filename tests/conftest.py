@@ -25,7 +25,8 @@ IN_BOTH_BODIES = (
     *("autoencoders", "decoding", "functional", "layers", "models", "optimizers"),
     *("test_components.py", "test_functions.py", "test_inspect.py"),
 )
-#: Files whose tests take longest. They start first, so that no worker is left with one of them at the end.
+#: Files whose tests take longest. They start first, so that no worker is left with one of them at the end, and so that
+#: what the tests of a file share, as the runs of several processes, is made by one worker (`--dist worksteal`).
 LONGEST_FIRST = (
     *("training/test_distributed.py", "training/test_faults.py", "training/test_kill.py"),
     *("test_examples.py", "test_pages.py", "test_components.py", "pretrained", "models"),

@@ -276,6 +276,16 @@ def test_saving_stands_below_the_rows(tmp_path):
     assert "| P | 4 | 2 s | 3 s | 3 | 2.1 s | 3.5 s | +5% | +25% | +10% | 250 ms |" in page
 
 
+@pytest.mark.parametrize("missing", ["usual", "with_checkpoint", "copies"])
+def test_a_machine_that_saves_at_once_or_never_ends_has_dashes(missing):
+    """How many steps there are beside a checkpoint is the machine's doing: there may be none, or no others."""
+    row = {"who": "P", "limit": "+10%", "usual": [1.0], "with_checkpoint": [1.5], "copies": [0.25]} | {missing: []}
+    measured = {"what": "a model", "machine": {"processor": "Q"}, "date": "2025-01-01", "rows": [row]}
+    (line,) = [line for line in report.saving_markdown(measured).splitlines() if line.startswith("| P |")]
+    assert line.count("|") == 12
+    assert "–" in line
+
+
 def test_decoding_is_held_to_the_bandwidth():
     measured = {"what": "a model", "machine": {"processor": "Q"}, "date": "2025-01-01", "ceiling": 2e9}
     page = report.decoding_markdown({**measured, "rows": [{"batch": 8, "step": 0.5, "bytes": 5e8}]})

@@ -19,7 +19,6 @@ from groundup.training import export, load_best
 from groundup.training.checkpoint import Checkpoints, damage
 from programs import ranks
 
-pytestmark = pytest.mark.xdist_group("distributed")  # in one worker, which makes the runs once
 SCRIPT = Path(__file__).with_name("many_processes.py")
 MODELS = ("lenet", "gpt", "graph")
 KINDS = ("ddp", "fsdp")

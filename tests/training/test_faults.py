@@ -15,10 +15,7 @@ from groundup.training.checkpoint import Checkpoints
 from programs import ranks
 
 SCRIPT = Path(__file__).with_name("faults.py")
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning"),
-    pytest.mark.xdist_group("faults"),  # in one worker, which starts the two processes once
-]
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 TORN = r"DataError: batch 5 of epoch 1 could not be read: ValueError: row 19 is torn \(faults.py:\d+{}\); mend "
 
 

@@ -1,0 +1,123 @@
+"""Change src/ in small ways, one at a time, and show that the suite notices each: what no test notices, none watches.
+
+    python tools/mutants.py [WORD ...]      those of tests/mutants.toml whose text has one of the words; all by default
+
+Each mutant is applied to a copy of src/, and its tests run until the first that fails. A mutant is killed if one fails,
+and survives if all pass. Before, the same tests run on what is not changed: they must pass. Exit code 0 if all are
+killed.
+"""
+
+import importlib
+import os
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LIST = ROOT / "tests" / "mutants.toml"
+WORKERS = int(os.environ.get("TEST_WORKERS", "2"))
+#: Imported once, and not for each mutant: what the tests need beside the project.
+IMPORTS = (
+    "pytest",
+    "torch",
+    "torch._dynamo",
+    "beartype",
+    "jaxtyping",
+    "sklearn",
+    "timm",
+    "torch_geometric.nn",
+    "transformers",
+)
+PASSED, FAILED = 0, 1  # pytest's exit codes; the others are: interrupted, crashed, called wrongly, nothing to run
+
+
+def mutants(words: list[str]) -> list[dict[str, str]]:
+    """The list, or those of it in whose text one of the words occurs."""
+    found = tomllib.loads(LIST.read_text(encoding="utf-8"))["mutant"]
+    return [m for m in found if not words or any(word.lower() in str(m).lower() for word in words)]
+
+
+def start(tests: str, mutant: dict[str, str] | None, folder: Path) -> int:
+    """Run pytest in a child forked from this process, on a copy of src/ in `folder`; the child's id."""
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    if mutant is not None:
+        path = folder / mutant["file"]
+        text = path.read_text(encoding="utf-8")
+        assert text.count(mutant["old"]) == 1, f"{mutant['file']}: {mutant['old']!r} must occur exactly once"
+        path.write_text(text.replace(mutant["old"], mutant["new"]), encoding="utf-8")
+    if child := os.fork():
+        return child
+    code = 3
+    try:
+        written = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT)
+        os.dup2(written, 1)
+        os.dup2(written, 2)
+        os.chdir(ROOT)
+        os.environ["PYTHONPATH"] = str(folder / "src")
+        sys.path.insert(0, str(folder / "src"))
+        import pytest
+
+        options = ["-x", "-m", "not slow", "-p", "no:xdist", "-o", "addopts=-q -p no:cacheprovider"]
+        imported = ["-W", "ignore:Module already imported"]  # of pytest's plugins, by this process
+        code = int(pytest.main([*options, *imported, *shlex.split(tests)]))
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def run(jobs: list[tuple[str, dict[str, str] | None]]) -> Iterator[tuple[int, int, float, str]]:
+    """Run the jobs, some at a time; yields (number of the job, exit code, seconds, output) as they end."""
+    with tempfile.TemporaryDirectory() as temporary:
+        waiting, running = list(enumerate(jobs)), {}
+        while waiting or running:
+            if waiting and len(running) < WORKERS:
+                number, (tests, mutant) = waiting.pop(0)
+                folder = Path(temporary) / str(number)
+                running[start(tests, mutant, folder)] = number, folder, time.perf_counter()
+                continue
+            child, status = os.wait()
+            number, folder, began = running.pop(child)
+            output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
+            shutil.rmtree(folder)
+            yield number, os.waitstatus_to_exitcode(status), time.perf_counter() - began, output
+
+
+def main() -> int:
+    chosen = mutants(sys.argv[1:])
+    sys.path.insert(0, str(ROOT))
+    importlib.import_module("benchmarks.peers").ready_torchvision()
+    for name in IMPORTS:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    assert "groundup" not in sys.modules, "the project is imported in the children, each its own copy"
+    selections = sorted({m["tests"] for m in chosen})
+    print(f"{len(selections)} selections of tests on the source as it is", flush=True)
+    for number, code, seconds, output in run([(tests, None) for tests in selections]):
+        if code != PASSED:
+            print(f"{output}\n{selections[number]}: must pass before anything is changed")
+            return 1
+        print(f"passed    {seconds:4.0f} s  {selections[number]}", flush=True)
+    print(f"{len(chosen)} mutants", flush=True)
+    survived = []
+    for number, code, seconds, output in run([(m["tests"], m) for m in chosen]):
+        verdict = {PASSED: "SURVIVED", FAILED: "killed"}.get(code, "ERROR")
+        print(f"{verdict:8}  {seconds:4.0f} s  {chosen[number]['what']}", flush=True)
+        if verdict != "killed":
+            survived.append(chosen[number]["what"])
+            print(output if verdict == "ERROR" else "", end="")
+    print(f"{len(chosen) - len(survived)} of {len(chosen)} killed")
+    return int(bool(survived))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
