@@ -7,13 +7,13 @@ your own pairs of lines "source, tab, target".
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import START, BucketLoader, load_parallel
 from groundup.models.attention_networks import BahdanauAttention
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import alignments
 from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations, translation
+
+import torch
 
 # data: the part of unseen sentences that is right to the letter, in %
 EXPECTED = {"numbers": "98-100 % right", "multi30k": "BLEU 38, with the flags of examples/README.md"}

@@ -8,14 +8,14 @@ import resource
 import time
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, planted_graph
 from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GraphSAGE
 from groundup.optimizers import Adam
 from groundup.training import RunOptions, Trainer, command_line, run
+
+import torch
+from torch import Tensor
 
 
 @dataclass

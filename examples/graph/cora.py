@@ -6,9 +6,6 @@ Cora, 0.5 MB, is downloaded once; without a network a graph made here takes its 
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from groundup.checks import choice, integer
 from groundup.data import DownloadError, Graph, planetoid, planted_graph
 from groundup.functional import accuracy, cross_entropy, l2_normalize
@@ -16,6 +13,9 @@ from groundup.models.graph_networks import GCN, GraphSAGE
 from groundup.optimizers import Adam
 from groundup.plots import node_map
 from groundup.training import Options, command_line, run, seed_everything
+
+import torch
+from torch import Tensor
 
 EXPECTED = {"gcn": "81.5 ± 0.8", "graphsage": "77-81"}
 
@@ -66,7 +66,7 @@ def trained(graph: Graph, config: Config) -> tuple[float, Tensor]:
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "cora", __doc__)
+    config, run_dir = command_line(Config, "cora", __doc__, small_steps=True)
     choice("model", config.model, tuple(EXPECTED))
     integer("seeds", config.seeds)
     if config.smoke:

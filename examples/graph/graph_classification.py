@@ -6,9 +6,6 @@ downloads a set; --data PATH reads your own, a .txt of GIN's format or a folder 
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-
 from groundup.checks import choice
 from groundup.data import GraphBatch, GraphSet, Loader, PaddedBatch, folds, load_graphs
 from groundup.functional import accuracy, cross_entropy
@@ -16,6 +13,9 @@ from groundup.models.graph_networks import GIN, DiffPoolNet
 from groundup.optimizers import Adam, LR_StepScheduler
 from groundup.plots import fold_curves
 from groundup.training import Options, command_line, run, seed_everything
+
+import torch
+from torch import Tensor, nn
 
 
 @dataclass
@@ -65,7 +65,7 @@ def trained(train: GraphSet, test: GraphSet, config: Config, classes: int) -> li
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "graph_classification", __doc__)
+    config, run_dir = command_line(Config, "graph_classification", __doc__, small_steps=True)
     choice("model", config.model, ("gin", "diffpool"))
     graphs = load_graphs(config.data)
     print(graphs)

@@ -6,8 +6,6 @@ move to their communities, though it is told of one member of each.
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.checks import integer
 from groundup.data import karate_club
 from groundup.functional import accuracy, cross_entropy, tanh
@@ -16,6 +14,8 @@ from groundup.models.graph_networks import GCN
 from groundup.optimizers import Adam
 from groundup.plots import graph_film, node_map
 from groundup.training import Options, command_line, run, seed_everything
+
+import torch
 
 
 @dataclass
@@ -44,7 +44,7 @@ def learned(config: Config, seed: int) -> tuple[float, torch.Tensor]:
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "karate_club", __doc__)
+    config, run_dir = command_line(Config, "karate_club", __doc__, small_steps=True)
     integer("seeds", config.seeds)
     if config.smoke:
         config.steps, config.seeds = 20, 2

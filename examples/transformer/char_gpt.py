@@ -7,13 +7,13 @@ CPU: the same model, steps and batch, so that losses may be compared.
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from groundup.data import Loader, TokenWindows, load_text
 from groundup.decoding import generate
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.training import RunOptions, Trainer, command_line, language_model, perplexity, run
+
+import torch
 
 # Validation loss in nats a character to expect: (data, recipe).
 EXPECTED = {

@@ -6,8 +6,6 @@ captions of photos, German to English; --data FILE your own pairs, one a line, s
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.checks import choice
 from groundup.data import PAD, START, BucketLoader, load_parallel
 from groundup.functional import linear_cross_entropy
@@ -16,6 +14,8 @@ from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_CosineDecayScheduler, LR_NoamScheduler
 from groundup.plots import attention_page
 from groundup.training import RunOptions, Trainer, command_line, perplexity, run, score_translations
+
+import torch
 
 
 @dataclass
