@@ -7,14 +7,14 @@ own pairs: a .tsv with "source, tab, target" on each line, or a .csv. The last l
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import START, BucketLoader
 from groundup.generate import save_translator
 from groundup.models.attention_networks import BahdanauAttention
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import alignments
 from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations, translation
+
+import torch
 
 # data: the part of unseen sentences that is right to the letter, in %
 EXPECTED = {"numbers": "98-100 % right", "multi30k": "BLEU 38, with the flags of examples/README.md"}

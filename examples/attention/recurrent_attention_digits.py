@@ -6,9 +6,6 @@ but right and wrong, where to take the next. Beside it a fully connected network
 
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
 from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load
 from groundup.functional import cross_entropy
 from groundup.layers import Flatten, Linear, ReLU
@@ -16,6 +13,9 @@ from groundup.models.attention_networks import RecurrentAttention, hybrid_loss
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import glimpse_page
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+
+import torch
+from torch import nn
 
 EXPECTED = "94-97 % and 90-94 %"
 

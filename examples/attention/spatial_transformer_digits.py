@@ -6,14 +6,14 @@ behind a spatial transformer, which finds the digit and brings it to the middle 
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import Compose, Loader, Pad, RandomAffine, Resize, ToFloat, load
 from groundup.functional import cross_entropy
 from groundup.models.attention_networks import SpatialTransformerNet
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import transformed_page
 from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
+
+import torch
 
 
 @dataclass

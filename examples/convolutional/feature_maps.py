@@ -6,8 +6,6 @@ nothing but the mean of each map, as deep layers gather what shallow ones spread
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load
 from groundup.functional import cross_entropy
 from groundup.inspect import capture
@@ -16,6 +14,8 @@ from groundup.models.shallow_models import MultinomialLogisticRegression
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import image_grid
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+
+import torch
 
 LAYERS = ("conv1", "conv2", "fc1", "fc2")
 EXPECTED = {"image": "10-20", "conv1": "40-60", "conv2": "85-95", "fc1": "97-100", "fc2": "97-100"}

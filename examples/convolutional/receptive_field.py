@@ -8,12 +8,12 @@ as much for a dilated one, half as much where a shortcut lets every second path 
 
 from dataclasses import dataclass
 
-import torch
-from torch import nn
-
 from groundup.layers import Conv2d, ReLU
 from groundup.plots import image_grid
 from groundup.training import Options, command_line, run
+
+import torch
+from torch import nn
 
 SIZE, DEPTHS, WIDTH = 121, (1, 4, 9, 16, 25), 16
 DILATIONS = (1, 2, 4)  # in turn

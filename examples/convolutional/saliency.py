@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-
 from groundup import classify
 from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load, read_photo
 from groundup.functional import cross_entropy
@@ -20,6 +17,9 @@ from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import saliency_page
 from groundup.saliency import grad_cam, gradient, guided_gradient
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+
+import torch
+from torch import Tensor, nn
 
 METHODS = {"gradient": gradient, "guided backpropagation": guided_gradient, "Grad-CAM": grad_cam}
 # In %: right answers; and digits asked for that lie in the quarter of the page that the method's map weighs most on.

@@ -5,11 +5,11 @@ More and more random patterns, each recalled with one unit in ten wrong: by Hebb
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized
 from groundup.plots import recall_against_load
 from groundup.training import Options, command_line, run
+
+import torch
 
 LOADS = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
@@ -29,7 +29,7 @@ def overlap(network: HopfieldNetwork, patterns: torch.Tensor, noise: float) -> f
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "hopfield_capacity", __doc__)
+    config, run_dir = command_line(Config, "hopfield_capacity", __doc__, small_steps=True)
     loads, repetitions = (LOADS[::5], 2) if config.smoke else (LOADS, config.seeds)
 
     # Store, and recall: for every load new random patterns.

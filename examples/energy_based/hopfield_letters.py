@@ -6,13 +6,13 @@ Four letters are stored by Hebb's rule and recalled from noise; then the whole a
 from dataclasses import dataclass
 from string import ascii_uppercase
 
-import torch
-from torch import Tensor
-
 from groundup.data import letters
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized
 from groundup.plots import image_grid, recall_film
 from groundup.training import Options, command_line, run
+
+import torch
+from torch import Tensor
 
 
 @dataclass
@@ -33,7 +33,7 @@ def recalled(network: HopfieldNetwork, memories: Tensor) -> float:
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "hopfield_letters", __doc__)
+    config, run_dir = command_line(Config, "hopfield_letters", __doc__, small_steps=True)
 
     # Four letters and Hebb's rule, filmed: the dots turn one by one, in random order, ten frames a sweep.
     few = letters(config.letters).flatten(1)  # P, 100

@@ -6,13 +6,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from groundup.data import Loader, ToFloat, load
 from groundup.models.energy_based_models import RestrictedBoltzmannMachine
 from groundup.optimizers import SGD, LR_CosineDecayScheduler
 from groundup.plots import boltzmann_page
 from groundup.training import RunOptions, Trainer, command_line, run
+
+import torch
 
 # data: (epochs, hidden units, the numbers to expect)
 RECIPES = {

@@ -9,9 +9,6 @@ import resource
 import time
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from groundup.checks import require
 from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, load_graph, planted_graph, write_graph
 from groundup.functional import accuracy, cross_entropy
@@ -19,6 +16,9 @@ from groundup.models.graph_networks import GraphSAGE
 from groundup.models.labelling import label_command, save_labeller
 from groundup.optimizers import Adam
 from groundup.training import RunOptions, Trainer, command_line, run
+
+import torch
+from torch import Tensor
 
 
 @dataclass
@@ -96,7 +96,7 @@ memory        {gibibytes():.2f} GiB at most
 picture       {run_dir}/curves.png
 labels        {label_command(data, run_dir / "model")}
 the model     src/groundup/models/graph_networks/graphsage.py · Hamilton et al. 2017, algorithms 1 and 2
-go on         python examples/graph/big_graph.py --resume | --data PATH | --nodes 1000000 --edges 20000000 --epochs 1""")
+go on         python examples/graph/big_graph.py --resume | --nodes 1000000 --edges 20000000 --epochs 1""")
 
 
 if __name__ == "__main__":

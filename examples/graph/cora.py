@@ -6,8 +6,6 @@ folder with edges.csv (two names in a line) and labels.csv (name, label) or node
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.checks import choice, integer
 from groundup.data import DownloadError, Graph, load_graph
 from groundup.functional import accuracy, cross_entropy
@@ -16,6 +14,8 @@ from groundup.models.labelling import label_command, most_frequent, node_inputs,
 from groundup.optimizers import Adam
 from groundup.plots import directions, node_map
 from groundup.training import Options, command_line, run, seed_everything
+
+import torch
 
 EXPECTED = {"cora gcn": "81.5 ± 0.8", "cora graphsage": "77-81", "citeseer gcn": "70.3", "pubmed gcn": "79.0"}
 
@@ -56,7 +56,7 @@ def trained(graph: Graph, config: Config) -> tuple[float, float, GCN | GraphSAGE
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "cora", __doc__)
+    config, run_dir = command_line(Config, "cora", __doc__, small_steps=True)
     choice("model", config.model, ("gcn", "graphsage"))
     integer("seeds", config.seeds)
     if config.smoke:

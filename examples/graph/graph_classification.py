@@ -7,8 +7,6 @@ each class and in it a file of edges for each graph. --model diffpool; --degree-
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.checks import choice, integer
 from groundup.data import GraphSet, Loader, folds, load_graphs
 from groundup.functional import accuracy, cross_entropy
@@ -17,6 +15,8 @@ from groundup.models.labelling import batch_scores, graph_scores, label_command,
 from groundup.optimizers import Adam, LR_StepScheduler
 from groundup.plots import fold_curves
 from groundup.training import Options, command_line, run, seed_everything
+
+import torch
 
 
 @dataclass
@@ -58,7 +58,7 @@ def trained(train: GraphSet, test: GraphSet | None, config: Config, epochs: int)
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "graph_classification", __doc__)
+    config, run_dir = command_line(Config, "graph_classification", __doc__, small_steps=True)
     choice("model", config.model, ("gin", "diffpool"))
     integer("folds", config.folds)
     graphs = load_graphs(config.data, config.degree_as_tag, padded=config.model == "diffpool")

@@ -7,8 +7,6 @@ hundred nodes: a folder with edges.csv (a line for each edge: two names) and lab
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.checks import integer
 from groundup.data import Graph, load_graph
 from groundup.functional import accuracy, cross_entropy, tanh
@@ -17,6 +15,8 @@ from groundup.models.labelling import label_command, most_frequent, node_scores,
 from groundup.optimizers import Adam
 from groundup.plots import graph_film, node_map
 from groundup.training import Options, command_line, run, seed_everything
+
+import torch
 
 
 @dataclass
@@ -44,7 +44,7 @@ def learned(graph: Graph, told: torch.Tensor, config: Config, seed: int) -> tupl
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "karate_club", __doc__)
+    config, run_dir = command_line(Config, "karate_club", __doc__, small_steps=True)
     integer("seeds", config.seeds)
     if config.smoke:
         config.steps, config.seeds = 20, 2

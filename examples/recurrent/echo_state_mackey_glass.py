@@ -7,12 +7,12 @@ free, its own output its next input, and is judged 84 steps later: the benchmark
 import time
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import mackey_glass
 from groundup.models.recurrent_networks import EchoStateNetwork
 from groundup.plots import forecast_page
 from groundup.training import Options, command_line, run
+
+import torch
 
 AHEAD = 84
 PUBLISHED = (AHEAD, 10**-4.2, "Jaeger and Haas 2004")
@@ -33,7 +33,7 @@ class Config(Options):
 
 @torch.no_grad()
 def main() -> None:
-    config, run_dir = command_line(Config, "echo_state_mackey_glass", __doc__)
+    config, run_dir = command_line(Config, "echo_state_mackey_glass", __doc__, small_steps=True)
     if config.smoke:
         config.units, config.train, config.washout, config.starts, config.density = 100, 400, 100, 10, 0.1
 

@@ -6,14 +6,14 @@ The text is Python's own language reference; --data shakespeare reads plays, --d
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import PAD as GAP
 from groundup.data import UNKNOWN, Loader, TextWindows, WordTokenizer, load_text
 from groundup.functional import cross_entropy
 from groundup.models.recurrent_networks import LSTM, LangModel
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.training import RunOptions, Trainer, command_line, run
+
+import torch
 
 EXPECTED = {"python": "about 51, and 27"}  # % of the gaps filled in as the author did
 

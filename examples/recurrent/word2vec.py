@@ -5,13 +5,13 @@ The text is Python's own language reference; --data shakespeare reads plays, --d
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.autoencoders import Word2Vec
 from groundup.data import Vocabulary, WordContexts, keep_probability, load_text, words
 from groundup.optimizers import AdaGrad, LR_CosineDecayScheduler
 from groundup.plots import word_map
 from groundup.training import RunOptions, Trainer, command_line, run
+
+import torch
 
 PYTHON = """int float, list tuple, try except, for while, true false, class instance, import module, global nonlocal,
 left right, lower upper, positive negative, async await, keyword positional, key value, mutable immutable,

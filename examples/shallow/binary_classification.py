@@ -7,13 +7,13 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-from sklearn import linear_model, svm
-
 from groundup.data import breast_cancer, two_moons
 from groundup.models.shallow_models import SVM, LeastSquareRegression, LogisticRegression, Perceptron
 from groundup.plots import boundaries
 from groundup.training import Options, command_line, run
+
+import torch
+from sklearn import linear_model, svm
 
 # model: (ours, scikit-learn's)
 MODELS = {
@@ -44,7 +44,7 @@ def cubic(points):
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "binary_classification", __doc__)
+    config, run_dir = command_line(Config, "binary_classification", __doc__, small_steps=True)
     splits = 2 if config.smoke else config.splits
 
     # Learn from 455 tumours, look at 114 others; then again, divided otherwise.

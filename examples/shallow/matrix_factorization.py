@@ -6,13 +6,13 @@ from the others. --data PATH takes your own ratings: lines of user, item, rating
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.autoencoders import MatrixFactorization
 from groundup.data import Loader, Ratings, digits, read_ratings
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import agreement, completion_page, spectrum
 from groundup.training import RunOptions, Trainer, command_line, run
+
+import torch
 
 
 @dataclass

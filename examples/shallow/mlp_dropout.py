@@ -5,14 +5,14 @@ A perceptron of two hidden layers learns half of the digits by heart in a few ep
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from groundup.data import Compose, Loader, ToFloat, digits, load
 from groundup.functional import cross_entropy
 from groundup.layers import Dropout, Flatten, Linear, ReLU
 from groundup.optimizers import SGD_Momentum, max_norm_
 from groundup.plots import compared_errors
 from groundup.training import RunOptions, Trainer, classification, command_line, run, seed_everything, supervised
+
+from torch import nn
 
 # name: (probability of dropping a hidden unit, bound on the norm of a unit's incoming weights)
 METHODS = {"none": (0.0, None), "dropout": (0.5, None), "dropout + max-norm": (0.5, 2.0)}

@@ -8,13 +8,13 @@ import warnings
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-from sklearn import linear_model, svm
-
 from groundup.data import digits, wine
 from groundup.models.shallow_models import MulticlassPerceptron, MulticlassSVM, MultinomialLogisticRegression
 from groundup.plots import weight_images
 from groundup.training import Options, command_line, run
+
+import torch
+from sklearn import linear_model, svm
 
 # name: (ours, what scikit-learn has that comes nearest)
 MODELS = {
@@ -49,7 +49,7 @@ def spread(accuracies):
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "multiclass_classification", __doc__)
+    config, run_dir = command_line(Config, "multiclass_classification", __doc__, small_steps=True)
     warnings.simplefilter("ignore")  # LinearSVC's, that it stops before it has converged
     splits = 1 if config.smoke else config.splits
     images, worst = {}, 0.0

@@ -6,11 +6,11 @@ at the learning rate, of 1, 2 and 5 times the powers of ten, that arrives first 
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup import optimizers
 from groundup.plots import Landscape, descent_film, descents
 from groundup.training import Options, command_line, run
+
+import torch
 
 BEALE = Landscape(
     "Beale",
@@ -62,7 +62,7 @@ def walk(land, start, name, options, lr, config):
 
 
 def main() -> None:
-    config, run_dir = command_line(Config, "visualize_optimizers", __doc__)
+    config, run_dir = command_line(Config, "visualize_optimizers", __doc__, small_steps=True)
     if config.smoke:
         config.steps, config.frames = 50, 4
     paths, arrived = [{} for _ in LANDSCAPES], 0

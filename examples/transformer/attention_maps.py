@@ -7,8 +7,6 @@ next it must find where the token stood before, and look one further: an inducti
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.data import Loader
 from groundup.generate import load
 from groundup.inspect import capture_attention
@@ -16,6 +14,8 @@ from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots import attention_page
 from groundup.training import RunOptions, Trainer, command_line, language_model, run
+
+import torch
 
 TOKENS, LENGTH, LAYERS, HEADS = 32, 48, 2, 4
 

@@ -9,8 +9,6 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
-
 from groundup.data import Loader, TokenWindows, load_text
 from groundup.decoding import generate
 from groundup.generate import end_of_text, load
@@ -18,6 +16,8 @@ from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots.style import BLUE, ORANGE, page
 from groundup.training import RunOptions, Trainer, command_line, language_model, run
+
+import torch
 
 WAYS = {
     "greedy": {"temperature": 0.0},

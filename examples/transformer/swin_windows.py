@@ -6,12 +6,12 @@ strangers side by side, and a mask keeps them apart. Drawn, and measured: how fa
 
 from dataclasses import dataclass
 
-import torch
-
 from groundup.models.visual_transformers import SwinTransformerBlock
 from groundup.models.visual_transformers.swin import shift_mask
 from groundup.plots import image_grid, window_page
 from groundup.training import Options, command_line, run
+
+import torch
 
 
 @dataclass

@@ -8,8 +8,6 @@ captions of photos, German to English; --data FILE your own pairs: a .tsv with "
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from groundup.data import PAD, START, BucketLoader
 from groundup.functional import linear_cross_entropy
 from groundup.generate import save_translator
@@ -18,6 +16,8 @@ from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_CosineDecayScheduler, LR_NoamScheduler
 from groundup.plots import attention_page
 from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations
+
+import torch
 
 EXPECTED = {"numbers": "99 % right or more", "multi30k": "what the captions allow"}
 

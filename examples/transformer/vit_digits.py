@@ -6,8 +6,6 @@
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-
 from groundup import data
 from groundup.data import Compose, Loader, RandomAffine, RandomCrop, RandomHorizontalFlip, ToFloat
 from groundup.functional import cross_entropy
@@ -16,6 +14,8 @@ from groundup.models.visual_transformers import VisionTransformer
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.plots import attended_images
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+
+import torch
 
 # data: (preset, epochs, size, random changes of an image, what to expect of it in %)
 RECIPES = {

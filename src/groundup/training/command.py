@@ -23,6 +23,7 @@ from groundup.training.checkpoint import CheckpointError
 from groundup.training.position import NonFiniteLoss
 from groundup.training.runs import latest_run_dir, written_to
 from groundup.training.seeds import seed_everything
+from groundup.training.threads import use_one_thread
 
 C = TypeVar("C", bound="Options")
 
@@ -51,15 +52,19 @@ class RunOptions(Options):
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in where_and_how}
 
 
-def command_line(config: type[C], name: str, description: str = "") -> tuple[C, Path]:
+def command_line(config: type[C], name: str, description: str = "", small_steps: bool = False) -> tuple[C, Path]:
     """(the parsed config, the run's folder), with every generator seeded, so that the weights begin where they did.
 
-    With --resume the saved settings are the defaults of all other flags.
+    `small_steps=True` is for programs that train without a `Trainer`: they compute in one thread, as the Trainer's
+    small steps do, unless the user chose the number of threads. With --resume the saved settings are the defaults of
+    all other flags.
     Exits with a usage message when the flags do not parse; raises `RunFolderError` where nothing can be written.
     """
     distributed.join()
     given, run_dir = distributed.on_main(lambda: _parsed(config, Path("runs") / name, description))
     seed_everything(given.seed)
+    if small_steps:
+        use_one_thread("the steps of this program are small")
     if isinstance(given, RunOptions):
         distributed.use_parallel(given.parallel)
     return given, run_dir

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from math import ceil, inf, isfinite
 from pathlib import Path
@@ -25,6 +25,7 @@ from groundup.training.objective import Objective
 from groundup.training.position import Position, Result, non_finite
 from groundup.training.record import NoRecord, Record
 from groundup.training.runs import claim, holds_run, locked, plain, written_to
+from groundup.training.threads import choice_of_threads, restored_threads, use_saved_threads
 from groundup.training.writer import TROUBLE, Writer
 
 SMALLEST_SCALE = 2.0**-24  # float16: a loss scale that falls this far is chasing gradients that are truly infinite
@@ -49,6 +50,11 @@ class Trainer:
     parallel       "ddp" or "fsdp": how the processes share the work, where torchrun started several
     recompute      keep only the inputs of the model's blocks, and compute their insides again: less memory, more time
     background_saves    write checkpoints beside training, from a copy of the state on the host
+
+    On a CPU, a step of fewer than 100 million operations runs in one thread: the first step counts them, `fit` says so,
+    and a resumed run uses the number of threads it was started with. Set OMP_NUM_THREADS, or call
+    `torch.set_num_threads`, to choose yourself. Import `groundup` before `torch`: then the threads of larger steps let
+    other programs run while they wait (OMP_WAIT_POLICY=passive); otherwise training is slow on a busy machine.
 
     `fit` trains. Ctrl-C and SIGTERM save and leave; a NaN raises `NonFiniteLoss` before the weights are touched.
     """
@@ -136,7 +142,9 @@ class Trainer:
             self.team = distributed.parallelized(
                 self.parallel, self.model, self.optimizer, self.device, self.compile, self.recompute, self.precision
             )
+            stack.enter_context(restored_threads())
             self.position, generators = self._restore() if going_on else (Position(), None)
+            self.choice = nullcontext() if self.position.step else choice_of_threads(self.device, self.compile)
             if already := self._finished():
                 say(f"{self.run_dir} was finished before; nothing to do")
             else:
@@ -175,6 +183,7 @@ class Trainer:
         if self.scheduler is not None:
             self.scheduler.load_state_dict(state["scheduler"])
         self.scaler.load_state_dict(state["scaler"])
+        use_saved_threads(state["machine"]["threads"])
         distributed.compare(state["machine"], self.device)
         return position, state["random"]
 
@@ -242,7 +251,9 @@ class Trainer:
     def _advance(self, window: list[Any]) -> bool:
         """One optimizer step, its log and its evaluation; whether a checkpoint is due."""
         at, lr = self.position, float(self.optimizer.param_groups[0]["lr"])
-        total, count, norm = self._step(window)
+        with self.choice:
+            total, count, norm = self._step(window)
+        self.choice = nullcontext()
         at.step, at.batch, at.units = at.step + 1, at.batch + len(window), at.units + count
         at.loss_since_log, at.units_since_log = at.loss_since_log + total, at.units_since_log + count
         epoch, epoch_ends, last = at.epoch + 1, at.batch == len(self.train), at.step == self.total_steps
