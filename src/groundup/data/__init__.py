@@ -21,8 +21,9 @@ from groundup.data.mnist import fashion_mnist, mnist
 from groundup.data.multi30k import multi30k
 from groundup.data.numbers import number_name, number_pairs
 from groundup.data.pairs import PAIRS, load_pairs, load_parallel, read_pairs
-from groundup.data.photo import read_photo
+from groundup.data.photo import read_photo, write_photo
 from groundup.data.planetoid import planetoid
+from groundup.data.preprocessing import ImagePreprocessing
 from groundup.data.ratings import Ratings, read_ratings
 from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
 from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
@@ -59,6 +60,7 @@ from groundup.data.transforms import (
     Resize,
     ResizeShortest,
     ToFloat,
+    augmentation,
 )
 from groundup.data.vocabulary import Vocabulary
 from groundup.data.word_contexts import WordContexts, cbow_windows, keep_probability, skip_gram_pairs, subsample
@@ -113,6 +115,8 @@ __all__ = [
     "read_ratings",
     "Ratings",
     "read_photo",
+    "write_photo",
+    "ImagePreprocessing",
     "ImageData",
     "breast_cancer",
     "wine",
@@ -139,6 +143,7 @@ __all__ = [
     "Loader",
     "Compose",
     "ToFloat",
+    "augmentation",
     "Normalize",
     "Rescale",
     "Pad",
