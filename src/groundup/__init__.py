@@ -12,7 +12,7 @@ from types import ModuleType
 if "torch" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-from groundup.backend import UnsupportedCall, backend, current_backend  # noqa: E402
+from groundup.backend import UnsupportedCall, backend, current_backend
 
 __version__ = "0.1.0"
 __all__ = ["UnsupportedCall", "__version__", "backend", "current_backend"]
