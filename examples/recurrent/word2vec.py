@@ -48,9 +48,8 @@ def main() -> None:
     epochs, pairs, ask, expected = RECIPES.get(config.data, (5, "", "", "not measured"))
     text = words(load_text(config.data))
     vocab = Vocabulary.of(text, config.min_count)
-    asked = vocab.index(
-        [word for word in (config.ask or ask).split(",") if word] or vocab.words[100:106] or vocab.words[:6]
-    )
+    asked = vocab.index((config.ask or ask or ",".join(vocab.words[100:106] or vocab.words[:6])).split(","))
+    print(vocab)
     tokens, keep = vocab.encode(text), keep_probability(vocab.counts, config.threshold)
     batch_size, epochs = fit_length(len(tokens), config.batch_size, config.epochs, epochs, least_steps=1000)
     batches = WordContexts(tokens, batch_size, config.mode, config.window, keep, config.seed)
@@ -82,9 +81,7 @@ def main() -> None:
     for word, near in zip(vocab.decode(asked), model.most_similar(asked, min(6, len(vocab) - 1))[1]):
         print(f"{word:>12}   {', '.join(vocab.decode(near))}")
     shown = [i for i, word in enumerate(vocab.words) if len(word) > 2][40:220] or list(range(len(vocab)))
-    word_map(
-        model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"{config.data}: words in similar contexts"
-    )
+    word_map(model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"{config.data}: words by context")
     write_vectors(run_dir / "model" / VECTORS, vocab.words, model.weight)
     share = f"{result.final['related']:.1f} %" if known else "no pairs are known"
     print(f"""
