@@ -36,7 +36,7 @@ from groundup.data.pairs import PAIRS, load_pairs, load_parallel, read_pairs
 from groundup.data.photo import read_photo, write_photo
 from groundup.data.planetoid import planetoid
 from groundup.data.preprocessing import ImagePreprocessing
-from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.ratings import Ratings, read_ratings, write_ratings
 from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
 from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
 from groundup.data.tables import Table, breast_cancer, load_table, read_table, two_moons, wine, write_table
@@ -140,6 +140,7 @@ __all__ = [
     "skip_gram_pairs",
     "cbow_windows",
     "read_ratings",
+    "write_ratings",
     "Ratings",
     "read_photo",
     "write_photo",
