@@ -109,9 +109,9 @@ def test_the_five_likeliest_are_those_of_the_public_pipeline(groundup, photo, th
     code, said, complaint = groundup("classify", photo, "--model", "toy")
     assert (code, complaint) == (0, "")
     lines = said.splitlines()
-    assert lines[0] == "photo.png, as Toy sees it with the weights zoo/toy"
+    assert lines[:3] == ["Toy with the weights zoo/toy", "", "photo.png"]
     best = expected.topk(5)
-    for line, p, i in zip(lines[2:], *best, strict=True):
+    for line, p, i in zip(lines[3:], *best, strict=True):
         share, name = line.split(" %  ")
         assert name == class_names("imagenet1k")[i]
         assert abs(float(share) / 100 - float(p)) < 0.01
@@ -124,8 +124,8 @@ def test_your_own_model_with_its_own_names(groundup, photo, tmp_path):
     code, said, _ = groundup("classify", photo, "--model", "Toy", "--weights", tmp_path / "mine", "--top", 9)
     assert code == 0
     assert f"with the weights {tmp_path}/mine" in said
-    assert sorted(line.split()[-1] for line in said.splitlines()[2:]) == ["ant", "bee", "cat"]
-    assert "nobody says" not in said
+    assert sorted(line.split()[-1] for line in said.splitlines()[3:]) == ["ant", "bee", "cat"]
+    assert "Nothing says" not in said
 
 
 def test_a_bare_file_of_other_classes(groundup, photo, tmp_path):
@@ -136,7 +136,7 @@ def test_a_bare_file_of_other_classes(groundup, photo, tmp_path):
     arguments = ("classify", photo, "--model", "toy", "--weights", tmp_path / "mine.pth", "--num-classes", 3)
     code, said, complaint = groundup(*arguments)
     assert (code, complaint) == (0, "")
-    assert "nobody says how its images are to be prepared" in said
+    assert "Nothing says how the images of its training were prepared" in said
     assert "class 2" in said
 
 
@@ -238,7 +238,7 @@ def test_a_class_is_no_preset(monkeypatch, tmp_path, groundup, photo):
     torch.save(state, tmp_path / "mine.pth")
     code, said, complaint = groundup("classify", photo, "--model", "ToyWide", "--weights", tmp_path / "mine.pth")
     assert (code, complaint) == (0, "")
-    assert said.startswith("photo.png, as ToyDefault sees it")
+    assert said.startswith("ToyDefault with the weights")
     code, _, complaint = groundup("classify", photo, "--model", "toywider", "--weights", tmp_path / "mine.pth")
     assert code == 2
     assert "has the shape" in complaint
@@ -260,8 +260,8 @@ def test_grey_images_and_a_size_of_its_own(groundup, photo, own, build):
     """Of a model that does not say how its images are to be prepared."""
     code, said, complaint = groundup("classify", photo, *own(build()))
     assert (code, complaint) == (0, "")
-    assert "nobody says how" in said
-    assert len(said.splitlines()) == 8
+    assert "preprocessing=" in said
+    assert len(said.splitlines()) == 11
 
 
 def test_how_images_are_prepared_that_no_one_describes():

@@ -6,15 +6,16 @@
 from dataclasses import dataclass
 from functools import partial
 
-from groundup.data import NAMES, Compose, Loader, Normalize, RandomCrop, RandomHorizontalFlip, Resize, ToFloat, load
+from groundup.data import Compose, Normalize, Resize, ToFloat, augmentation
 from groundup.functional import cross_entropy
 from groundup.models.convolutional_networks import VGG, DeepPlainCNN, GoogLeNet, NetworkInNetwork, SimpleCNN
 from groundup.models.residual_networks import DenseNet, ResNet
 from groundup.optimizers import LR_CosineDecayScheduler, SGD_Momentum, decay_groups
 from groundup.plots import digit_page
-from groundup.training import RunOptions, Trainer, classification, command_line, load_best, predict, run, supervised
+from groundup.training import Trainer, classification, command_line, load_best, predict, run, supervised
+from groundup.training.images import PhotoOptions, save_classifier
 
-# At 32 x 32: a line adds a model. Each is called with num_classes and in_channels.
+# For 32 x 32 and larger: a line adds a model. Each is called with num_classes and in_channels.
 MODELS = {
     "simple": SimpleCNN,
     "nin": partial(NetworkInNetwork.preset, "cifar10", dropout=0.2),  # the paper's 0.5 is for hundreds of epochs
@@ -30,48 +31,47 @@ MODELS = {
     "densenet22": partial(DenseNet, growth_rate=12, block_config=(3, 3, 3, 0), stem="cifar"),
 }
 # data: (model, epochs, random changes of an image, what to expect); a digit must not be mirrored, a ship may be.
-CROP, FLIP = RandomCrop(32, padding=4), RandomHorizontalFlip()
 RECIPES = {
-    "cifar10": ("resnet20", 30, (CROP, FLIP), "86.61 % of --model resnet10 --epochs 18"),
-    "digits": ("resnet8", 12, (CROP,), "97.8 %"),
+    "cifar10": ("resnet20", 30, "photo", "86.61 % of --model resnet10 --epochs 18"),
+    "digits": ("resnet8", 12, "writing", "97.8 %"),
+    "mnist": ("resnet8", 12, "writing", "not measured"),
 }
+OTHERS = ("resnet8", 30, "photo", "what the images allow")
 
 
 @dataclass
-class Config(RunOptions):
-    data: str = "digits"  # digits, mnist, fashion_mnist, cifar10, or the path of your own folder or zip of images
+class Config(PhotoOptions):
     model: str = ""  # a name of the table MODELS; empty: what the data wants
-    epochs: int = 0  # 0: what the data wants
     batch_size: int = 128
     lr: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
-    sizes: tuple[int, ...] = (32,)  # of the training images, each in an equal share of the epochs: 16 24 32
+    sizes: tuple[int, ...] = ()  # of the training images, each in an equal share of the epochs: 16 24 32; empty: size
     begin: str = ""  # the folder of a run whose best weights to begin with
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "cifar10", __doc__)
-    default_model, default_epochs, augmentation, expected = RECIPES.get(config.data, RECIPES["digits"])
-    name, epochs = config.model or default_model, config.epochs or default_epochs
-    if name not in MODELS or epochs < 1 or not 1 <= len(config.sizes) <= epochs:
-        raise ValueError(f"--model {name}: one of {', '.join(MODELS)}; --epochs {epochs}: 1 or more; --sizes: no more")
+    default_model, default_epochs, changes, expected = RECIPES.get(config.data, OTHERS)
+    name, sizes = config.model or default_model, config.sizes or (config.size,)
 
-    # Data: 32 x 32, centred. Smaller images first are cheap, and teach nearly as much (Tan and Le 2021, section 4).
-    train, test = load(config.data, seed=config.seed, **({} if config.data in NAMES else {"size": 32}))
-    print(train, test, sep="\n")
-    centred = (ToFloat(), Normalize(0.5, 0.25))
-    sizes = {epochs * i // len(config.sizes): size for i, size in enumerate(config.sizes)}  # by their first epoch
-    moved = {epoch: Compose(Resize(32), *augmentation, Resize(size), *centred) for epoch, size in sizes.items()}
-    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=moved, drop_last=True)
-    held_out = Loader(test, 500, transform=Compose(Resize(32), *centred))
+    # Data: square, centred. Smaller images first are cheap, and teach nearly as much (Tan and Le 2021, section 4).
+    train, test = config.load(config.size)
+    epochs = config.epochs_for(train, default_epochs)
+    if name not in MODELS or len(sizes) > epochs:
+        raise ValueError(f"--model {name}: one of {', '.join(MODELS)}; --sizes: no more than --epochs, {epochs}")
+    fit, centred = Resize(config.size), (ToFloat(), Normalize(0.5, 0.25))
+    changed = augmentation(config.augment or changes, config.size)
+    moved = {epochs * i // len(sizes): Compose(fit, *changed, Resize(s), *centred) for i, s in enumerate(sizes)}
+    batches, held_out = config.loaders(train, test, moved, Compose(fit, *centred))
 
     # Model, and training: momentum, a warm-up of a tenth, then half a cosine.
     model = MODELS[name](num_classes=len(train.class_names), in_channels=train.images.size(1))
     if config.begin and not config.resume:
         load_best(model, config.begin)
     loss = supervised(partial(cross_entropy, label_smoothing=config.label_smoothing))
-    optimizer = SGD_Momentum(decay_groups(model, config.weight_decay), lr=config.lr, nesterov=True)
+    lr = config.lr * batches.batch_size / config.batch_size  # a smaller batch, where images are few, a smaller step
+    optimizer = SGD_Momentum(decay_groups(model, config.weight_decay), lr=lr, nesterov=True)
     warmup = epochs * len(batches) // 10
     schedule = LR_CosineDecayScheduler(optimizer, warmup_steps=warmup, decay_steps=epochs * len(batches) - warmup)
     options = {"scheduler": schedule, "seed": config.seed, "config": config.settings()}
@@ -83,9 +83,9 @@ def main() -> None:
     print(f"""
 test accuracy {100 * result.final["accuracy"]:.2f} % · expected {"anything" if config.smoke else expected}
 pictures      {run_dir}/curves.png (training), {run_dir}/predictions.png (the test images, mistakes marked)
-the model     {name}: src/groundup/models · He et al. 2016, section 4.2; Huang et al. 2017; Lin et al. 2014
 go on after Ctrl-C      python examples/convolutional/cifar10.py --resume
-CIFAR-10, your images   python examples/convolutional/cifar10.py --data cifar10 | --data PATH [--model NAME]""")
+CIFAR-10, your images   python examples/convolutional/cifar10.py --data cifar10 | --data PATH [--model NAME]
+an image, or a photo    {save_classifier(model, run_dir, test, fit, *centred)}""")
 
 
 if __name__ == "__main__":

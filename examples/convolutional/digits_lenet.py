@@ -5,13 +5,13 @@
 
 from dataclasses import dataclass
 
-from groundup.checks import integer
-from groundup.data import NAMES, Compose, Loader, Pad, RandomShift, Rescale, Resize, ToFloat, load
+from groundup.data import Compose, Pad, RandomShift, Rescale, Resize, ToFloat
 from groundup.functional import cross_entropy, map_loss
 from groundup.models.convolutional_networks import LeNet5
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import digit_page
-from groundup.training import RunOptions, Trainer, classification, command_line, predict, run, supervised
+from groundup.training import Trainer, classification, command_line, predict, run, supervised
+from groundup.training.images import ImageOptions, save_classifier
 
 # data: (epochs, how its images become 32 x 32, the test accuracy to expect in %)
 RECIPES = {
@@ -23,12 +23,8 @@ OTHERS = (30, (Resize(32),), "what the images allow")
 
 
 @dataclass
-class Config(RunOptions):
-    data: str = "digits"  # digits, mnist, fashion_mnist, or the path of your own folder or zip of images
-    on_unreadable: str = "raise"  # "skip" leaves out files of your folder that cannot be read
+class Config(ImageOptions):
     preset: str = "paper"  # paper, paper_linear or simplified
-    epochs: int = 0  # 0: what the data wants
-    batch_size: int = 32
     lr: float = 4e-3
 
 
@@ -37,12 +33,10 @@ def main() -> None:
 
     # Data: ink 1.175 on paper -0.1, on 32 x 32.
     epochs, fit, expected = RECIPES.get(config.data, OTHERS)
-    own = {} if config.data in NAMES else {"size": 32, "channels": 1, "on_unreadable": config.on_unreadable}
-    train, test = load(config.data, seed=config.seed, **own)
-    print(train, test, sep="\n")
+    train, test = config.load(size=32, channels=1)
+    upright = Compose(ToFloat(), *fit, Rescale(-0.1, 1.175))
     shifted = Compose(ToFloat(), *fit, RandomShift(2), Rescale(-0.1, 1.175))
-    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=shifted)
-    held_out = Loader(test, 500, transform=Compose(ToFloat(), *fit, Rescale(-0.1, 1.175)))
+    batches, held_out = config.loaders(train, test, shifted, upright, drop_last=False)
 
     # Model: the paper's output compares with pictures of the ten digits; other classes get a linear one.
     shape = {"num_classes": len(train.class_names), "in_channels": train.images.size(1)}
@@ -51,7 +45,7 @@ def main() -> None:
     loss = map_loss if hasattr(model.output, "codes") else cross_entropy
 
     # Train.
-    epochs = integer("epochs", config.epochs, 0) or epochs
+    epochs = config.epochs_for(train, epochs)
     total = epochs * len(batches)
     optimizer = Adam(model.parameters(), lr=config.lr)
     scheduler = LR_CosineDecayScheduler(optimizer, warmup_steps=total // 20, decay_steps=total - total // 20)
@@ -72,6 +66,7 @@ def main() -> None:
     # Look.
     scores, labels = predict(model, held_out)
     digit_page(test.images, labels, scores.argmax(1), run_dir / "digits.png", class_names=test.class_names)
+    command = save_classifier(model, run_dir, test, upright)
     accuracy, expected = 100 * result.final["accuracy"], "anything, after 5 steps" if config.smoke else expected
     print(f"""
 test accuracy {accuracy:.2f} % · expected {expected}
@@ -79,7 +74,9 @@ pictures      {run_dir}/curves.png (training), {run_dir}/digits.png (the test pa
 the model     src/groundup/models/convolutional_networks/lenet.py · LeCun et al. 1998, section II-B
 layer by layer          groundup show LeNet5
 go on after Ctrl-C      python examples/convolutional/digits_lenet.py --resume
-MNIST, or your images   python examples/convolutional/digits_lenet.py --data mnist | --data PATH""")
+MNIST, or your images   python examples/convolutional/digits_lenet.py --data mnist | --data PATH
+ask it about an image   (a {test.class_names[test.labels[0]]}, from the test set)
+    {command}""")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from groundup.models.shallow_models import MultinomialLogisticRegression
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import image_grid
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+from groundup.training.images import save_classifier
 
 import torch
 
@@ -56,6 +57,8 @@ def main() -> None:
     options |= {"config": config.settings(), "run_dir": run_dir}
     result = Trainer(model, optimizer, supervised(cross_entropy), batches, **options).fit(resume=config.resume)
 
+    command = save_classifier(model, run_dir, test, fit)
+
     # How much of a digit is in the means of a layer's maps?
     model.eval()
     seen, unseen = gather(model, fit(train.images)), gather(model, fit(test.images))
@@ -81,7 +84,8 @@ test accuracy    {100 * result.final["accuracy"]:.2f} % · expected {"anything" 
 picture          {run_dir}/feature_maps.png
 the model        src/groundup/models/convolutional_networks/simple.py · LeCun et al. 1998, figure 2
 capturing        src/groundup/inspect.py · the measure: Alain and Bengio 2016, arXiv:1610.01644, linear probes
-go on            python examples/convolutional/feature_maps.py --digit 8 | receptive_field.py | saliency.py""")
+go on            python examples/convolutional/feature_maps.py --digit 8 | receptive_field.py | saliency.py
+ask the network   {command}""")
 
 
 if __name__ == "__main__":

@@ -9,17 +9,17 @@ from importlib.resources import files
 from pathlib import Path
 
 from groundup import classify
-from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load, read_photo
+from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load
 from groundup.functional import cross_entropy
-from groundup.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d, ReLU
-from groundup.models.classifier import ImageClassifier
+from groundup.models.residual_networks import ResNet
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import saliency_page
 from groundup.saliency import grad_cam, gradient, guided_gradient
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+from groundup.training.images import save_classifier
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 METHODS = {"gradient": gradient, "guided backpropagation": guided_gradient, "Grad-CAM": grad_cam}
 # In %: right answers; and digits asked for that lie in the quarter of the page that the method's map weighs most on.
@@ -33,34 +33,19 @@ class Config(RunOptions):
     epochs: int = 8  # on digits
 
 
-class DigitNet(ImageClassifier):
-    """Three convolutions, the mean of the last map, a linear layer: Grad-CAM is then the evidence, place by place."""
-
-    stages = ("conv1", "conv2", "conv3")
-    in_channels, num_classes = 1, 10
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1 = nn.Sequential(Conv2d(1, 16, 3, padding=1, bias=False), BatchNorm2d(16), ReLU(), MaxPool2d(2))
-        self.conv2 = nn.Sequential(Conv2d(16, 32, 3, padding=1, bias=False), BatchNorm2d(32), ReLU(), MaxPool2d(2))
-        self.conv3 = nn.Sequential(Conv2d(32, 64, 3, padding=1, bias=False), BatchNorm2d(64), ReLU())
-        self.head = Linear(64, 10)
-
-    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
-        return x.mean((2, 3)) if pre_logits else self.head(x.mean((2, 3)))
-
-
-def explain_digits(config: Config, run_dir: Path, picture: Path) -> None:
+def explain_digits(config: Config, run_dir: Path, picture: Path) -> str:
     """Learn digits of 12 x 12, anywhere on 24 x 24; then look at pages of four that the network has not seen."""
     train, test = load("digits", seed=config.seed)
     fit = Compose(ToFloat(), Resize(12), Pad(6))
     batches = Loader(train, 64, shuffle=True, seed=config.seed, transform=Compose(fit, RandomShift(6)))
-    model, steps = DigitNet(), 5 if config.smoke else config.epochs * len(batches)
+    model = ResNet(10, 1, block="basic", depths=(1, 1, 1, 0), width=16, stem="cifar")  # a mean, then a linear layer
+    steps = 5 if config.smoke else config.epochs * len(batches)
     optimizer = Adam(model.parameters(), lr=4e-3)
     how = {"scheduler": LR_CosineDecayScheduler(optimizer, steps // 20, steps - steps // 20), "steps": steps}
     how |= {"evaluate": classification(Loader(test, 500, transform=fit), cross_entropy), "seed": config.seed}
     how |= {"config": config.settings(), "run_dir": run_dir}
     result = Trainer(model, optimizer, supervised(cross_entropy), batches, **how).fit(resume=config.resume)
+    command = save_classifier(model, run_dir, test, fit)
     observed, shown = {"accuracy": result.final["accuracy"]}, []
     four = torch.arange(len(test) // 4 * 4).view(-1, 4)
     four = four[(test.labels[four].sort().values.diff() > 0).all(1)]
@@ -73,6 +58,7 @@ def explain_digits(config: Config, run_dir: Path, picture: Path) -> None:
     for name, value in observed.items():
         print(f"{name:23} {100 * value:5.1f} % right · expected {'anything' if config.smoke else EXPECTED[name]}")
     saliency_page(pages[:1].expand(4, -1, -1, -1), *shown, picture, [f"where is\nthe {i}?" for i in labels[0].tolist()])
+    return command
 
 
 def heaviest_quarter(maps: Tensor) -> Tensor:
@@ -84,16 +70,18 @@ def main() -> None:
     picture = run_dir / "saliency.png"
     model = None if config.smoke or config.model == "digits" else classify.available(config.model)
     if model is None:
-        explain_digits(config, run_dir, picture)
+        command = explain_digits(config, run_dir, picture)
     else:
-        photo = read_photo(config.photo or str(files("sklearn.datasets") / "images" / "flower.jpg"))
+        path = config.photo or str(files("sklearn.datasets") / "images" / "flower.jpg")
+        photo, command = classify.read(model, path), f"groundup classify {path} --model {config.model}"
         found = classify.likeliest(model, photo, 3)
         classify.draw(model, photo, found, picture)
         print(*(f"{100 * p:5.1f} %  {name}" for _, name, p in found), "expected: what you see yourself", sep="\n")
     print(f"""
 picture          {picture}
 the methods      src/groundup/saliency.py · Simonyan 2014, section 3; Springenberg 2015, 3.4; Selvaraju 2017, 3
-your own photo   python examples/convolutional/saliency.py --photo PATH, or groundup classify PATH --saliency FILE""")
+your own photo   python examples/convolutional/saliency.py --photo PATH, or groundup classify PATH --saliency FILE
+the answer       {command}""")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,10 @@
 """A graph too large to be gone through at once, by samples of it: `python examples/graph/big_graph.py`.
 
 GraphSAGE learns the labels of 100,000 nodes with 2,000,000 edges, made here; a step sees some of the neighbours of 512
-nodes and some of theirs. --nodes 1000000 --edges 20000000 takes 4 GiB. --data PATH is your own graph: a folder with
-edges.csv (two names in a line) and nodes.csv (name, features, label).
+nodes and some of theirs. --nodes 1000000 --edges 20000000 takes 4 GiB; --data PATH is your own graph, as for cora.py.
 """
 
 import resource
-import time
 from dataclasses import dataclass
 
 from groundup.checks import require
@@ -33,8 +31,7 @@ class Config(RunOptions):
     lr: float = 0.01
 
 
-def gibibytes() -> float:
-    """The most memory that this process has held so far."""
+def gibibytes() -> float:  # the most memory that this process has held so far
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -47,10 +44,9 @@ def main() -> None:
     config, run_dir = command_line(Config, "big_graph", __doc__)
     if config.smoke:
         config.nodes, config.edges = 5000, 50_000
-    start = time.perf_counter()
     own = config.data != "planted"
     graph = load_graph(config.data) if own else planted_graph(config.nodes, config.edges, seed=config.seed)
-    print(f"{graph}\nread or made in {time.perf_counter() - start:.1f} s, {gibibytes():.2f} GiB")
+    print(f"{graph}; {gibibytes():.2f} GiB")
     require(
         bool(graph.masks["test"].any()), f"{config.data}: needs a class of five labelled nodes or more, for the test"
     )
@@ -69,8 +65,8 @@ def main() -> None:
         right = [(accuracy(model(sample.x, sample.adjs), y), len(y)) for sample, y in held_out]
         return {"accuracy": sum(a * n for a, n in right) / sum(n for _, n in right)}
 
-    classes = len(graph.encoder.class_names)
-    model = GraphSAGE(graph.x.size(1), config.hidden, config.hidden, len(config.fan_outs), num_classes=classes)
+    classes, width, layers = len(graph.encoder.class_names), config.hidden, len(config.fan_outs)
+    model = GraphSAGE(graph.x.size(1), width, width, layers, num_classes=classes)
     result = Trainer(
         model,
         Adam(model.parameters(), lr=config.lr),
@@ -91,12 +87,11 @@ def main() -> None:
     print(f"""
 test accuracy {100 * result.final["accuracy"]:.1f} % · expected {"anything" if config.smoke or own else "97-98.5"}
               {alone:.1f} % by the nearest mean of a class, without edges
-speed         {result.units / result.seconds:,.0f} nodes/s
-memory        {gibibytes():.2f} GiB at most
+speed         {result.units / result.seconds:,.0f} nodes/s, {gibibytes():.2f} GiB at most
 picture       {run_dir}/curves.png
 labels        {label_command(data, run_dir / "model")}
 the model     src/groundup/models/graph_networks/graphsage.py · Hamilton et al. 2017, algorithms 1 and 2
-go on         python examples/graph/big_graph.py --resume | --nodes 1000000 --edges 20000000 --epochs 1""")
+go on         python examples/graph/big_graph.py --resume | --data PATH | --nodes 1000000 --edges 20000000""")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Word2Vec learns what words mean from the company they keep: `python examples/recurrent/word2vec.py`.
+"""Word2Vec learns what words mean from the words around them: `python examples/recurrent/word2vec.py`.
 
 The text is Python's own language reference; --data shakespeare reads plays, --data PATH a text file of your own.
 """
@@ -6,10 +6,11 @@ The text is Python's own language reference; --data shakespeare reads plays, --d
 from dataclasses import dataclass
 
 from groundup.autoencoders import Word2Vec
-from groundup.data import Vocabulary, WordContexts, keep_probability, load_text, words
+from groundup.data import Vocabulary, WordContexts, keep_probability, load_text, words, write_vectors
+from groundup.generate import VECTORS
 from groundup.optimizers import AdaGrad, LR_CosineDecayScheduler
 from groundup.plots import word_map
-from groundup.training import RunOptions, Trainer, command_line, run
+from groundup.training import RunOptions, Trainer, command_line, fit_length, run
 
 import torch
 
@@ -33,9 +34,9 @@ class Config(RunOptions):
     output: str = "negative_sampling"  # or hierarchical_softmax
     dim: int = 64
     window: int = 5
-    min_count: int = 5  # rarer words are left out
+    min_count: int = 5  # words that occur less often are left out
     threshold: float = 1e-3  # words more frequent than this are thinned out; 1e-5 for a billion words
-    epochs: int = 0  # 0: what the data wants
+    epochs: int = 0  # 0: as many as the data need
     batch_size: int = 1024
     lr: float = 0.3
 
@@ -43,14 +44,15 @@ class Config(RunOptions):
 def main() -> None:
     config, run_dir = command_line(Config, "word2vec", __doc__)
 
-    # Data: words with their neighbours, drawn anew every epoch.
+    # Data: words with their neighbours, drawn again for every epoch.
     epochs, pairs, ask, expected = RECIPES.get(config.data, (5, "", "", "not measured"))
     text = words(load_text(config.data))
     vocab = Vocabulary.of(text, config.min_count)
-    asked = vocab.index([word for word in (config.ask or ask).split(",") if word] or vocab.words[100:106])
+    asked = vocab.index((config.ask or ask or ",".join(vocab.words[100:106] or vocab.words[:6])).split(","))
     print(vocab)
     tokens, keep = vocab.encode(text), keep_probability(vocab.counts, config.threshold)
-    batches = WordContexts(tokens, config.batch_size, config.mode, config.window, keep, config.seed)
+    batch_size, epochs = fit_length(len(tokens), config.batch_size, config.epochs, epochs, least_steps=1000)
+    batches = WordContexts(tokens, batch_size, config.mode, config.window, keep, config.seed)
 
     # Model. Of many words a batch holds few: then only these get a gradient.
     model = Word2Vec(len(vocab), config.dim, config.mode, config.output, vocab.counts, sparse=len(vocab) > 20_000)
@@ -63,13 +65,9 @@ def main() -> None:
         found = model.most_similar(torch.cat([a, b]), 10)[1] == torch.cat([b, a])[:, None]
         return {"related": 100 * found.any(1).float().mean().item()}
 
-    optimizer = AdaGrad(model.parameters(), lr=config.lr)
-    total = (config.epochs or epochs) * len(batches)
+    total, optimizer = epochs * len(batches), AdaGrad(model.parameters(), lr=config.lr)
     result = Trainer(
-        model,
-        optimizer,
-        lambda model, batch: (model.loss(*batch, reduction="sum"), len(batch[1])),
-        batches,
+        *(model, optimizer, lambda model, batch: (model.loss(*batch, reduction="sum"), len(batch[1])), batches),
         run_dir=run_dir,
         evaluate=related if known else None,
         scheduler=LR_CosineDecayScheduler(optimizer, total // 20, total - total // 20),
@@ -83,13 +81,14 @@ def main() -> None:
     for word, near in zip(vocab.decode(asked), model.most_similar(asked, min(6, len(vocab) - 1))[1]):
         print(f"{word:>12}   {', '.join(vocab.decode(near))}")
     shown = [i for i, word in enumerate(vocab.words) if len(word) > 2][40:220] or list(range(len(vocab)))
-    word_map(model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"{config.data}: words by their company")
+    word_map(model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"{config.data}: words by context")
+    write_vectors(run_dir / "model" / VECTORS, vocab.words, model.weight)
     share = f"{result.final['related']:.1f} %" if known else "no pairs are known"
     print(f"""
 related words {share} among the ten nearest · expected {"anything, after 5 steps" if config.smoke else expected}
-speed         {len(tokens) * result.steps / len(batches) / result.seconds:,.0f} words/s
 pictures      {run_dir}/words.png (a map of the words), {run_dir}/curves.png (training)
 the model     src/groundup/autoencoders/word2vec.py · Mikolov et al. 2013, arXiv:1310.4546, sections 2 and 2.2
+another word  groundup similar {vocab.decode(asked)[0]} --model {run_dir}/model
 go on         python examples/recurrent/word2vec.py --resume | --data shakespeare | --data PATH --ask word,word""")
 
 

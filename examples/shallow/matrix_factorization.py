@@ -1,13 +1,14 @@
 """Matrix factorization fills holes in handwritten digits: `python examples/shallow/matrix_factorization.py`.
 
 A table has a row for each of 1,797 digits and a column for each of 64 pixels; 30 % of its entries are hidden, and told
-from the others. --data PATH takes your own ratings: lines of user, item, rating, as MovieLens' u.data or ratings.csv.
+from the others. --data PATH takes your own ratings: lines of user, item, rating, CSV or TSV, as MovieLens' files.
 """
 
 from dataclasses import dataclass
 
 from groundup.autoencoders import MatrixFactorization
-from groundup.data import Loader, Ratings, digits, read_ratings
+from groundup.data import Loader, Ratings, digits, read_ratings, write_ratings
+from groundup.models.labelling import label_command, ratings_encoder, save_labeller
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import agreement, completion_page, spectrum
 from groundup.training import RunOptions, Trainer, command_line, run
@@ -67,7 +68,9 @@ def main() -> None:
     ).fit(resume=config.resume)
 
     # Look.
-    table, expected = model.table().clamp(low, high), "not measured"
+    save_labeller(model, ratings_encoder(known), run_dir / "model")
+    means = error(known.item_means()[hidden.items])
+    table, expected = model.table().clamp(low, high), f"below {means:.3f}, the mean of each column"
     picture = run_dir / "completed.png"
     if config.data == "digits":
         expected = "2.84-2.90"
@@ -82,8 +85,9 @@ def main() -> None:
     expected = "anything, after 5 steps" if config.smoke else expected
     print(f"""
 hidden part   root mean square error {result.final["error"]:.3f}, of {low:g} to {high:g} · expected {expected}
-column means  {error(known.item_means()[hidden.items]):.3f}, for comparison
+column means  {means:.3f}, for comparison
 pictures      {picture}, {run_dir}/curves.png (training)
+labels        {label_command(write_ratings(hidden, run_dir / "hidden.csv"), run_dir / "model")}
 the model     src/groundup/autoencoders/matrix_factorization.py · Koren et al. 2009, equations 4 and 5
 go on         python examples/shallow/matrix_factorization.py --resume | --rank 8 | --data PATH""")
 

@@ -5,12 +5,13 @@ A perceptron of two hidden layers learns half of the digits by heart in a few ep
 
 from dataclasses import dataclass
 
-from groundup.data import Compose, Loader, ToFloat, digits, load
+from groundup.data import ToFloat, digits
 from groundup.functional import cross_entropy
 from groundup.layers import Dropout, Flatten, Linear, ReLU
 from groundup.optimizers import SGD_Momentum, max_norm_
 from groundup.plots import compared_errors
-from groundup.training import RunOptions, Trainer, classification, command_line, run, seed_everything, supervised
+from groundup.training import Trainer, classification, command_line, run, seed_everything, supervised
+from groundup.training.images import ImageOptions, save_classifier
 
 from torch import nn
 
@@ -19,12 +20,11 @@ METHODS = {"none": (0.0, None), "dropout": (0.5, None), "dropout + max-norm": (0
 
 
 @dataclass
-class Config(RunOptions):
-    data: str = "digits"  # digits, of which half is held out; mnist or fashion_mnist
-    epochs: int = 100
+class Config(ImageOptions):
+    batch_size: int = 64
+    size: int = 32  # that images of your own are stretched to
     width: int = 256  # units in a hidden layer
     drop_input: float = 0.0  # probability of dropping a pixel; the paper's 0.2 is too much for images of 8 x 8
-    batch_size: int = 64
     lr: float = 0.05
 
 
@@ -39,9 +39,8 @@ def mlp(pixels: int, width: int, classes: int, drop_input: float, drop: float) -
 
 def main() -> None:
     config, run_dir = command_line(Config, "mlp_dropout", __doc__)
-    train, test = digits(config.seed, 0.5) if config.data == "digits" else load(config.data, seed=config.seed)
-    print(train, test, sep="\n")
-    to_float = Compose(ToFloat())
+    train, test = digits(config.seed, 0.5) if config.data == "digits" else config.load(config.size)  # half held out
+    batches, held_out = config.loaders(train, test, ToFloat(), ToFloat())
 
     errors, logs = {}, {}
     for name, (drop, bound) in METHODS.items():
@@ -56,16 +55,17 @@ def main() -> None:
             model,
             optimizer,
             supervised(cross_entropy),
-            Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=to_float, drop_last=True),
+            batches,
             run_dir=folder,
-            evaluate=classification(Loader(test, 1000, transform=to_float)),
-            **({"steps": 20} if config.smoke else {"epochs": config.epochs}),
+            evaluate=classification(held_out),
+            **({"steps": 20} if config.smoke else {"epochs": config.epochs_for(train, 100)}),
             save_every=1000,
             config=config.settings() | {"method": name},
             seed=config.seed,
         )
         errors[name] = 100 * (1 - trainer.fit(resume=config.resume).final["accuracy"])
         logs[name] = folder / "metrics.jsonl"
+        command = save_classifier(model, folder, test, ToFloat())
 
     compared_errors(logs, run_dir / "errors.png", title=f"What dropout does for {config.data}")
     expected = "2.2-3.3, 1.4-2.8, 1.6-2.7" if config.data == "digits" and not config.smoke else "not measured"
@@ -73,7 +73,9 @@ def main() -> None:
 test error {", ".join(f"{name} {error:.2f} %" for name, error in errors.items())} · expected {expected}
 picture       {run_dir}/errors.png
 the methods   src/groundup/layers/dropout.py, src/groundup/optimizers/regularisation.py · Srivastava et al. 2014
-MNIST                   python examples/shallow/mlp_dropout.py --data mnist --width 1024 --drop-input 0.2""")
+MNIST                   python examples/shallow/mlp_dropout.py --data mnist --width 1024 --drop-input 0.2
+an image of the test set, or a photo of yours
+    {command}""")
 
 
 if __name__ == "__main__":

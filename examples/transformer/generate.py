@@ -1,17 +1,16 @@
 """One model, many ways to write, with a cache and without: `python examples/transformer/generate.py`.
 
-A small GPT learns Python's language reference for a minute, and then goes on with one prompt: greedily, drawing among
-all characters or the likeliest, with a penalty for what was said, or by beam search. --model gpt2, or a folder of
-weights and tokenizer, writes in its place.
+A small GPT learns Python's language reference for a minute, then continues one prompt in six ways. --data PATH learns
+your own text instead; --model gpt2, or a folder that a training saved, as runs/char_gpt/model, writes in its place.
 """
 
-import time
 from dataclasses import dataclass
 from itertools import pairwise
+from time import perf_counter as clock
 
-from groundup.data import Loader, TokenWindows, load_text
+from groundup.data import CharacterTokenizer, Loader, TokenWindows, first_words, load_text, window_length
 from groundup.decoding import generate
-from groundup.generate import end_of_text, load
+from groundup.generate import encode, end_of_text, load, save
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots.style import BLUE, ORANGE, page
@@ -19,6 +18,7 @@ from groundup.training import RunOptions, Trainer, command_line, language_model,
 
 import torch
 
+PROMPT = "The class statement "
 WAYS = {
     "greedy": {"temperature": 0.0},
     "temperature 1": {"temperature": 1.0},
@@ -32,45 +32,45 @@ WAYS = {
 @dataclass
 class Config(RunOptions):
     model: str = ""  # published weights, or a folder, in place of the small GPT
-    prompt: str = "The class statement "
+    data: str = "python"  # what the small GPT learns: python, shakespeare, or the path of your own text
+    prompt: str = ""  # what is continued; by default "The class statement ", or the text's first word
     new_tokens: int = 100
     steps: int = 600
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "generate", __doc__)
+    text = PROMPT if config.model else load_text(config.data)
     if config.model:
         model, tokenizer = load(config.model)
-        encode, decode, stop = lambda text: tokenizer.encode(text).ids, tokenizer.decode, end_of_text(tokenizer) or 0
     else:
-        text = load_text("python")
-        alphabet = [*sorted(set(text)), ""]  # the last is a token that the text never has
-        number = {c: i for i, c in enumerate(alphabet)}
-        encode, decode = lambda text: [number[c] for c in text], lambda row: "".join(alphabet[i] for i in row)
-        stop = len(alphabet) - 1
-        model = GPT2(len(alphabet), 128, 128, 4, 4, dropout=0.0)
-        windows = TokenWindows(torch.tensor(encode(text)), 128, stride=1)
-        batches = Loader(windows, 8, shuffle=True, seed=config.seed)
+        tokens = (tokenizer := CharacterTokenizer.of(text)).encode(text)
+        context = window_length(tokens, 128)
+        model = GPT2(len(tokenizer), context, 128, 4, 4, dropout=0.0)
+        batches = Loader(TokenWindows(tokens, context, stride=1), 8, shuffle=True, seed=config.seed)
         optimizer = AdamW(model.parameters(), lr=3e-3)
         scheduler = LR_CosineDecayScheduler(optimizer, 50, config.steps)
         options = {"scheduler": scheduler, "steps": 5 if config.smoke else config.steps, "config": config.settings()}
         Trainer(model, optimizer, language_model(), batches, run_dir=run_dir, **options).fit(resume=config.resume)
-    model.eval()
-    prompt, count = encode(config.prompt), 10 if config.smoke else config.new_tokens
+        save(model, run_dir / "model", tokenizer)
+    if not hasattr(model.eval(), "context"):
+        raise ValueError(f"{config.model} holds a {type(model).__name__}, which has no cache; give a GPT or a LLaMA")
+    prompt = encode(tokenizer, config.prompt or (PROMPT if config.data == "python" else first_words(text)))
+    count = min(10 if config.smoke else config.new_tokens, model.context - len(prompt))
+    stop = end_of_text(tokenizer) or 0
     for name, way in WAYS.items():
-        generator = torch.Generator().manual_seed(config.seed)
-        found = generate(model, [prompt], max_new_tokens=count, stop=stop, generator=generator, **way)
-        print(f"\n{name}, {-found.log_p[0] / found.lengths[0]:.2f} nats a token:\n  {decode(found.tokens[0].tolist())}")
+        found = generate(model, [prompt], max_new_tokens=count, stop=stop, **way)
+        said = tokenizer.decode(found.tokens[0].tolist())
+        print(f"\n{name}, {-found.log_p[0] / found.lengths[0]:.2f} nats per token:\n  {said}")
     # The same tokens without a cache: all of the text is read again for each.
-    seen, stamps = list(prompt), [time.perf_counter()]
-    options = {"temperature": 0.0, "on_token": lambda _: stamps.append(time.perf_counter())}
-    found = generate(model, [prompt], max_new_tokens=count, **options)
-    times = {"with a cache": [1000 * (b - a) for a, b in pairwise(stamps)], "without": []}
+    seen, at = list(prompt), [clock()]
+    found = generate(model, [prompt], max_new_tokens=count, temperature=0.0, on_token=lambda _: at.append(clock()))
+    times = {"with a cache": [1000 * (b - a) for a, b in pairwise(at)], "without": []}
     with torch.no_grad():
         for _ in range(count):
-            begun = time.perf_counter()
+            begun = clock()
             seen.append(int(model(torch.tensor([seen]))[0, -1].argmax()))
-            times["without"].append(1000 * (time.perf_counter() - begun))
+            times["without"].append(1000 * (clock() - begun))
     means = [sum(values) / count for values in times.values()]
     same = sum(a == b for a, b in zip(found.tokens[0].tolist(), seen[len(prompt) :]))
     with page(run_dir / "cache.png", 7.0, 3.6, layout="constrained") as figure:
@@ -81,9 +81,9 @@ def main() -> None:
         axis.legend(frameon=False)
     print(f"""
 cached and uncached     {same} of {count} tokens the same · expected all
-time a token            {means[0]:.1f} ms with a cache, {means[1]:.1f} without
-picture                 {run_dir}/cache.png
+time per token          {means[0]:.1f} ms with a cache, {means[1]:.1f} without: {run_dir}/cache.png
 the code                src/groundup/decoding/prompts.py, src/groundup/layers/cache.py
+let it write            groundup generate {tokenizer.decode(prompt)!r} --model {config.model or f"{run_dir}/model"}
 published weights       groundup generate "Once upon a time" --model gpt2""")
 
 

@@ -6,29 +6,29 @@
 from dataclasses import dataclass
 from functools import partial
 
-from groundup import data
-from groundup.data import Compose, Loader, RandomAffine, RandomCrop, RandomHorizontalFlip, ToFloat
+from groundup.data import Compose, Normalize, RandomAffine, Resize, ToFloat, augmentation
 from groundup.functional import cross_entropy
 from groundup.inspect import attention_rollout, capture_attention
 from groundup.models.visual_transformers import VisionTransformer
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.plots import attended_images
-from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+from groundup.training import Trainer, classification, command_line, run, supervised
+from groundup.training.images import PhotoOptions, save_classifier
 
 import torch
 
 # data: (preset, epochs, size, random changes of an image, what to expect of it in %)
 RECIPES = {
     "digits": ("digits", 24, 16, (RandomAffine(10.0, (0.9, 1.1), 1.0),), "97-100"),
-    "cifar10": ("cifar10", 30, 32, (RandomCrop(32, padding=4), RandomHorizontalFlip()), "50 after three epochs"),
+    "cifar10": ("cifar10", 30, 32, augmentation("photo", 32), "50 after three epochs"),
+    "mnist": ("cifar10", 30, 32, augmentation("writing", 32), "not measured"),
 }
 
 
 @dataclass
-class Config(RunOptions):
-    data: str = "digits"  # digits, mnist, fashion_mnist, cifar10, or the path of your own folder or zip of images
-    epochs: int = 0  # 0: what the data wants
+class Config(PhotoOptions):
     batch_size: int = 48
+    size: int = 0  # of the images, in pixels, a multiple of the patches' 4; 0: what the data wants
     lr: float = 4e-3
     weight_decay: float = 0.05
     precision: str = "float32"  # or bfloat16
@@ -36,26 +36,28 @@ class Config(RunOptions):
 
 def main() -> None:
     config, run_dir = command_line(Config, "vit_digits", __doc__)
-    preset, epochs, size, changes, expected = RECIPES.get(config.data, ("cifar10", 30, 32, (), "what the images allow"))
+    others = ("cifar10", 30, 32, augmentation("photo", config.size or 32), "what the images allow")
+    preset, epochs, size, changes, expected = RECIPES.get(config.data, others)
+    size = config.size or size
+    changes = augmentation(config.augment, size) if config.augment else changes
 
     # Data.
-    train, test = data.load(config.data, seed=config.seed, **({} if config.data in data.NAMES else {"size": size}))
-    print(train, test, sep="\n")
-    fit, centred = Compose(ToFloat(), data.Resize(size)), data.Normalize(0.5, 0.25)
+    train, test = config.load(size)
+    fit, centred = Compose(ToFloat(), Resize(size)), Normalize(0.5, 0.25)
     moved = Compose(fit, *changes, centred)
-    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=moved)
-    held_out = Loader(test, 500, transform=Compose(fit, centred))
+    batches, held_out = config.loaders(train, test, moved, Compose(fit, centred), drop_last=False)
 
     # Model, and training.
-    model = VisionTransformer.preset(preset, num_classes=len(train.class_names), in_channels=train.images.size(1))
-    steps = 5 if config.smoke else (config.epochs or epochs) * len(batches)
+    shape = {"num_classes": len(train.class_names), "in_channels": train.images.size(1), "image_size": size}
+    model, epochs = VisionTransformer.preset(preset, **shape), config.epochs_for(train, epochs)
+    steps = 5 if config.smoke else epochs * len(batches)
     optimizer = AdamW(decay_groups(model, config.weight_decay), lr=config.lr)
     trainer = Trainer(
         *(model, optimizer, supervised(partial(cross_entropy, label_smoothing=0.1)), batches),
         run_dir=run_dir,
         evaluate=classification(held_out, cross_entropy),
         scheduler=LR_CosineDecayScheduler(optimizer, warmup_steps=steps // 10, decay_steps=steps - steps // 10),
-        **({"steps": steps} if config.smoke else {"epochs": config.epochs or epochs}),
+        **({"steps": steps} if config.smoke else {"epochs": epochs}),
         clip_norm=1.0,
         precision=config.precision,
         config=config.settings(),
@@ -76,13 +78,16 @@ def main() -> None:
     attended_images(
         x, {n: m.unflatten(1, model.tokens.grid) for n, m in maps.items()}, run_dir / "attention.png", names
     )
+    command = save_classifier(model, run_dir, test, fit, centred)
     accuracy = 100 * result.final["accuracy"]
     print(f"""
 test accuracy {accuracy:.2f} % · expected {"anything, after 5 steps" if config.smoke else expected}
 pictures      {run_dir}/curves.png (training), {run_dir}/attention.png (where the class token looks)
 the model     src/groundup/models/visual_transformers/vit.py · Dosovitskiy et al. 2021, section 3.1
 go on after Ctrl-C       python examples/transformer/vit_digits.py --resume
-CIFAR-10, your images    python examples/transformer/vit_digits.py --data cifar10 | --data PATH""")
+CIFAR-10, your images    python examples/transformer/vit_digits.py --data cifar10 | --data PATH
+an image of the test set, or a photo of yours
+    {command}""")
 
 
 if __name__ == "__main__":

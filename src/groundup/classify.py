@@ -1,49 +1,51 @@
-"""What is on a photo: published or one's own weights, the likeliest classes, and where in the picture they are seen."""
+"""What is on a photo: published weights or a model of your own, the likeliest classes, and where in the picture."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import logging
-import pkgutil
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
-import groundup.models
 from groundup import checks
 from groundup.backend import backend
 from groundup.data import DownloadError, read_photo
 from groundup.functional import softmax
 from groundup.models.classifier import ImageClassifier
 from groundup.models.folding import imagined
+from groundup.models.saved import load_model, model_classes
 from groundup.pretrained import Preprocessing, Published, class_names, published_weights
+from groundup.pretrained.images import SavedPreprocessing
 from groundup.saliency import grad_cam, gradient, guided_gradient
 
 logger = logging.getLogger("groundup")
 
 Photo = UInt8[Tensor, "1 channels height width"]
 
-#: Of images that no one has said how to prepare: as nearly all of ImageNet's networks want them.
+#: For a model that does not say how its images are prepared: what nearly all of ImageNet's networks take.
 USUAL = Preprocessing()
+GUESSED = (
+    "Nothing says how the images of its training were prepared: this one is prepared as for\n"
+    "ImageNet, and the answer may be wrong. Save the model with its preprocessing:\n"
+    "model.save_pretrained(folder, preprocessing=...)"
+)
 
 
 def image_classifiers() -> dict[str, type[ImageClassifier]]:
     """Every class of image classifier in groundup.models, by name."""
-    for module in pkgutil.walk_packages(groundup.models.__path__, f"{groundup.models.__name__}."):
-        importlib.import_module(module.name)
-
-    def derived(cls: type[Any]) -> Iterator[type[Any]]:
-        for child in cls.__subclasses__():
-            yield child
-            yield from derived(child)
-
-    return {cls.__name__: cls for cls in derived(ImageClassifier) if cls.__module__.startswith("groundup.")}
+    every = model_classes()
+    return {
+        name: cls
+        for name, cls in every.items()
+        if issubclass(cls, ImageClassifier) and cls is not ImageClassifier and cls.__module__.startswith("groundup.")
+    }
 
 
 def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
@@ -62,11 +64,15 @@ def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
             default = next(iter(cls.presets), "")
             usual = (row for row in rows if row.preset == default and issubclass(classes[row.model], cls))
             return cls, next(usual, next((row for row in rows if row.model == known), None))
+    if name[:1] in (".", "~") or (
+        os.sep in name and name.split("/")[0] not in {row.name.split("/")[0] for row in rows}
+    ):
+        raise FileNotFoundError(f"model: there is no folder {_shown(name)}; a training writes it when it ends")
     there = [*dict.fromkeys(row.name.split("/")[1] for row in rows), *classes]
     near = difflib.get_close_matches(name, there, n=4, cutoff=0.5)
     every = f"there are {', '.join(classes)}, and the names that weights of them are published by, as {there[0]}"
     instead = f"did you mean {', '.join(near)}?" if near else every
-    raise ValueError(f"model: there is no image classifier {name!r}; {instead}")
+    raise ValueError(f"model: there is no image classifier {_shown(name)!r}; {instead}")
 
 
 def _names(row: Published) -> tuple[str, str, str]:
@@ -75,8 +81,14 @@ def _names(row: Published) -> tuple[str, str, str]:
     return row.name, short, short.split(".")[0]
 
 
-def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageClassifier:
-    """The classifier `name` with its published weights, or those at `weights`: a path, an address, a hub repository."""
+def load(name: str, weights: str = "", num_classes: int | None = None) -> Any:
+    """The model saved in the folder `name`; or the classifier `name` with its published weights, or those at `weights`.
+
+    `weights` is a path, an address or a hub repository, and `num_classes` the number of classes that it is for.
+    """
+    if not weights and _exists(name):
+        checks.require(num_classes is None, f"num_classes: {name} says itself how many classes it has; leave it out")
+        return load_model(name)
     cls, row = find(name)
     if not weights and row is None:
         raise ValueError(f"weights: none are published for {cls.__name__}; name a file or folder of your own")
@@ -95,15 +107,15 @@ def load(name: str, weights: str = "", num_classes: int | None = None) -> ImageC
 def available(name: str) -> ImageClassifier | None:
     """`load`, or None where the weights cannot be had; the log says why."""
     try:
-        return load(name)
+        model: ImageClassifier = load(name)
+        return model
     except (OSError, ValueError, ImportError) as failure:
         logger.warning("no weights for %s: %s", name, failure)
         return None
 
 
-def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[int, str, float]]:
+def likeliest(model: nn.Module, image: Photo, top: int = 5) -> list[tuple[int, str, float]]:
     """The `top` likeliest classes of an image: index, name, probability; a softmax over the scores."""
-    names = named(model)
     with torch.no_grad():
         scores = model(prepared(model).transform()(image))
     checks.require(
@@ -114,15 +126,28 @@ def likeliest(model: ImageClassifier, image: Photo, top: int = 5) -> list[tuple[
     checks.require(
         bool(scores.isfinite().all()), f"model: {type(model).__name__} gives no finite scores: are its weights damaged?"
     )
-    probabilities = softmax(scores, -1)[0]
+    probabilities, names = softmax(scores, -1)[0], named(model, scores.size(1))
     best = probabilities.topk(min(checks.integer("top", top), len(probabilities)))
     return [(int(i), names[int(i)], float(p)) for p, i in zip(*best)]
 
 
-def prepared(model: ImageClassifier) -> Preprocessing:
+def read(model: nn.Module, photo: str | Path) -> Photo:
+    """The pixels of an image file, decoded as the model's training decoded its images."""
+    seen = prepared(model)
+    channels: Any = seen.channels or getattr(model, "in_channels", 3)
+    return read_photo(photo, channels, seen.size)
+
+
+def prepared(model: Any) -> SavedPreprocessing:
     """How its images are to be prepared: as it says, or else as `USUAL`, in its channels and a size that it takes."""
-    if model.preprocessing is not None:
-        return model.preprocessing
+    if getattr(model, "preprocessing", None) is not None:
+        found: SavedPreprocessing = model.preprocessing
+        return found
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(
+            f"model: this {type(model).__name__} was saved without its preprocessing, so that nothing says how an "
+            "image is prepared for it; save it again with preprocessing=, or name an image classifier"
+        )
     mean, std = ((sum(values) / 3,) if model.in_channels == 1 else values for values in (USUAL.mean, USUAL.std))
     sizes = [USUAL.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
     size = next((size for size in sizes if _takes(model, size)), USUAL.crop)
@@ -140,14 +165,15 @@ def _takes(model: ImageClassifier, size: int) -> bool:
     return True
 
 
-def named(model: ImageClassifier) -> tuple[str, ...]:
-    """The names of its classes; of a thousand that have none, ImageNet's; else their numbers."""
-    imagenet = class_names("imagenet1k")
-    numbers = tuple(f"class {i}" for i in range(model.num_classes))
-    return model.class_names or (imagenet if model.num_classes == len(imagenet) else numbers)
+def named(model: Any, count: int) -> tuple[str, ...]:
+    """The names of its `count` classes; of a thousand that have none, ImageNet's; else their numbers."""
+    imagenet, own = class_names("imagenet1k"), getattr(model, "class_names", None)
+    if own and len(own) == count:
+        return tuple(own)
+    return imagenet if count == len(imagenet) else tuple(f"class {i}" for i in range(count))
 
 
-def draw(model: ImageClassifier, image: Photo, found: list[tuple[int, str, float]], path: Path) -> None:
+def draw(model: Any, image: Photo, found: list[tuple[int, str, float]], path: Path) -> None:
     """The picture of what made the model see each class of `found` in the image."""
     from groundup.plots import saliency_page
 
@@ -163,24 +189,55 @@ def draw(model: ImageClassifier, image: Photo, found: list[tuple[int, str, float
     )
 
 
-def report(photo: str, name: str, weights: str, top: int, saliency: str, num_classes: int | None) -> Iterator[str]:
-    """The lines of `groundup classify`."""
+def report(
+    photos: Sequence[str],
+    name: str,
+    weights: str = "",
+    top: int = 5,
+    saliency: str = "",
+    num_classes: int | None = None,
+) -> Iterator[str]:
+    """The lines of `groundup classify`: for each photo its likeliest classes."""
     checks.integer("top", top)
-    _, row = find(name)
+    own = not weights and _exists(name)
+    row = None if own else find(name)[1]
     if saliency:
         from groundup.plots import drawable
 
+        checks.require(len(photos) == 1, f"saliency draws one photo, got {len(photos)}: name one")
         drawable(saliency)
-    read_photo(photo)  # before any weights are looked for: what is no photo is said at once
+    for photo in photos:
+        read_photo(photo)  # before any weights are looked for: what is no photo is said at once
     model = load(name, weights, num_classes)
-    image = read_photo(photo, channels=model.in_channels)
-    found = likeliest(model, image, top)
-    source = weights or (row.name if row else "")
-    yield f"{Path(photo).name}, as {type(model).__name__} sees it with the weights {source}"
-    if model.preprocessing is None:
-        yield "(nobody says how its images are to be prepared: done as for most of ImageNet's networks)"
-    yield ""
-    yield from (f"{100 * p:6.1f} %  {class_name}" for _, class_name, p in found)
-    if saliency:
-        draw(model, image, found[:3], Path(saliency))
-        yield f"\nwhat speaks for the best: {saliency}"
+    if saliency and not isinstance(model, ImageClassifier):
+        kind = type(model).__name__
+        raise ValueError(
+            f"saliency draws what the stages of an image classifier see, and a {kind} has none; leave it out"
+        )
+    source = name if own else weights or (row.name if row else "")
+    header = [f"{type(model).__name__} with the weights {source}"]
+    if getattr(model, "preprocessing", None) is None:
+        header.append(GUESSED)
+    for photo in photos:
+        image = read(model, photo)
+        found = likeliest(model, image, top)
+        yield from header
+        header = []
+        yield f"\n{Path(photo).name}"
+        yield from (f"{100 * p:6.1f} %  {class_name}" for _, class_name, p in found)
+        if saliency:
+            draw(model, image, found[:3], Path(saliency))
+            yield f"\nwhat speaks for the best: {saliency}"
+
+
+def _exists(name: str) -> bool:
+    """Whether there is a file or folder of that name."""
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # longer than a name can be, a null byte, the home of no one
+        return False
+
+
+def _shown(name: str) -> str:
+    """A name of any length, short enough for a message."""
+    return name if len(name) <= 80 else f"{name[:40]}…{name[-39:]}"

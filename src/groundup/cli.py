@@ -82,26 +82,28 @@ def show(
 
 @app.command
 def classify(
-    photo: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO")],
+    photos: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO [PHOTO ...]")],
     model: str = "resnet50",
     weights: str = "",
     top: int = 5,
     saliency: str = "",
     num_classes: int | None = None,
 ) -> None:
-    """Say what is on a photo: the likeliest classes, with their probabilities.
+    """Say what is on a photo, or on several: the likeliest classes, with their probabilities.
 
     Args:
-        photo: an image file.
-        model: an image classifier, or published weights: resnet50, timm/legacy_seresnet50.in1k.
-        weights: a file, folder, address or hub repository, instead of the published weights.
-        top: how many classes to name.
-        saliency: a file (.png) to draw into what speaks for the best three.
-        num_classes: of weights that are for other classes than the published.
+        photos: image files.
+        model: the folder of a model you trained, as runs/cifar10/model; or published weights, as resnet50 or
+            timm/legacy_seresnet50.in1k; or a class, with --weights.
+        weights: a file, folder, address or hub repository that has the weights, instead of the published ones.
+        top: how many classes to print for each photo.
+        saliency: a picture to draw (.png), which shows the pixels that speak for the three likeliest classes.
+        num_classes: the number of classes that --weights are for, if it is not that of the published ones.
     """
     from groundup.classify import report  # not at the top: it imports all models
 
-    for line in report(photo, model, weights, top, saliency, num_classes):
+    checks.require(len(photos) > 0, "name an image file: groundup classify PHOTO [--model FOLDER]")
+    for line in report(photos, model, weights, top, saliency, num_classes):
         print(line, flush=True)
 
 

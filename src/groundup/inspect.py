@@ -45,6 +45,8 @@ class Summary:
     def __str__(self) -> str:
         return self.format()
 
+    __repr__ = __str__
+
     def format(self, width: int = 80) -> str:
         """The table in at most `width` columns: equal layers share a line, and long names are shortened."""
         rows = self._rows()

@@ -33,9 +33,10 @@ from groundup.data.multi30k import multi30k
 from groundup.data.numbers import number_name, number_pairs
 from groundup.data.own_graph import load_graph, read_graph, write_graph
 from groundup.data.pairs import PAIRS, load_pairs, load_parallel, read_pairs
-from groundup.data.photo import read_photo
+from groundup.data.photo import read_photo, write_photo
 from groundup.data.planetoid import planetoid
-from groundup.data.ratings import Ratings, read_ratings
+from groundup.data.preprocessing import ImagePreprocessing
+from groundup.data.ratings import Ratings, read_ratings, write_ratings
 from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
 from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
 from groundup.data.tables import Table, breast_cancer, load_table, read_table, two_moons, wine, write_table
@@ -80,6 +81,7 @@ from groundup.data.transforms import (
     Resize,
     ResizeShortest,
     ToFloat,
+    augmentation,
 )
 from groundup.data.vocabulary import Vocabulary
 from groundup.data.word_contexts import WordContexts, cbow_windows, keep_probability, skip_gram_pairs, subsample
@@ -138,8 +140,11 @@ __all__ = [
     "skip_gram_pairs",
     "cbow_windows",
     "read_ratings",
+    "write_ratings",
     "Ratings",
     "read_photo",
+    "write_photo",
+    "ImagePreprocessing",
     "ImageData",
     "breast_cancer",
     "wine",
@@ -179,6 +184,7 @@ __all__ = [
     "Loader",
     "Compose",
     "ToFloat",
+    "augmentation",
     "Normalize",
     "Rescale",
     "Pad",

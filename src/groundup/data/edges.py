@@ -42,7 +42,7 @@ def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: b
         known     names of nodes that are known from elsewhere: they come first, in that order
         header    whether the first line holds names of columns; None: it does where it says source and target, or from
                   and to; where it holds texts and all other lines numbers; or where neither of its names is found
-                  again. A line in the log says so
+                  again. A line in the log says what is taken for names of columns
 
     A third field that is a number in every line, or that the first line calls weight, is the edge's weight.
     Raises `ValueError`, with the line, for one that has no name, and for a weight that is no number of 0 or more.
@@ -51,7 +51,7 @@ def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: b
     rows = list(rows_of(path, comments=True))
     if header is None:
         header = bool(rows) and _is_header(rows[0][1], [fields for _, fields in rows[1:]], known)
-        if header:
+        if header and not all(end.lower() in _ENDS for end in rows[0][1][:2]):
             logger.warning("%s: the first line is taken for names of columns: %s", path, ", ".join(rows[0][1]))
     titles, rows = (rows[0][1], rows[1:]) if header else ([], rows)
     weighted = _is_weighted(path, titles, [fields for _, fields in rows])

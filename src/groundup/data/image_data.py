@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
 import torch
 from jaxtyping import Bool, Int64, Shaped
@@ -101,6 +103,19 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
             f"ImageData({self.name}: {count:,} images {channels}x{height}x{width} {kind}, "
             f"{len(self.class_names)} classes{note})"
         )
+
+    def _repr_html_(self) -> str:
+        """For a notebook: the text, and a few images of every class where matplotlib is installed."""
+        from groundup.plots import image_grid  # not at the top: only a notebook draws
+
+        text = f"<pre>{escape(repr(self))}</pre>"
+        by_class = self.labels.argsort(stable=True)
+        chosen = by_class[torch.linspace(0, len(self) - 1, min(24, len(self))).round().long()]
+        try:
+            figure = image_grid(self.images[chosen], captions=[self.class_names[i] for i in self.labels[chosen]])
+        except (ImportError, ValueError):  # without matplotlib, or with channels that are no colours
+            return text
+        return f'{text}<img src="data:image/png;base64,{b64encode(figure._repr_png_()).decode()}">'
 
 
 def stratified(

@@ -113,7 +113,7 @@ def decode(content: bytes, size: tuple[int, int] | None, channels: int | None) -
     frame of several. `channels` None keeps grey images grey; `size` (height, width) stretches (bilinear, averaging
     when it shrinks). Raises some exception, Pillow's or Python's, when it cannot be decoded.
     """
-    pillow, ops = _pillow()
+    pillow, ops = import_pillow()
     try:
         opened = pillow.open(io.BytesIO(content))
     except pillow.UnidentifiedImageError:
@@ -139,7 +139,8 @@ def _eight_bits(image: Any, file_format: str | None, pillow: ModuleType) -> Any:
     return image
 
 
-def _pillow() -> tuple[ModuleType, ModuleType]:
+def import_pillow() -> tuple[ModuleType, ModuleType]:
+    """Pillow's `Image` and `ImageOps`, or an ImportError that says how to install it."""
     try:
         from PIL import Image, ImageOps
     except ImportError as missing:

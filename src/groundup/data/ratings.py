@@ -7,6 +7,7 @@ Ann;Alien;4.5                           semicolons and double colons (ratings.da
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, replace
 from math import nan
 from os import PathLike
@@ -125,3 +126,14 @@ def read_ratings(path: str | PathLike[str], rated: bool = True) -> Ratings:
         raise ValueError(f"{path} holds no rating")
     pairs = torch.tensor(list(seen))
     return Ratings(pairs[:, 0], pairs[:, 1], torch.tensor(ratings), tuple(users), tuple(items))
+
+
+def write_ratings(ratings: Ratings, path: str | PathLike[str]) -> Path:
+    """Write user, item and rating as CSV, with a first line of names, for `read_ratings`."""
+    path = Path(path)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["user", "item", "rating"])
+        for user, item, rating in zip(ratings.users.tolist(), ratings.items.tolist(), ratings.ratings.numpy()):
+            lines.writerow([ratings.user_names[user], ratings.item_names[item], str(rating)])
+    return path

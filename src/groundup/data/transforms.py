@@ -2,7 +2,7 @@
 
     deterministic   ToFloat  Normalize  Rescale  Pad  Resize  ResizeShortest  CenterCrop    ignore the generator
     random          RandomCrop  RandomShift  RandomHorizontalFlip  RandomAffine    draw from it, for every image anew
-    Compose         one after another
+    Compose         one after another;  `augmentation` makes some of the random ones, for photos or for writing
 
 What a random transform does is a function of its input and of the generator's state: seeded alike, it repeats.
 """
@@ -136,6 +136,8 @@ class Resize:
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", checks.pair("size", self.size))
         checks.choice("interpolation", self.interpolation, ("bilinear", "bicubic"))
+        if not isinstance(self.antialias, bool):
+            raise TypeError(f"antialias must be True or False, got {self.antialias!r}")
 
     def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
         height, width = checks.pair("size", self.size)
@@ -259,6 +261,17 @@ class RandomAffine:
         moved = (2 * drawn[2:].mT - 1) * self.shift * 2 / drawn.new_tensor([width, height])  # N, 2
         theta = torch.cat([back, -back @ moved[:, :, None]], 2).to(x.dtype)
         return grid_sample(x, affine_grid(theta, (height, width), align_corners=False), align_corners=False)
+
+
+def augmentation(kind: str, size: int) -> tuple[Transform, ...]:
+    """Random changes of training images of `size` pixels.
+
+    "photo" mirrors them and moves them by up to an eighth; "writing" moves them only, as a mirrored letter is another
+    letter; "none" changes nothing. Raises `ValueError` for another kind.
+    """
+    checks.choice("augment", kind, ("photo", "writing", "none"))
+    moved = RandomCrop(size, padding=max(size // 8, 1))
+    return {"photo": (moved, RandomHorizontalFlip()), "writing": (moved,), "none": ()}[kind]
 
 
 def _random_window(x: Tensor, size: Any, generator: torch.Generator) -> Tensor:

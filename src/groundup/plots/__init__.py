@@ -1,4 +1,10 @@
-"""Every picture: saved as a file, never shown. The only room that imports matplotlib."""
+"""Every picture. The only room that imports matplotlib.
+
+A function returns a matplotlib figure, which a notebook shows, and saves it if a path is given:
+
+    curves("runs/digits")                            # in a notebook
+    curves("runs/digits", "curves.png")              # in a program; the ending chooses the format
+"""
 
 from groundup.plots.alignment import alignments
 from groundup.plots.attention import attention_page

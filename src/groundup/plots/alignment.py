@@ -9,14 +9,16 @@ import numpy as np
 from torch import Tensor
 
 from groundup.checks import rank, require
-from groundup.plots.style import page
+from groundup.plots.style import Picture, page
 
 _CELL, _LEFT, _TOP, _GAP = 0.3, 1.35, 1.25, 0.45  # inches
 
 
 def alignments(
-    panels: Sequence[tuple[Sequence[str], Sequence[str], Tensor]], path: str | Path, title: str | None = None
-) -> None:
+    panels: Sequence[tuple[Sequence[str], Sequence[str], Tensor]],
+    path: str | Path | None = None,
+    title: str | None = None,
+) -> Picture:
     """One panel for each (source words, target words, weights (target, source)), side by side: dark where it looked.
 
     As figure 3 of Bahdanau et al. 2015: sources run to the right, targets downwards.
@@ -47,3 +49,4 @@ def alignments(
             left += _LEFT + across + _GAP
         if title:
             figure.text(0.12 / width, 1 - 0.2 / height, title, va="center", fontsize=13, fontweight="bold")
+    return figure

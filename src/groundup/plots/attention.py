@@ -10,16 +10,16 @@ import numpy as np
 from torch import Tensor
 
 from groundup.checks import rank, require
-from groundup.plots.style import GREY, page
+from groundup.plots.style import GREY, Picture, page
 
 
 def attention_page(
     layers: Sequence[Tensor],
-    path: str | Path,
+    path: str | Path | None = None,
     labels: Sequence[str] = (),
     title: str | None = None,
     marked: Sequence[tuple[int, int]] = (),
-) -> None:
+) -> Picture:
     """A row of maps for each layer's weights (H, T, S), a map a head: query i downwards, key j to the right.
 
     The darker, the more of the query's attention; each map is scaled to its largest weight, the first key left out,
@@ -56,6 +56,7 @@ def attention_page(
                         axis.set_yticks(range(len(labels)), [_shown(label) for label in labels], fontsize=6)
                         axis.tick_params(length=0)
         figure.text(0.12 / width, 1 - 0.14 / height, "\n".join(lines), va="top", fontsize=10, fontweight="bold")
+    return figure
 
 
 def _shown(label: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from groundup.checks import rank, require, tensor
-from groundup.plots.style import BLUE, INK, ORANGE, page
+from groundup.plots.style import BLUE, INK, ORANGE, Picture, page
 
 PIXELS = 240
 
@@ -19,10 +19,10 @@ def boundaries(
     points: Tensor,
     labels: Tensor,
     panels: Mapping[str, Callable[[Tensor], Tensor]],
-    path: str | Path,
+    path: str | Path | None = None,
     columns: int = 4,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """A panel for each of `panels`, title → scores: points (M, 2) → (M,), above 0 for the label +1.
 
     The plane is coloured by the score, its zero is drawn as a line, and points (N, 2) of labels (N,), -1 or +1, that
@@ -70,3 +70,4 @@ def boundaries(
             axis.axis("off")
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from groundup.checks import require
 from groundup.plots.curves import Log, _records, _series
-from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, page
+from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, Picture, page
 
 
-def compared_errors(logs: Mapping[str, Log], path: str | Path, title: str | None = None) -> None:
+def compared_errors(logs: Mapping[str, Log], path: str | Path | None = None, title: str | None = None) -> Picture:
     """Training loss, and test error in % (100 minus the evaluations' accuracy), each over epochs, a line a run.
 
     Each of `logs`, name → log, is a metrics.jsonl or its records. The losses are on a logarithmic scale, the errors cut
@@ -38,3 +38,4 @@ def compared_errors(logs: Mapping[str, Log], path: str | Path, title: str | None
         figure.legend(loc="outside lower center", ncols=len(logs), frameon=False)
         if title:
             figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold")
+    return figure

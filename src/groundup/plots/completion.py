@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from groundup.checks import rank, require, tensor
-from groundup.plots.style import BLUE, GREY, INK, ORANGE, page
+from groundup.plots.style import BLUE, GREY, INK, ORANGE, Picture, page
 
 _HOLE = "#F2C9B5"  # no shade of grey: not to be taken for ink
 
 
 def completion_page(
-    original: Tensor, known: Tensor, completed: Tensor, path: str | Path, title: str | None = None
-) -> None:
+    original: Tensor, known: Tensor, completed: Tensor, path: str | Path | None = None, title: str | None = None
+) -> Picture:
     """Three rows of pictures (N, H, W): whole, as given (`known` is boolean; what is not is coloured), and completed.
 
     Shades run from paper to ink over the range of `original`.
@@ -50,9 +50,10 @@ def completion_page(
                 if column == 0:
                     axis.set_ylabel(name, rotation=0, ha="right", va="center", color=INK)
         figure.text(0.12 / width, 0.93, title or "", fontsize=13, fontweight="bold", va="center")
+    return figure
 
 
-def spectrum(table: Tensor, rank_kept: int, path: str | Path, title: str | None = None) -> None:
+def spectrum(table: Tensor, rank_kept: int, path: str | Path | None = None, title: str | None = None) -> Picture:
     """The singular values of a table (U, I) without its column means, with the first `rank_kept` marked.
 
     The squares of the values left out add up to the least error that so few factors can have (Eckart and Young 1936).
@@ -78,9 +79,12 @@ def spectrum(table: Tensor, rank_kept: int, path: str | Path, title: str | None 
             arrowprops={"arrowstyle": "-", "color": BLUE},
         )
         axis.set_title(title or "", loc="left", fontsize=13, fontweight="bold")
+    return figure
 
 
-def agreement(truth: Tensor, predicted: Tensor, path: str | Path, title: str | None = None, bins: int = 10) -> None:
+def agreement(
+    truth: Tensor, predicted: Tensor, path: str | Path | None = None, title: str | None = None, bins: int = 10
+) -> Picture:
     """Predictions beside the truth (N): for each true value, or tenth of them, the median and the middle 80 %."""
     require(
         truth.shape == predicted.shape and truth.dim() == 1 and len(truth) > 0,
@@ -103,3 +107,4 @@ def agreement(truth: Tensor, predicted: Tensor, path: str | Path, title: str | N
         axis.set(xlabel="given", ylabel="predicted")
         axis.legend(frameon=False, loc="upper left")
         axis.set_title(title or "", loc="left", fontsize=13, fontweight="bold")
+    return figure

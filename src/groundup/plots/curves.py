@@ -6,23 +6,35 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from groundup.plots.style import BLUE, GREEN, ORANGE, PURPLE, page
+from groundup.plots.style import BLUE, GREEN, ORANGE, PURPLE, Picture, page
 
 LOWER_IS_BETTER = ("loss", "error", "entropy", "perplexity")
 
-Log = str | Path | Sequence[Mapping[str, Any]]
+
+@runtime_checkable
+class Run(Protocol):
+    """What has a run: a `Trainer`, or the `Result` that it returns."""
+
+    @property
+    def run_dir(self) -> Path: ...
+
+
+Log = str | Path | Run | Sequence[Mapping[str, Any]]
 End = tuple[int, float, str, str]  # of a curve: x, y, label, colour
 
 
-def curves(log: Log, path: str | Path, title: str | None = None) -> None:
+def curves(log: Log, path: str | Path | None = None, title: str | None = None) -> Picture:
     """Training loss (each record faint, their moving average bold) and every evaluation metric, over steps.
 
-    `log` is a metrics.jsonl or its records. An evaluation's "loss" shares the training's axes. The best value of each
-    metric is marked: the lowest where its name is of the kind LOWER_IS_BETTER, otherwise the highest.
+    log: a run (its folder, its metrics.jsonl, its `Result` or `Trainer`), or the records of a metrics.jsonl.
+    path: a file to save the picture to.
+
+    An evaluation's "loss" shares the training's axes. The best value of each metric is marked: the lowest where its
+    name is of the kind LOWER_IS_BETTER, otherwise the highest.
     """
     records = _records(log)
     names = list(dict.fromkeys(name for r in records for name in r.get("evaluation", {})))
@@ -45,12 +57,16 @@ def curves(log: Log, path: str | Path, title: str | None = None) -> None:
         epochs = records[-1].get("epoch", 0) if records else 0
         title = title or f"{last if records else 0:,} steps · {epochs:,} epoch{'' if epochs == 1 else 's'}"
         figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold")
+    return figure
 
 
 def _records(log: Log) -> list[Mapping[str, Any]]:
-    if isinstance(log, (str, Path)):
-        return [json.loads(line) for line in Path(log).read_text(encoding="utf-8").splitlines() if line]
-    return list(log)
+    if isinstance(log, Run):
+        log = log.run_dir
+    if not isinstance(log, (str, Path)):
+        return list(log)
+    path = Path(log) / "metrics.jsonl" if Path(log).is_dir() else Path(log)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
 
 
 def _series(records: Sequence[Mapping[str, Any]], name: str, group: str | None = None) -> list[tuple[int, float]]:

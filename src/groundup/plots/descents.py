@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from groundup.checks import integer, require
-from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, STYLE, page
+from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, Film, Picture, film, page
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, INK, "#E69F00", "#56B4E9", "#8B4513")
 STYLES: tuple[Any, ...] = ("-", (0, (3, 3)))  # every other one dashed: of two that walk alike both are seen
@@ -33,7 +33,9 @@ class Landscape:
 Paths = Mapping[str, Tensor]  # name -> (steps + 1, 2)
 
 
-def descents(landscapes: Sequence[Landscape], paths: Sequence[Paths], path: str | Path, title: str = "") -> None:
+def descents(
+    landscapes: Sequence[Landscape], paths: Sequence[Paths], path: str | Path | None = None, title: str = ""
+) -> Picture:
     """A panel for each landscape, with the whole path of each optimizer on it."""
     _check(landscapes, paths)
     with page(path, *_size(landscapes)) as figure:
@@ -43,30 +45,24 @@ def descents(landscapes: Sequence[Landscape], paths: Sequence[Paths], path: str 
                 places = np.asarray(points.detach())
                 axis.plot(*places.T, color=colour, linestyle=line, linewidth=1.7)
                 axis.plot(*places[-1], "o", color=colour, markersize=6, markeredgecolor="white")
+    return figure
 
 
 def descent_film(
     landscapes: Sequence[Landscape],
     paths: Sequence[Paths],
-    path: str | Path,
+    path: str | Path | None = None,
     frames: int = 60,
     seconds: float = 8.0,
     title: str = "",
-) -> None:
-    """The same as an animated GIF. Time runs evenly in the root of the step: the first steps are the swift ones."""
+) -> Film:
+    """The same as an animated GIF. Time runs evenly in the root of the step: the first steps are the fastest."""
     _check(landscapes, paths)
     frames = integer("frames", frames, 2)
-    try:
-        from matplotlib import rc_context
-        from matplotlib.animation import PillowWriter
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'groundup[plots]'") from error
     longest = max(len(points) for of_panel in paths for points in of_panel.values()) - 1
     steps = [round(longest * (frame / (frames - 1)) ** 2) for frame in range(frames)]
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
-        figure = Figure(figsize=_size(landscapes))
+    width, height = _size(landscapes)
+    with film(path, width, height, fps=round(frames / seconds) or 1) as (figure, grab):
         axes = _grounds(figure, landscapes, list(paths[0]), title)
         moving = []
         for axis, of_panel in zip(axes, paths):
@@ -74,17 +70,15 @@ def descent_film(
                 (trail,) = axis.plot([], [], color=colour, linestyle=line, linewidth=1.7)
                 (head,) = axis.plot([], [], "o", color=colour, markersize=6, markeredgecolor="white")
                 moving.append((trail, head, np.asarray(points.detach())))
-        width, height = _size(landscapes)
         clock = figure.text(1 - 0.2 / width, 1 - 0.25 / height, "", ha="right", va="center")
-        writer = PillowWriter(fps=round(frames / seconds) or 1)
-        with writer.saving(figure, str(path), dpi=72):
-            for step in steps:
-                clock.set_text(f"step {step:,}")
-                for trail, head, places in moving:
-                    so_far = places[: step + 1]
-                    trail.set_data(so_far[:, 0], so_far[:, 1])
-                    head.set_data(so_far[-1:, 0], so_far[-1:, 1])
-                writer.grab_frame(facecolor="white")
+        for step in steps:
+            clock.set_text(f"step {step:,}")
+            for trail, head, places in moving:
+                so_far = places[: step + 1]
+                trail.set_data(so_far[:, 0], so_far[:, 1])
+                head.set_data(so_far[-1:, 0], so_far[-1:, 1])
+            grab()
+    return figure
 
 
 def _check(landscapes: Sequence[Landscape], paths: Sequence[Paths]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from groundup.checks import rank, require, tensor
-from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, page
+from groundup.plots.style import BLUE, GREEN, INK, ORANGE, PURPLE, Picture, page
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#B8860B", "#5D3A9B", "#117A8B", "#8C510A")
 # Points from a dot to the middle of its word: above, below, then further and further off.
@@ -25,10 +25,10 @@ _OFFSETS = [np.array([0.0, 8.0]), np.array([0.0, -8.0])] + [
 def word_map(
     vectors: Tensor,
     words: Sequence[str],
-    path: str | Path,
+    path: str | Path | None = None,
     title: str | None = None,
     clusters: int = 8,
-) -> None:
+) -> Picture:
     """The words (N) at the first two principal components of their vectors (N, E), scaled to length 1.
 
     Colours tell `clusters` groups of like direction, found in all E dimensions. The first words are named first, each
@@ -55,6 +55,7 @@ def word_map(
         axis.set_title(title or "", loc="left", fontsize=14, fontweight="bold", color=INK)
         figure.draw_without_rendering()  # the axis has its size now
         _label(figure, axis, places, words, group)
+    return figure
 
 
 def _padded(values: np.ndarray) -> tuple[float, float]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from groundup.checks import rank, require, size
 from groundup.plots.curves import Log, _end_labels, _records
-from groundup.plots.style import BLUE, GREEN, GREY, ORANGE, page
+from groundup.plots.style import BLUE, GREEN, GREY, ORANGE, Picture, page
 
 FRAME, MISSING = "#DDDDDD", "#F6C9A8"
 
@@ -22,10 +22,10 @@ def recall_film(
     energies: Tensor,
     floors: Tensor,
     shown: Sequence[int],
-    path: str | Path,
+    path: str | Path | None,
     sweep: int,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """A row for each state: how it looked at the moments `shown`, and its energy all the way down.
 
     states (T, R, H, W) of ±1, energies (T, R) and the memories' own, `floors` (R,); a sweep is `sweep` moments.
@@ -60,16 +60,17 @@ def recall_film(
             if row == rows - 1:
                 axis.set_xlabel("sweeps", fontsize=9)
         _headline(figure, title)
+    return figure
 
 
 def recall_against_load(
     loads: Sequence[float],
     recalled: Mapping[str, Any],
-    path: str | Path,
+    path: str | Path | None = None,
     capacity: float = 0.138,
     title: str | None = None,
     ylabel: str = "overlap with the memory",
-) -> None:
+) -> Picture:
     """For every rule its mean over seeds and their whole range; `recalled[rule]` is (seeds, loads).
 
     `capacity` is where theory lets Hebb's rule break down, in patterns a unit.
@@ -102,6 +103,7 @@ def recall_against_load(
             )
         axis.set(xlabel="load: patterns a unit, P / N", ylabel=ylabel, ylim=(min(0.0, axis.get_ylim()[0]), 1.04))
         _headline(figure, title)
+    return figure
 
 
 def boltzmann_page(
@@ -109,9 +111,9 @@ def boltzmann_page(
     samples: Tensor,
     repairs: Mapping[str, Tensor],
     log: Log,
-    path: str | Path,
+    path: str | Path | None = None,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """What a restricted Boltzmann machine has learned, on one page.
 
     filters (n, H, W): the weights of hidden units. samples (m, H, W), and the rows of `repairs` by name, (k, H, W),
@@ -145,6 +147,7 @@ def boltzmann_page(
         axis.set_xlabel("epoch")
         axis.set_title("log pseudo-likelihood of an image", fontsize=11, loc="left")
         _headline(figure, title)
+    return figure
 
 
 def _coloured(images: Tensor, cmap: str, low: float, high: float) -> np.ndarray:

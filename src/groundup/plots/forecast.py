@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from groundup.checks import rank, require
-from groundup.plots.style import BLUE, GREEN, GREY, ORANGE, page
+from groundup.plots.style import BLUE, GREEN, GREY, ORANGE, Picture, page
 
 
 def forecast_page(
@@ -16,10 +16,10 @@ def forecast_page(
     truth: Tensor,
     forecast: Tensor,
     errors: Tensor,
-    path: str | Path,
+    path: str | Path | None = None,
     published: tuple[int, float, str] | None = None,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """past (T,), then truth and forecast (S,) of one example; below, errors (K,) after 1, ..., K steps, on a log scale.
 
     `published` marks a distance, an error and whose it is.
@@ -46,3 +46,4 @@ def forecast_page(
             below.annotate(whose, (distance, value), color=ORANGE, fontsize=10, **above_it)
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure

@@ -10,44 +10,46 @@ import torch
 from torch import Tensor
 
 from groundup.checks import rank, require, size, tensor
-from groundup.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, STYLE, page
+from groundup.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Film, Picture, film, page
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#B8860B", "#56B4E9", "#5D3A9B", "#8C510A")
 
 
 def graph_film(
-    places: Tensor, edges: Tensor, labels: Tensor, known: Tensor, path: str | Path, title: str = "", every: int = 1
-) -> None:
+    places: Tensor,
+    edges: Tensor,
+    labels: Tensor,
+    known: Tensor,
+    path: str | Path | None = None,
+    title: str = "",
+    every: int = 1,
+) -> Film:
     """A GIF of nodes moving, places (T, N, 2), with their edges (2, E); `every` is the number of steps of a frame.
 
     labels (N,) colour the nodes; those that are `known` (N,), a mask, have a ring: their labels were given.
     """
     _check_nodes(places, edges, labels)
-    try:
-        from matplotlib import rc_context
-        from matplotlib.animation import PillowWriter
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib: pip install 'groundup[plots]'") from error
     x = places.detach().cpu().double().numpy()
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.0, 6.0))
+    with film(path, 6.0, 6.0, fps=12) as (figure, grab):
         axis = figure.add_axes((0.02, 0.02, 0.96, 0.88))
         figure.text(0.03, 0.95, title, va="center", fontsize=13, fontweight="bold")
         clock = figure.text(0.97, 0.95, "", va="center", ha="right")
-        writer = PillowWriter(fps=12)
-        with writer.saving(figure, str(path), dpi=72):
-            for moment in [*range(len(x)), *[len(x) - 1] * 18]:
-                axis.clear()
-                _draw(axis, x[moment], edges, labels, known)
-                clock.set_text(f"step {moment * every:,}")
-                writer.grab_frame(facecolor="white")
+        for moment in [*range(len(x)), *[len(x) - 1] * 18]:
+            axis.clear()
+            _draw(axis, x[moment], edges, labels, known)
+            clock.set_text(f"step {moment * every:,}")
+            grab()
+    return figure
 
 
 def node_map(
-    places: Tensor, edges: Tensor, labels: Tensor, known: Tensor, path: str | Path, titles: list[str] | None = None
-) -> None:
+    places: Tensor,
+    edges: Tensor,
+    labels: Tensor,
+    known: Tensor,
+    path: str | Path | None = None,
+    titles: list[str] | None = None,
+) -> Picture:
     """The nodes at each of several moments, side by side: places (T, N, 2), the rest as for `graph_film`."""
     _check_nodes(places, edges, labels)
     titles = titles or [""] * len(places)
@@ -56,6 +58,7 @@ def node_map(
         for axis, moment, title in zip(figure.subplots(1, len(places), squeeze=False)[0], places, titles):
             _draw(axis, moment.detach().cpu().double().numpy(), edges, labels, known)
             axis.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK)
+    return figure
 
 
 def directions(scores: Tensor) -> Tensor:
@@ -66,7 +69,7 @@ def directions(scores: Tensor) -> Tensor:
     return unit @ torch.linalg.svd(unit - unit.mean(0), full_matrices=False)[2][:2].T
 
 
-def fold_curves(accuracy: Tensor, path: str | Path, title: str | None = None) -> None:
+def fold_curves(accuracy: Tensor, path: str | Path | None = None, title: str | None = None) -> Picture:
     """Test accuracy of each fold over epochs, (folds, epochs) in %, and their mean, whose best epoch is marked."""
     rank("accuracy", tensor("accuracy", accuracy), 2, layout="(folds, epochs)")
     values = accuracy.cpu().double().numpy()
@@ -90,6 +93,7 @@ def fold_curves(accuracy: Tensor, path: str | Path, title: str | None = None) ->
         axis.set(xlabel="epoch", ylabel="test accuracy, %", xlim=(1, max(len(mean), 2)))
         if title:
             axis.set_title(title, loc="left", fontsize=13, fontweight="bold", color=INK)
+    return figure
 
 
 def _check_nodes(places: Tensor, edges: Tensor, labels: Tensor) -> None:

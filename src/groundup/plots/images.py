@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from groundup.checks import integer, rank, require, tensor
-from groundup.plots.style import GREY, WRONG, page
+from groundup.plots.style import GREY, WRONG, Picture, page
 
 
 def image_grid(
     images: Tensor,
-    path: str | Path,
+    path: str | Path | None = None,
     captions: Sequence[str] | None = None,
     marked: Sequence[bool] | None = None,
     columns: int = 12,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """A page of images (N, H, W), (N, 1, H, W) or (N, 3, H, W) with a caption under each; `marked` ones outlined red.
 
     Integers are taken as 0..255; floats outside [0, 1], as normalised ones are, are scaled to fill it. Grey images are
@@ -60,6 +60,7 @@ def image_grid(
         if title:
             left = 0.13 * inch / width
             figure.text(left, 1 - 0.45 * head / height, title, va="center", fontsize=13, fontweight="bold")
+    return figure
 
 
 def displayable(images: Tensor) -> np.ndarray:
@@ -86,12 +87,12 @@ def digit_page(
     images: Tensor,
     labels: Tensor,
     predictions: Tensor,
-    path: str | Path,
+    path: str | Path | None = None,
     class_names: Sequence[str] | None = None,
     columns: int = 12,
     rows: int = 8,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """Images with what was predicted: mistakes first, outlined in red, as "true → predicted"; the accuracy on top.
 
     `labels` and `predictions` are class indices (N); of more than `columns * rows` images some are drawn, mistakes and
@@ -113,7 +114,7 @@ def digit_page(
     def name(index: Tensor) -> str:
         return str(int(index)) if class_names is None else class_names[int(index)]
 
-    image_grid(
+    return image_grid(
         images[order.to(images.device)],
         path,
         [f"{name(labels[i])}{arrow}{name(predictions[i])}" if wrong[i] else name(labels[i]) for i in order],

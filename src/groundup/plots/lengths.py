@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from groundup.checks import require
-from groundup.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, page
+from groundup.plots.style import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, Picture, page
 
 
 def scores_by_length(
-    runs: Mapping[str, Sequence[tuple[float, float]]], path: str | Path, title: str | None = None
-) -> None:
+    runs: Mapping[str, Sequence[tuple[float, float]]], path: str | Path | None = None, title: str | None = None
+) -> Picture:
     """A line for each run, name → (length of the sentences in words, BLEU), from the short to the long.
 
     As figure 2 of Bahdanau et al. 2015, arXiv:1409.0473. The first run is drawn thickest.
@@ -29,3 +29,4 @@ def scores_by_length(
         axis.legend(frameon=False, loc="lower left")
         if title:
             figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold")
+    return figure

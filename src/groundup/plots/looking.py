@@ -12,17 +12,17 @@ from torch import Tensor
 
 from groundup.checks import rank, require, size
 from groundup.plots.images import displayable
-from groundup.plots.style import BLUE, GREY, ORANGE, WRONG, page
+from groundup.plots.style import BLUE, GREY, ORANGE, WRONG, Picture, page
 
 
 def transformed_page(
     images: Tensor,
     grids: Tensor,
     transformed: Tensor,
-    path: str | Path,
+    path: str | Path | None = None,
     captions: Sequence[str] | None = None,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """Above, images (N, 1, H, W), each with the outline of the grid (N, P, Q, 2) it was sampled at; below, the samples.
 
     Places of the grid are (x, y) in [-1, 1], ±1 being the centres of the outermost pixels.
@@ -45,18 +45,19 @@ def transformed_page(
         axes[0, 0].set_ylabel("seen", color=GREY)
         axes[1, 0].set_ylabel("transformed", color=GREY)
         _headline(figure, title)
+    return figure
 
 
 def glimpse_page(
     images: Tensor,
     places: Tensor,
     sizes: Sequence[float],
-    path: str | Path,
+    path: str | Path | None = None,
     captions: Sequence[str] | None = None,
     marked: Sequence[bool] | None = None,
     columns: int = 6,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """Images (N, 1, H, W) with the path of their glimpses (N, T, 2) and, around the last, squares of `sizes` pixels.
 
     Places are (x, y) in [-1, 1], ±1 being the image's edges; `marked` captions are red.
@@ -85,15 +86,16 @@ def glimpse_page(
             axis.set(xlim=(-0.5, wide - 0.5), ylim=(high - 0.5, -0.5))
             axis.set_xlabel(caption, fontsize=9, color=WRONG if wrong else GREY)
         _headline(figure, title)
+    return figure
 
 
 def attended_images(
     images: Tensor,
     maps: dict[str, Tensor],
-    path: str | Path,
+    path: str | Path | None = None,
     captions: Sequence[str] | None = None,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """A row for each image (N, C, H, W): itself, then under each name its map (N, h, w), a patch a cell, over it.
 
     Each map is scaled by itself: dark is its least value, light its largest. `captions`, one a row, stand on the left.
@@ -116,6 +118,7 @@ def attended_images(
                 if i == 0:
                     axis.set_title(name, fontsize=9, color=GREY)
         _headline(figure, title)
+    return figure
 
 
 def window_page(
@@ -124,9 +127,9 @@ def window_page(
     window: int,
     shift: int,
     masks: Tensor,
-    path: str | Path,
+    path: str | Path | None = None,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """Shifted windows: where they lie, what rolling the map makes of them, and the masks (W, n, n) then."""
     rank("masks", masks, 3, layout="(W, n, n)")
     rows, columns = height // window, width // window
@@ -158,6 +161,7 @@ def window_page(
             "who may attend to whom in each rolled window (white); the rest were never neighbours", fontsize=10
         )
         _headline(figure, title)
+    return figure
 
 
 def _region(row: Any, column: Any, columns: int) -> Any:

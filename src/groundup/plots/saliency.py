@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from groundup.checks import rank, require, tensor
 from groundup.plots.images import displayable
-from groundup.plots.style import GREY, page
+from groundup.plots.style import GREY, Picture, page
 
 COLUMNS = ("image", "gradient", "guided backpropagation", "Grad-CAM")
 
@@ -23,10 +23,10 @@ def saliency_page(
     gradients: Tensor,
     guided: Tensor,
     cams: Tensor,
-    path: str | Path,
+    path: str | Path | None = None,
     captions: Sequence[str] | None = None,
     title: str | None = None,
-) -> None:
+) -> Picture:
     """A row for each image (N, C, H, W): itself, max |w| of its gradient, its guided gradient, its Grad-CAM over it.
 
     gradients, guided   (N, C, H, W); dark ink is a large gradient, of the guided one grey is nothing
@@ -68,6 +68,7 @@ def saliency_page(
             figure.text((left - 0.12) / width, (bottom + high / 2) / height, captions[i], ha="right", va="center")
         if title:
             figure.text(0.12 / width, 1 - 0.22 / height, title, fontsize=13, fontweight="bold", va="center")
+    return figure
 
 
 def _ink(w: Tensor) -> np.ndarray:

@@ -9,12 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from groundup.checks import rank, require
-from groundup.plots.style import page
+from groundup.plots.style import Picture, page
 
 
 def weight_images(
-    rows: Mapping[str, Tensor], class_names: Sequence[str], path: str | Path, title: str | None = None
-) -> None:
+    rows: Mapping[str, Tensor], class_names: Sequence[str], path: str | Path | None = None, title: str | None = None
+) -> Picture:
     """A row of images for each of `rows`, name → weights (C, H, W), one a class: blue speaks for it, red against it.
 
     Each row has a colour scale of its own, symmetric around 0.
@@ -41,3 +41,4 @@ def weight_images(
                     axis.set_title(class_names[c], fontsize=11, pad=4)
         if title:
             figure.text(0.12 / width, 1 - 0.25 / height, title, va="center", fontsize=13, fontweight="bold")
+    return figure

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 from groundup.pretrained.classes import class_names
 from groundup.pretrained.files import INDEX, SAFETENSORS, metas_parts
-from groundup.pretrained.published import Preprocessing
+from groundup.pretrained.images import SavedPreprocessing, preprocessing_from_dict, preprocessing_to_dict
 
 CONFIG = "config.json"
 OWN_NAMES = "groundup"  # the tensors are called as in the model's state_dict
@@ -27,7 +27,7 @@ class Config:
     model: str = ""
     arguments: Mapping[str, Any] | None = None
     names: str = OWN_NAMES
-    preprocessing: Preprocessing | None = None
+    preprocessing: SavedPreprocessing | None = None
     class_names: tuple[str, ...] | None = None
 
     @property
@@ -41,19 +41,19 @@ class Config:
         arguments = {}
         for name, value in (self.arguments or {}).items():
             try:
-                arguments[name] = json.loads(json.dumps(value, default=_plain))
+                arguments[name] = _as_json(value)
             except TypeError:
                 raise ValueError(
                     f"{CONFIG} cannot hold the argument {name} of {self.model}, {type(value).__name__}; save the "
                     "weights alone, with groundup.pretrained.save_weights, and load them with load_weights"
                 ) from None
-        known = "imagenet1k"
+        known, seen = "imagenet1k", self.preprocessing
         return {
             "groundup": _FORM,
             "class": self.model,
             "arguments": arguments,
             "names": self.names,
-            "preprocessing": asdict(self.preprocessing) if self.preprocessing else None,
+            "preprocessing": None if seen is None else _as_json(preprocessing_to_dict(seen)),
             "class_names": known if self.class_names == class_names(known) else self.class_names,
         }
 
@@ -94,33 +94,27 @@ def read_config(path: Path) -> Config | None:
             content["class"],
             _tuples(content["arguments"]),
             content["names"],
-            _usable(Preprocessing(**_tuples(seen))) if seen else None,
+            None if seen is None else preprocessing_from_dict(_tuples(seen)),
             class_names(names) if isinstance(names, str) else names and tuple(names),
         )
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as failure:
         raise ValueError(f"{file} cannot be understood: {failure!r}") from failure
 
 
-def _timms(published: Mapping[str, Any] | None) -> Preprocessing | None:
+def _timms(published: Mapping[str, Any] | None) -> SavedPreprocessing | None:
     """The preprocessing that timm states: crop_pct is the share of the shorter side that is cut out."""
     if not published or "input_size" not in published:
         return None
     crop = published["input_size"][-1]
-    return _usable(
-        Preprocessing(
-            crop,
-            int(crop / published.get("crop_pct", 0.875)),
-            tuple(published["mean"]),
-            tuple(published["std"]),
-            published.get("interpolation", "bilinear"),
-        )
+    return preprocessing_from_dict(
+        {
+            "crop": crop,
+            "resize": int(crop / published.get("crop_pct", 0.875)),
+            "mean": tuple(published["mean"]),
+            "std": tuple(published["std"]),
+            "interpolation": published.get("interpolation", "bilinear"),
+        }
     )
-
-
-def _usable(seen: Preprocessing) -> Preprocessing:
-    """What a file says of the images, refused now and not at the first image where it is wrong."""
-    seen.transform()
-    return seen
 
 
 def arguments_by_name(cls: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,6 +136,11 @@ def other_arguments(cls: type[Any], one: Mapping[str, Any], other: Mapping[str, 
     defaults = {name: parameter.default for name, parameter in inspect.signature(cls).parameters.items()}
     left, right = ({**defaults, **_tuples(dict(arguments))} for arguments in (one, other))
     return [name for name in left | right if name != "num_classes" and left.get(name) != right.get(name)]
+
+
+def _as_json(value: Any) -> Any:
+    """What JSON makes of it: tuples become lists, numbers of other libraries Python's."""
+    return json.loads(json.dumps(value, default=_plain))
 
 
 def _plain(value: Any) -> int | float:

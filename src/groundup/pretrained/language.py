@@ -52,10 +52,12 @@ class PretrainedLanguageModel(Pretrained):
         tied = {**_defaults(cls), **arguments}["tie_embeddings"]
         return [Reading(f"its {CONFIG} says", cls, arguments, FORMATS[cls.format].table(tied))]
 
-    def save_pretrained(self, folder: str | Path, names: str = OWN_NAMES, max_shard_size: int | str = "5GB") -> Path:
+    def save_pretrained(
+        self, folder: str | Path, names: str = OWN_NAMES, max_shard_size: int | str = "5GB", **described: Any
+    ) -> Path:
         """As `Pretrained` does; `names` "transformers" for that library, "meta" for Meta's code (LLaMA)."""
         if names == OWN_NAMES:
-            return super().save_pretrained(folder, names, max_shard_size)
+            return super().save_pretrained(folder, names, max_shard_size, **described)
         others = {"gpt2": ("transformers",), "llama": ("transformers", "meta")}.get(self.format or "", ())
         checks.choice("names", names, (OWN_NAMES, *others))
         arguments = {**_defaults(type(self)), **self.init_arguments}

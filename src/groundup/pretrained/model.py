@@ -9,7 +9,7 @@ model.save_pretrained("export", names="torchvision")            under the names 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -17,13 +17,15 @@ import torch
 from torch import Tensor
 
 from groundup import checks
+from groundup.data.transforms import Transform
 from groundup.pretrained import registry
 from groundup.pretrained.classes import class_names
 from groundup.pretrained.config import OWN_NAMES, Config, arguments_by_name, other_arguments, read_config
 from groundup.pretrained.fetch import fetch
 from groundup.pretrained.files import open_weights
+from groundup.pretrained.images import SavedPreprocessing, fitting_names, fitting_preprocessing
 from groundup.pretrained.loading import build, locate
-from groundup.pretrained.published import Preprocessing, Published
+from groundup.pretrained.published import Published
 from groundup.pretrained.reading import Reading, reading_of, readings, understood
 from groundup.pretrained.saving import save_weights
 from groundup.pretrained.table import Table, WeightError, to_ours, to_theirs
@@ -42,7 +44,7 @@ class Pretrained:
     #: What the constructor was given, by name.
     init_arguments: dict[str, Any]
     #: What the weights were trained to see, and the names of the scores; None where nobody has said so.
-    preprocessing: Preprocessing | None = None
+    preprocessing: SavedPreprocessing | None = None
     class_names: tuple[str, ...] | None = None
 
     def __new__(cls: type[M], *args: Any, **kwargs: Any) -> M:
@@ -96,17 +98,37 @@ class Pretrained:
         model._describe(reading.row, config, fresh)
         return model.eval()
 
-    def save_pretrained(self, folder: str | Path, names: str = OWN_NAMES, max_shard_size: int | str = "5GB") -> Path:
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        names: str = OWN_NAMES,
+        max_shard_size: int | str = "5GB",
+        *,
+        preprocessing: SavedPreprocessing | Transform | None = None,
+        class_names: Sequence[str] | None = None,
+    ) -> Path:
         """Write model.safetensors (or shards of at most `max_shard_size`) and config.json; return the folder.
 
-        `names` "groundup" are the model's own; a publisher's, as "torchvision" or "torchvision/resnet50", are those
-        under which its library loads the file strictly. `from_pretrained(folder)` reads either.
+        names            "groundup": the model's own; a publisher's, as "torchvision" or "torchvision/resnet50", are
+                         those under which its library loads the file strictly. `from_pretrained(folder)` reads either
+        preprocessing    what is done to an image before the model sees it: the transform of the evaluation, or an
+                         `ImagePreprocessing` of it, which also says in what size and channels a file is decoded;
+                         by default `model.preprocessing`
+        class_names      the names of the scores, in their order; by default `model.class_names`
+
+        Raises `ValueError` or `TypeError` for a preprocessing that a file cannot hold, or does not fit the model, and
+        for another number of class names than the model has classes.
+
+            model.save_pretrained("runs/pets/model", preprocessing=Compose(ToFloat(), Normalize(0.5, 0.25)),
+                                  class_names=train.class_names)
         """
+        seen = fitting_preprocessing(preprocessing, self) if preprocessing is not None else self.preprocessing
+        named = fitting_names(class_names, self) if class_names is not None else self.class_names
         tensors, written = self._state(), OWN_NAMES
         if names != OWN_NAMES:
             row = self._published_as(names)
             tensors, written = to_theirs(row.table, tensors), row.name
-        config = Config(type(self).__name__, self.init_arguments, written, self.preprocessing, self.class_names)
+        config = Config(type(self).__name__, self.init_arguments, written, seen, named)
         return save_weights(tensors, folder, max_shard_size, config.as_json())
 
     @classmethod

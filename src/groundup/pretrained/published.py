@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from groundup.data import CenterCrop, Compose, Normalize, ResizeShortest, ToFloat
 from groundup.pretrained.table import Table
@@ -20,6 +21,9 @@ class Preprocessing:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     interpolation: str = "bilinear"  # or "bicubic"
+
+    size: ClassVar[None] = None  # a photo is decoded in its own size,
+    channels: ClassVar[None] = None  # and in the channels that the model takes: see `ImagePreprocessing`
 
     def frame(self) -> Compose:
         """Images (N, C, H, W) to the part that the model sees, 0..1: for the eye."""

@@ -5,6 +5,7 @@ from groundup.training.checkpoint import CheckpointError, load_best
 from groundup.training.command import Options, RunOptions, command_line, run
 from groundup.training.distributed.export import export
 from groundup.training.evaluation import classification, predict
+from groundup.training.images import ImageOptions, save_classifier
 from groundup.training.language import language_model
 from groundup.training.objective import Objective, supervised
 from groundup.training.position import NonFiniteLoss, Result
@@ -39,6 +40,8 @@ __all__ = [
     "next_token",
     "language_model",
     "classification",
+    "ImageOptions",
+    "save_classifier",
     "predict",
     "translation",
     "perplexity",

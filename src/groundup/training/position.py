@@ -100,3 +100,5 @@ class Result:
             f"{', stopped early' if self.stopped_early else ''}"
             f"{f'; best at step {self.best_step}: {best}' if best else ''}"
         )
+
+    __repr__ = __str__

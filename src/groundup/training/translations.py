@@ -53,7 +53,7 @@ class TranslatorOptions(RunOptions):
             validation=self.validation,
             test=self.test,
         )
-        batch_size, epochs = fit_length(len(train), self.batch_size, self.epochs, usual)
+        batch_size, epochs = fit_length(len(train), self.batch_size, self.epochs, usual, least_steps=900)
         say(str(train))
         return train, valid, test, BucketLoader(train, batch_size, seed=self.seed), epochs
 
