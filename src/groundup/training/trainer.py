@@ -146,7 +146,8 @@ class Trainer:
             )
             stack.enter_context(restored_threads())
             self.position, generators = self._restore() if going_on else (Position(), None)
-            self.choice = nullcontext() if self.position.step else choice_of_threads(self.device, self.compile)
+            begins = self.position.step == 0
+            self.choice = choice_of_threads(self.device, self.compile, self.progress) if begins else nullcontext()
             if already := self._finished():
                 say(f"{self.run_dir} was finished before; nothing to do")
             else:
