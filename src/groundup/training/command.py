@@ -21,11 +21,13 @@ from groundup.training import distributed
 from groundup.training.batches import DataError
 from groundup.training.checkpoint import CheckpointError
 from groundup.training.position import NonFiniteLoss
-from groundup.training.runs import latest_run_dir, written_to
+from groundup.training.runs import RunFolderError, latest_run_dir, written_to
 from groundup.training.seeds import seed_everything
 from groundup.training.threads import use_one_thread
 
 C = TypeVar("C", bound="Options")
+#: Flags that say where and how a run is computed, and what the trained model is asked: they may change with --resume.
+NO_SETTINGS = ("run_dir", "resume", "smoke", "parallel", "device", "num_workers", "ask", "prompt")
 
 
 @dataclass(kw_only=True)
@@ -48,8 +50,7 @@ class RunOptions(Options):
 
     def settings(self) -> dict[str, Any]:
         """What makes the run what it is, for the Trainer's `config`."""
-        where_and_how = ("run_dir", "resume", "smoke", "parallel")
-        return {name: value for name, value in dataclasses.asdict(self).items() if name not in where_and_how}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in NO_SETTINGS}
 
 
 def command_line(config: type[C], name: str, description: str = "", small_steps: bool = False) -> tuple[C, Path]:
@@ -79,10 +80,23 @@ def _parsed(config: type[C], base: Path, description: str) -> tuple[C, Path]:
             tempfile.TemporaryFile(dir=run_dir).close()
         return given, run_dir
     run_dir = Path(given.run_dir) if given.run_dir else latest_run_dir(base)
-    if not (run_dir / "config.json").exists():  # stopped before it had begun: the Trainer says that it starts anew
+    path = next(iter([*run_dir.glob("config.json"), *sorted(run_dir.glob("*/config.json"))]), None)
+    if path is None:  # stopped before it had begun: the Trainer says that it starts anew
         return given, run_dir
-    saved = json.loads((run_dir / "config.json").read_text(encoding="utf-8"))["config"]
-    return tyro.cli(config, description=description, default=config(**saved)), run_dir
+    return tyro.cli(config, description=description, default=_saved(config, path)), run_dir
+
+
+def _saved(config: type[C], path: Path) -> C:
+    """The settings in a run's config.json; of a program that trains several models, in the first one's."""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["config"]
+        known = {field.name: entries[field.name] for field in dataclasses.fields(config) if field.name in entries}
+    except (ValueError, KeyError, TypeError) as error:  # damaged, or another program's
+        raise RunFolderError(
+            f"{path} does not hold the settings of a run ({type(error).__name__}: {error}); start a new run in "
+            "another run_dir"
+        ) from error
+    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
 
 
 def run(main: Callable[[], None]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -28,6 +30,21 @@ def non_finite(
         f"the weights are those of step {at.step}, and {kept}. "
         "Lower the learning rate, set clip_norm, or look for bad values in the data"
     )
+
+
+def replay(scheduler: Any, rates: list[float], steps: int) -> None:
+    """Bring a scheduler that was just made to where it is after `steps` steps.
+
+    rates    the learning rates of the optimizer's groups as the scheduler left them when it was made
+
+    A saved state would not do where a run is made longer: it holds the old length.
+    """
+    for group, rate in zip(scheduler.optimizer.param_groups, rates):
+        group["lr"] = rate
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch expects an optimizer step before each
+        for _ in range(steps):
+            scheduler.step()
 
 
 @dataclass

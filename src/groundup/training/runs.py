@@ -17,6 +17,11 @@ from typing import Any
 
 from groundup.durable import write_file
 
+#: Entries of a config that say how long a run is. They may differ when it is resumed: it is then trained longer.
+LENGTHS = ("epochs", "steps")
+#: Settings of the Trainer that may change together with the length, since programs derive them from it.
+INTERVALS = ("log_every", "evaluate_every")
+
 # A forked worker of a loader would keep the lock alive after its parent was killed: it lets go at birth.
 _locks: set[int] = set()
 
@@ -39,11 +44,16 @@ def holds_run(run_dir: str | Path) -> bool:
     return (run_dir / "config.json").exists() or any(run_dir.glob("checkpoints/step-*"))
 
 
+def _is_taken(path: Path) -> bool:
+    """Whether a folder holds a run, or the runs of a program that trains several models, each in a folder of it."""
+    return holds_run(path) or any((folder / "config.json").exists() for folder in path.glob("*/"))
+
+
 def next_run_dir(base: str | Path) -> Path:
     """`base`, or the first of `base-2`, `base-3`, … that holds no run yet."""
     base, number = Path(base), 1
     path = base
-    while holds_run(path):
+    while _is_taken(path):
         number += 1
         path = base.with_name(f"{base.name}-{number}")
     return path
@@ -59,7 +69,7 @@ def numbered_run_dirs(base: str | Path) -> list[Path]:
 
 def latest_run_dir(base: str | Path) -> Path:
     """The one of `base`, `base-2`, … with the highest number that holds a run; `base` itself when none does."""
-    return next((path for path in reversed(numbered_run_dirs(base)) if holds_run(path)), Path(base))
+    return next((path for path in reversed(numbered_run_dirs(base)) if _is_taken(path)), Path(base))
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -115,6 +125,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 def claim(run_dir: Path, config: dict[str, Any], resume: bool) -> bool:
     """Make a locked folder this run's; True when it holds a run to go on with.
 
+    A run that goes on with another length has config.json written again, so that the next --resume knows the length.
     Raises `RunFolderError` for a folder that holds a run when `resume` is False, and `ValueError` for a configuration
     that is not the one the run was started with.
     """
@@ -131,13 +142,28 @@ def claim(run_dir: Path, config: dict[str, Any], resume: bool) -> bool:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{path}, which says what this run is, cannot be read: {error}") from error
-    differences = list(_differences(saved, config))
-    if differences:
+    if _same_but_for_length(saved, config):
+        write_file(path, json.dumps(config, indent=2) + "\n")
+    elif differences := list(_differences(saved, config)):
         raise ValueError(
             f"the run in {run_dir} was started with another configuration: {'; '.join(differences)}. "
             "Resume with the saved values, or start a new run in another run_dir"
         )
     return True
+
+
+def _same_but_for_length(saved: Any, given: dict[str, Any]) -> bool:
+    """Whether `given` is what was saved but for its length, and for the intervals that follow from it."""
+
+    def bare(config: Any, name: str, ignored: tuple[str, ...]) -> dict[str, Any]:
+        return {key: value for key, value in config[name].items() if key not in ignored}
+
+    try:
+        length = [{key: config["config"].get(key) for key in LENGTHS} for config in (saved, given)]
+        rest = [(bare(c, "config", LENGTHS), bare(c, "trainer", INTERVALS)) for c in (saved, given)]
+    except (KeyError, TypeError, AttributeError):  # a config.json of something else
+        return False
+    return length[0] != length[1] and rest[0] == rest[1]
 
 
 def _differences(saved: Any, given: Any, key: str = "") -> Iterator[str]:

@@ -22,7 +22,7 @@ from groundup.training.device import choose_device, choose_precision
 from groundup.training.interrupts import interruptions
 from groundup.training.logs import say
 from groundup.training.objective import Objective
-from groundup.training.position import Position, Result, non_finite
+from groundup.training.position import Position, Result, non_finite, replay
 from groundup.training.record import NoRecord, Record
 from groundup.training.runs import claim, holds_run, locked, plain, written_to
 from groundup.training.threads import choice_of_threads, restored_threads, use_saved_threads
@@ -42,7 +42,9 @@ class Trainer:
                    that look across a batch, as BatchNorm does, still see each batch alone)
     clip_norm      the largest global norm of the gradient
     precision      "float32", or autocast to "bfloat16" or "float16" (with loss scaling)
-    config         a dataclass or dict that describes the run; resuming with another one is an error
+    config         a dataclass or dict that describes the run; resuming with another one is an error, except that
+                   `epochs` and `steps` in it may change, as the Trainer's own may: the run then goes on to the new
+                   length, with the learning rates that a scheduler made for this length has from here on
     log_every, evaluate_every, save_every    in optimizer steps; None is the end of each epoch
     keep           how many of the newest checkpoints stay, beside the best one
     monitor, mode  the metric, and whether "max" or "min" of it is best
@@ -177,11 +179,18 @@ class Trainer:
         if step is None:
             say(f"{self.run_dir} was stopped before its first checkpoint: starting again")
             return Position(), None
+        rates = [group["lr"] for group in self.optimizer.param_groups]
         state = self.team.load(self.checkpoints.path(step))
         position = Position(**state["position"])
         distributed.on_main(lambda: self.checkpoints.set_aside_after(position.step))
         if self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
+            length = state.get("total_steps", self.total_steps)
+            if self.total_steps == length or self.total_steps <= position.step:
+                self.scheduler.load_state_dict(state["scheduler"])
+            else:
+                replay(self.scheduler, rates, state["scheduler"]["last_epoch"])
+                which = "the learning rate is that of the new length's schedule"
+                say(f"{self.total_steps} steps instead of {length}: {which}")
         self.scaler.load_state_dict(state["scaler"])
         use_saved_threads(state["machine"]["threads"])
         distributed.compare(state["machine"], self.device)
@@ -194,6 +203,7 @@ class Trainer:
             "position": asdict(at),
             "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "total_steps": self.total_steps,
             "random": distributed.gathered_states(),
             "machine": distributed.machine(self.device),
         }
