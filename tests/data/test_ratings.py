@@ -101,9 +101,11 @@ def test_a_first_line_that_is_passed_over_is_said(tmp_path, caplog):
 
 
 def test_pairs_to_be_rated(tmp_path):
-    pairs = read_ratings(write(tmp_path, "user,item\nAnn,Alien\nBob,Alien\n"), rated=False)
+    pairs = read_ratings(write(tmp_path, "user,item\nAnn,Alien\nBob,Alien\n"), ((), ("Alien",)))
     assert (pairs.users.tolist(), pairs.items.tolist()) == ([0, 1], [0, 0])
     assert pairs.ratings.isnan().all()
+    pairs = read_ratings(write(tmp_path, "Ann,Alien\n"), (("Ann",), ("Alien",)))
+    assert pairs.user_names == ("Ann",)
 
 
 def test_what_is_written_is_read(tmp_path):
