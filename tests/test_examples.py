@@ -232,7 +232,7 @@ def test_cifar10_goes_on_from_a_run_as_images_grow(tmp_path):
     more = example(path, "--smoke", "--begin", str(begun), "--run-dir", "more", cwd=tmp_path)
     assert more.returncode == 0, more.stderr
     os.rename(begun, tmp_path / "elsewhere")  # a run that goes on has weights of its own
-    again = example(path, "--resume", "--run-dir", "more", cwd=tmp_path)
+    again = example(path, "--smoke", "--resume", "--run-dir", "more", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     for flags in (("--model", "resnet9"), ("--epochs", "-3"), ("--epochs", "2", "--sizes", "16", "24", "32")):
         done = example(path, "--smoke", *flags, "--run-dir", "no", cwd=tmp_path)

@@ -80,7 +80,7 @@ def test_on_the_command_line(folder, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (("--max-new-tokens", "40"), "do not fit into context=32"),
+        (("--max-new-tokens", "40", "--past-context", "refuse"), "do not fit into context=32"),
         (("--top-k", "1000"), "top_k must be at most vocab_size=304, got 1000"),
         (("--model", "no/such/folder"), "neither a file or folder on this machine"),
         (("--top-k", "0"), "top_k must be at least 1, got 0"),

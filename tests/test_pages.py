@@ -26,6 +26,7 @@ RUN_BY = {
     "make demo": "tests/test_examples.py",
     "make bench": "tests/test_benchmarks.py",
     "make parity": "tests/test_parity_table.py",
+    "make mutants": "tests/test_mutants.py",
     "make pages": "tests/test_pages.py",
     "make pictures": "tests/test_pages.py",
     "make results": "tests/test_results.py",

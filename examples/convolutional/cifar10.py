@@ -79,7 +79,7 @@ def main() -> None:
     options |= {"steps": 2} if config.smoke else {"epochs": epochs}
     result = Trainer(model, optimizer, loss, batches, run_dir=run_dir, **options).fit(resume=config.resume)
     scores, labels = predict(model, held_out)
-    digit_page(test.images, labels, scores.argmax(1), run_dir / "predictions.png", class_names=test.class_names)
+    digit_page(test.images, labels, scores, run_dir / "predictions.png", class_names=test.class_names)
     print(f"""
 test accuracy {100 * result.final["accuracy"]:.2f} % · expected {"anything" if config.smoke else expected}
 pictures      {run_dir}/curves.png (training), {run_dir}/predictions.png (the test images, mistakes marked)

@@ -65,7 +65,7 @@ def main() -> None:
 
     # Look.
     scores, labels = predict(model, held_out)
-    digit_page(test.images, labels, scores.argmax(1), run_dir / "digits.png", class_names=test.class_names)
+    digit_page(test.images, labels, scores, run_dir / "digits.png", class_names=test.class_names)
     command = save_classifier(model, run_dir, test, upright)
     accuracy, expected = 100 * result.final["accuracy"], "anything, after 5 steps" if config.smoke else expected
     print(f"""

@@ -19,6 +19,8 @@ import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, Protocol, TypeVar, runtime_checkable
 
+from groundup import checks
+
 MODES = ("auto", "reference", "fused")
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -40,21 +42,27 @@ class TwoBodied(Protocol[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
-def _checked(mode: str, source: str) -> str:
-    if mode not in MODES:
-        raise ValueError(f"{source} must be one of {', '.join(map(repr, MODES))}, got {mode!r}")
-    return mode
+class _Unusable(str):
+    """A value of GROUNDUP_BACKEND that is no mode. The import succeeds, and the first call that asks for it fails."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError(
+            f"the environment variable GROUNDUP_BACKEND must be one of {', '.join(map(repr, MODES))}, got {self!r}"
+        )
+
+    __hash__ = str.__hash__
 
 
-_mode = _checked(os.environ.get("GROUNDUP_BACKEND", "auto"), "GROUNDUP_BACKEND")
+_given = os.environ.get("GROUNDUP_BACKEND", "auto")
+_mode = _given if _given in MODES else _Unusable(_given)
 
 #: Every two-bodied function by name; the sweeps test and time each of them both ways.
 registry: dict[str, TwoBodied[..., Any]] = {}
 
 
 def current_backend() -> str:
-    """The mode in force: "auto", "reference" or "fused"."""
-    return _mode
+    """The mode in force: "auto", "reference" or "fused". Raises `ValueError` if GROUNDUP_BACKEND names another."""
+    return checks.choice("GROUNDUP_BACKEND", _mode, MODES)
 
 
 class backend:
@@ -68,7 +76,7 @@ class backend:
     """
 
     def __init__(self, mode: str) -> None:
-        self.mode = _checked(mode, "backend")
+        self.mode = checks.choice("backend", mode, MODES)
         self._outer: list[str] = []
 
     def __enter__(self) -> None:
@@ -104,18 +112,22 @@ def fused_by(
 
         @functools.wraps(definition)
         def dispatch(*args: P.args, **kwargs: P.kwargs) -> R:
-            if check is not None:
-                check(*args, **kwargs)
-            if _mode == "reference":
-                return definition(*args, **kwargs)
-            if refusal is not None and (reason := refusal(*args, **kwargs)) is not None:
-                if _mode == "fused":
-                    raise UnsupportedCall(
-                        f"{name}: the fused kernel does not support {reason}; "
-                        'use backend("auto") or backend("reference") for this call'
-                    )
-                return definition(*args, **kwargs)
-            return kernel(*args, **kwargs)
+            try:
+                if check is not None:
+                    check(*args, **kwargs)
+                if _mode == "reference":
+                    return definition(*args, **kwargs)
+                if refusal is not None and (reason := refusal(*args, **kwargs)) is not None:
+                    if _mode == "fused":
+                        raise UnsupportedCall(
+                            f"{name}: the fused kernel does not support {reason}; "
+                            'use backend("auto") or backend("reference") for this call'
+                        )
+                    return definition(*args, **kwargs)
+                return kernel(*args, **kwargs)
+            except (AttributeError, RuntimeError, TypeError) as error:
+                checks.explain(definition, args, kwargs, error)
+                raise
 
         dispatch.reference = definition  # type: ignore[attr-defined]
         dispatch.fused = kernel  # type: ignore[attr-defined]

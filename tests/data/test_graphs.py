@@ -22,6 +22,7 @@ from groundup.data import (
     tu_graphs,
 )
 from groundup.data.sampling import drawn
+from groundup.models.graph_networks import GraphSAGE
 
 untyped = pytest.mark.usefixtures("untyped")
 
@@ -32,7 +33,7 @@ def dense(graph):
 
 def ring(n, features=2, y=0):
     edges = torch.stack([torch.arange(n), (torch.arange(n) + 1) % n], 1)
-    return Graph.from_edges(edges, x=torch.randn(n, features), y=torch.tensor(y))
+    return Graph.from_edges(edges, x=torch.randn(n, features), y=None if y is None else torch.tensor(y))
 
 
 # ---- one graph ----------------------------------------------------------------------------------------------------
@@ -88,6 +89,34 @@ def test_pyg_and_back():
     assert whole.y.shape == ()
 
 
+def test_parallel_edges_of_pyg_add_up():
+    """As its layers gather along each of them: twice from node 0 with 1 and 2, or twice with 1."""
+    from torch_geometric.data import Data
+
+    index = torch.tensor([[0, 0, 1], [1, 1, 2]])
+    data = Data(x=torch.randn(3, 2), edge_index=index, edge_weight=torch.tensor([1.0, 2.0, 0.5]))
+    assert dense(Graph.from_pyg(data)).tolist() == [[0, 0, 0], [3, 0, 0], [0, 0.5, 0]]
+    assert dense(Graph.from_pyg(Data(x=data.x, edge_index=index))).tolist() == [[0, 0, 0], [2, 0, 0], [0, 1, 0]]
+    data.edge_weight[1] = -2.0
+    with pytest.raises(ValueError, match=r"edge_weight must hold 3 finite numbers, none below 0, got -2\.0 for edge 1"):
+        Graph.from_pyg(data)
+    data.edge_weight = torch.ones(3, 1)
+    with pytest.raises(ValueError, match="one number for each of the 3 edges, got shape"):
+        Graph.from_pyg(data)
+
+
+def test_a_part_of_a_graph():
+    graph = planted_graph(40, 200, 3, 4)
+    nodes = torch.tensor([7, 3, 30])
+    part = graph.subgraph(nodes)
+    assert torch.equal(dense(part), dense(graph)[nodes][:, nodes])
+    assert torch.equal(part.x, graph.x[nodes])
+    assert torch.equal(part.y, graph.y[nodes])
+    assert part.masks["test"].equal(graph.masks["test"][nodes])
+    with pytest.raises(ValueError, match="nodes must hold each node once"):
+        graph.subgraph(torch.tensor([1, 1]))
+
+
 def test_the_karate_club():
     graph = karate_club()
     assert (len(graph.x), graph.edges.size(1), graph.y.bincount().tolist()) == (34, 156, [17, 17])
@@ -127,6 +156,7 @@ def test_motifs():
         (lambda: Graph.from_edges(torch.tensor([[0.0, 1.0]])), TypeError, "edges must hold int64 or int32"),
         (lambda: Graph.from_edges(torch.tensor([0, 1])), ValueError, "edges must have shape"),
         (lambda: Graph.from_edges(torch.tensor([[0, 1, 2]])), ValueError, "edges must have 2 nodes a row"),
+        (lambda: Graph.from_edges(torch.zeros(2, 5).long()), ValueError, r"a pair in each column, .* pass edges\.T"),
         (lambda: Graph.from_edges(torch.zeros(0, 2).long()), ValueError, "an empty graph"),
         (lambda: Graph.from_edges([[0, 1]]), TypeError, "edges must be a torch.Tensor, got list"),
         (
@@ -141,7 +171,17 @@ def test_motifs():
         ),
         (lambda: Graph(torch.zeros(0, 2), torch.zeros(0, 0).to_sparse()), ValueError, "an empty graph"),
         (lambda: Graph(torch.zeros(2, 2), torch.eye(3).to_sparse()), ValueError, "adj must have shape .2, 2., got"),
+        (
+            lambda: Graph.from_edges(torch.tensor([[0, 1]]), weight=torch.tensor([2])),
+            TypeError,
+            "weight must be a floating-point tensor",
+        ),
         (lambda: GraphSet.of([]), ValueError, "a set must hold at least one graph"),
+        (lambda: GraphSet.of([ring(3, y=0.5), ring(3, y=[0.5, 1.0])]), ValueError, "every graph's y must be a class"),
+        (lambda: GraphSet.of([ring(3, y=0.5), ring(3, y=None)]), ValueError, "and none at all"),
+        (lambda: GraphSet.of([ring(3, y=0.5)]).num_classes, ValueError, "targets, which are no classes"),
+        (lambda: GraphSet.of([ring(3, y=0), ring(3, y=0)]).labelled(), ValueError, "got 2 of one class"),
+        (lambda: GraphSet.of([ring(3, y=0), ring(3, y=1)]).labelled(), ValueError, "got 1 of class 0, 1 of class 1"),
         (lambda: GraphSet.of([ring(3), ring(3, 4)]), ValueError, "all graphs must have equally many features"),
         (lambda: NeighbourSampler(ring(3), ()), ValueError, "fan_outs must hold a number for each layer"),
         (lambda: NeighbourSampler(ring(3), (0,)), ValueError, "fan_outs must be at least 1, got 0"),
@@ -190,6 +230,18 @@ def test_graphs_joined_and_padded():
         graphs.side_by_side(torch.tensor([1]), 4)
 
 
+def test_targets_stay_what_they_are():
+    """Class numbers are whole, floating-point targets stay; a graph without a class has -1."""
+    assert GraphSet.of([ring(3, y=2), ring(4, y=None), ring(5, y=[1])]).y.tolist() == [2, -1, 1]
+    numbers = GraphSet.of([ring(3, y=2.7), ring(4, y=-0.5)])
+    assert numbers.y.tolist() == pytest.approx([2.7, -0.5])
+    assert repr(numbers).startswith("graphs: 2 graphs with targets, 2 features")
+    several = GraphSet.of([ring(3, y=[2.7, 1.0]), ring(4, y=[0.5, 0.0])])
+    assert next(iter(Loader(several, 2))).y.shape == (2, 2)
+    mixed = GraphSet.of([ring(3, y=0), ring(4, y=None), ring(5, y=0), ring(6, y=1), ring(7, y=1)])
+    assert mixed.labelled().nodes.tolist() == [3, 5, 6, 7]
+
+
 def test_a_loader_of_graphs():
     graphs = GraphSet.of([ring(n) for n in (3, 4, 5, 6)])
     sizes = sorted(n for batch in Loader(graphs, 2, shuffle=True) for n in batch.batch_index.bincount().tolist())
@@ -231,7 +283,10 @@ def test_gin_text(tmp_path):
         (GIN + "1 1\n", "more lines than its 2 graphs need"),
         (GIN.replace("7 1 1", "x 1 1", 1), "line 3: expected whole numbers"),
         (GIN.replace("3 5", "3"), "line 2: expected 2 numbers, got 1"),
-        ("1\n0 1\n", "an empty graph"),
+        ("1\n0 1\n", "line 2: graph 0 has no nodes: an empty graph"),
+        ("0\n", "line 1: a file of graphs must hold at least one, got 0"),
+        ("-1\n", "line 1: a file of graphs must hold at least one, got -1"),
+        ("", "ends too early"),
     ],
 )
 def test_wrong_gin_text(text, words, tmp_path):
@@ -273,6 +328,59 @@ def test_graphs_by_path(tmp_path):
     assert load_graphs(tmp_path).nodes.tolist() == [3, 2]
 
 
+def test_a_label_that_is_not_known(tmp_path):
+    (tmp_path / "own.txt").write_text(GIN.replace("1 3", "1 ?"))
+    graphs = read_gin(tmp_path / "own.txt")
+    assert graphs.y.tolist() == [0, -1]
+    assert graphs.encoder.class_names == ("5",)
+
+
+def test_other_graphs_by_the_encoder_of_the_first(tmp_path, caplog):
+    """Tags and classes keep their numbers; a tag that is new gives zeros, and that is said."""
+    (tmp_path / "own.txt").write_text(GIN)
+    encoder = read_gin(tmp_path / "own.txt").encoder
+    (tmp_path / "new.txt").write_text("1\n2 5\n9 1 1\n7 1 0\n")
+    graphs = read_gin(tmp_path / "new.txt", like=encoder)
+    assert graphs.x.tolist() == [[0, 0], [0, 1]]
+    assert graphs.y.tolist() == [1]
+    assert "1 values of 'tag' are new, such as '9'" in caplog.text
+
+
+def test_degrees_as_tags_and_padding(tmp_path):
+    (tmp_path / "own.txt").write_text(GIN)
+    graphs = load_graphs(tmp_path / "own.txt", degree_as_tag=True, padded=True)
+    assert graphs.padded == graphs.encoder.padded == 3
+    assert graphs.x.argmax(1).tolist() == [1, 2, 1, 0]
+    again = load_graphs(tmp_path / "own.txt", like=graphs.encoder)
+    assert torch.equal(again.x, graphs.x)
+    assert again.padded == 3
+
+
+def test_a_folder_of_edge_lists(tmp_path):
+    """A subfolder for each class; without one a graph has no label. A lone file is one graph."""
+    for name in ("ring/a.csv", "ring/b.txt", "path/c.csv", "d.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x,y\ny,z\n" + ("z,x\n" if "ring" in name else ""))
+    graphs = load_graphs(tmp_path)
+    assert graphs.graph_names == ("d.csv", "path/c.csv", "ring/a.csv", "ring/b.txt")
+    assert graphs.y.tolist() == [-1, 0, 1, 1]
+    assert graphs.encoder.class_names == ("path", "ring")
+    assert dense(graphs[1]).tolist() == [[0, 1, 0], [1, 0, 1], [0, 1, 0]]
+    assert (graphs.edges // 2).tolist() == [2, 2, 3, 3]
+    one = load_graphs(tmp_path / "d.csv", like=graphs.encoder)
+    assert (len(one), one.y.tolist(), one.x.tolist()) == (1, [-1], [[1.0]] * 3)
+    assert graphs.subset(torch.tensor([2, 0])).graph_names == ("ring/a.csv", "d.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no graphs: it must be a folder in TU's format"):
+        load_graphs(tmp_path / "empty")
+
+
+def test_tu_folder_without_edges_or_labels(tmp_path):
+    graphs = tu(tmp_path, A="", graph_labels=None)
+    assert graphs.edges.tolist() == [0, 0]
+    assert graphs.y.tolist() == [-1, -1]
+
+
 def test_tu_folder_without_features(tmp_path):
     assert tu(tmp_path, node_labels=None, node_attributes=None).x.tolist() == [[1.0]] * 5
 
@@ -289,6 +397,9 @@ def test_tu_folder_without_features(tmp_path):
         ({"node_attributes": "0.5\n0\n"}, "node features must have 5 rows|Sizes of tensors"),
         ({"graph_labels": "-1\n1\n1\n"}, "every graph must have at least one node"),
         ({"graph_labels": "a\nb\n"}, "graph_labels.txt holds something else than numbers"),
+        ({"graph_indicator": ""}, "graph_indicator.txt is empty: it must hold the graph of each node"),
+        ({"A": "1, 2, 3\n"}, "A.txt must have 2 numbers in each line"),
+        ({"node_attributes": "0.5, 1\n0\n0\n0\n0\n"}, "must hold equally many numbers in each line"),
     ],
 )
 def test_wrong_tu_folder(changes, words, tmp_path):
@@ -332,6 +443,18 @@ def test_draws_are_uniform_and_without_replacement():
     assert count.tolist() == [2, 0, 3]
     assert place[:2].tolist() == [5, 6]
     assert len(set(place[2:].tolist())) == 3
+
+
+@pytest.mark.parametrize("asked", [[0, 0], [0, 0, 1], [4, 4, 4], [0, 1, 0], [6, 6], [3, 0, 3, 2, 2]])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_node_may_be_asked_for_twice(asked, layers):
+    """Batches of nodes, positives and negatives repeat nodes: each comes out as in the whole graph."""
+    edges = torch.tensor([[0, 1], [0, 2], [1, 3], [2, 4], [3, 4], [5, 4]])
+    graph = Graph.from_edges(edges, num_nodes=7, x=torch.randn(7, 2))
+    model = GraphSAGE(2, 8, 3, num_layers=layers).eval()
+    sample = NeighbourSampler(graph, [10] * layers)(torch.tensor(asked))
+    assert sample.nodes[: len(asked)].tolist() == asked
+    torch.testing.assert_close(model(sample.x, sample.adjs), model(graph.x, graph.adj)[asked])
 
 
 def test_a_sample_is_part_of_the_graph():

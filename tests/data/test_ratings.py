@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.data import Loader, Ratings, read_ratings
+from groundup.data import Loader, Ratings, read_ratings, write_ratings
 
 
 def write(tmp_path, text, name="u.data"):
@@ -37,6 +37,7 @@ def test_layouts(tmp_path, text):
         ("1,2,3\n4,5,good\n", "line 2: the rating must be a finite number, got 'good'"),
         ("1,2,3\n4,5,nan\n", "line 2: the rating must be a finite number, got 'nan'"),
         ("1,2,3\n4,2,1\n1,2,5\n", "line 3: user '1' has rated item '2' before, in line 1; keep one"),
+        ("1,i2,3x\n2,i3,4\n", "line 1: the rating must be a finite"),
         ("user,item,rating\n", "holds no rating"),
         ("", "holds no rating"),
     ],
@@ -92,3 +93,23 @@ def test_a_loader_asks_for_whole_batches():
     users, items, ratings = (torch.cat(parts) for parts in zip(*batches))
     assert torch.equal(ratings, 3.0 * users + items)
     assert torch.equal(ratings.sort().values, data.ratings)
+
+
+def test_a_first_line_that_is_passed_over_is_said(tmp_path, caplog):
+    read_ratings(write(tmp_path, "userId,movieId,rating\n1,2,3\n"))
+    assert "the first line is taken for the names of the columns: userId, movieId, rating" in caplog.text
+
+
+def test_pairs_to_be_rated(tmp_path):
+    pairs = read_ratings(write(tmp_path, "user,item\nAnn,Alien\nBob,Alien\n"), ((), ("Alien",)))
+    assert (pairs.users.tolist(), pairs.items.tolist()) == ([0, 1], [0, 0])
+    assert pairs.ratings.isnan().all()
+    pairs = read_ratings(write(tmp_path, "Ann,Alien\n"), (("Ann",), ("Alien",)))
+    assert pairs.user_names == ("Ann",)
+
+
+def test_what_is_written_is_read(tmp_path):
+    data = Ratings.of_table(torch.randn(3, 4))
+    read = read_ratings(write_ratings(data, tmp_path / "own.csv"))
+    assert torch.equal(read.ratings, data.ratings)
+    assert torch.equal(read.items, data.items)

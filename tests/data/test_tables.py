@@ -6,7 +6,17 @@ import pytest
 import torch
 from sklearn.datasets import load_breast_cancer, load_wine
 
-from groundup.data import Loader, Table, breast_cancer, two_moons, wine
+from groundup.data import (
+    Loader,
+    Table,
+    breast_cancer,
+    load_table,
+    read_sheet,
+    read_table,
+    two_moons,
+    wine,
+    write_table,
+)
 
 
 @pytest.mark.parametrize(
@@ -87,3 +97,83 @@ def test_without_scikit_learn_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(ImportError, match=r"pip install 'groundup\[data\]'"):
         wine()
+
+
+# ---- a table of one's own ----------------------------------------------------------------------------------------
+
+PETS = "weight,fur,kind,tame\n4.1,grey,cat,1\n30,brown,dog,1\n3.5,grey,cat,0\n22,grey,dog,1\n"
+
+
+def own(tmp_path, text, name="pets.csv"):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("separator", [",", "\t", ";", "::"])
+def test_a_table_of_ones_own(separator, tmp_path, caplog):
+    table = read_table(own(tmp_path, PETS.replace(",", separator)), target="kind")
+    assert table.feature_names == ("weight", "fur brown", "fur grey", "tame")
+    assert table.class_names == ("cat", "dog")
+    assert table.features.tolist() == [[4.1, 0, 1, 1], [30, 1, 0, 1], [3.5, 0, 1, 0], [22, 0, 1, 1]]
+    assert table.labels.tolist() == [0, 1, 0, 1]
+    assert "the first line is taken for the names of the columns: weight, fur, kind, tame" in caplog.text
+
+
+def test_a_table_without_names_and_the_last_column(tmp_path):
+    table = read_table(own(tmp_path, "1 2 a\n3 4 b\n5 6 a\n"))
+    assert table.feature_names == ("column 1", "column 2")
+    assert (table.class_names, table.labels.tolist()) == (("a", "b"), [0, 1, 0])
+
+
+def test_parts_of_a_table_and_the_encoder_that_made_them(tmp_path):
+    """What the encoder of the training part makes of the whole file is, to the bit, what it was split into."""
+    lines = [f"{(i * 37 % 100) / 7},{'red' if i % 3 else 'blue'},{'ab'[i % 2]}\n" for i in range(40)]
+    path = own(tmp_path, "size,colour,kind\n" + "".join(lines))
+    train, test = load_table(path, seed=1)
+    assert (len(train), len(test)) == (32, 8)
+    whole = {tuple(row) for row in train.encoder.encode(read_sheet(path)).tolist()}
+    assert {tuple(row) for part in (train, test) for row in part.features.tolist()} <= whole
+    assert test.encoder == train.encoder
+
+
+def test_a_column_of_names_is_left_out(tmp_path, caplog):
+    table = read_table(own(tmp_path, "name,size,kind\nTom,1,cat\nRex,2,dog\nKim,3,cat\n"))
+    assert table.feature_names == ("size",)
+    assert "'name' holds 3 different texts and is left out" in caplog.text
+
+
+def test_a_table_is_written_and_read(tmp_path):
+    train, _ = wine(standardize=False)
+    read = read_table(write_table(train, tmp_path / "wine.csv"), "class")
+    assert torch.equal(read.features.float(), train.features)
+    assert torch.equal(read.labels, train.labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "words"),
+    [
+        (PETS, "size", "target: .* has no column 'size'; its columns are weight, fur, kind, tame"),
+        (PETS.replace("3.5", ""), "kind", "line 4: 'weight' is missing, got ''"),
+        (PETS.replace("3.5", "N/A"), "kind", "line 4: 'weight' is missing, got 'N/A'"),
+        (PETS.replace("3.5", "light"), "kind", "line 4: 'weight' holds numbers, got 'light'"),
+        (PETS.replace("cat,0", "?,0"), "kind", "line 4: the class 'kind' is missing"),
+        (PETS.replace("22,grey,dog", "22,grey"), "kind", "line 5: has 3 fields, but the first line has 4"),
+        (PETS.replace("tame", "fur"), "kind", "two columns are called 'fur'"),
+        (PETS.replace("dog", "cat"), "kind", "the column 'kind' has one value, 'cat'"),
+        ("a;b;c\n1,5;2;x\n2,5;3;y\n", "c", "line 2: write 'a' with a decimal point, got '1,5'"),
+        ("a,b\n" + "".join(f"{i},{i}\n" for i in range(120)), "b", "has 120 values in 120 lines"),
+        ("", "", "is empty: it must hold a table"),
+        ("a,b\n", "", "names of columns and no row below them"),
+        ('a,b\n"1,2\n', "", "has 1 fields, but the first line has 2"),
+    ],
+)
+def test_mistakes_of_a_table_are_named(text, target, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        read_table(own(tmp_path, text), target)
+
+
+def test_a_table_that_is_not_there():
+    with pytest.raises(ValueError, match="must be one of 'breast cancer', 'wine', or a file, CSV or TSV"):
+        load_table("nowhere.csv")
+    with pytest.raises(ValueError, match="target is for a table of your own"):
+        load_table("wine", "class")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.decoding import beam_search, greedy, sample
+from groundup.decoding import beam_search, generate, greedy, sample
 from groundup.models.recurrent_networks import GRU, LSTM, LangModel, SimpleRNN
 from parity import as_list, randomise
 
@@ -112,3 +112,59 @@ def test_dropout_below_and_above_the_core():
     logits, _ = model(tokens(2, 4))
     assert torch.equal(logits, model.head.bias.expand(2, 4, V))
     assert not torch.equal(model.eval()(tokens(2, 4))[0], logits)
+
+
+# ---- saved, and asked from prompts -----------------------------------------------------------------------------------
+
+SAVED = CORES | {
+    "both ways": lambda: LSTM(5, 6, bidirectional=True, batch_first=True),
+    "peepholes": lambda: LSTM(5, 6, peephole=True, forget_bias=1.0, dropout=0.1, num_layers=2),
+    "relu, normalised": lambda: SimpleRNN(5, 6, nonlinearity="relu", layer_norm=True),
+    "reset before": lambda: GRU(5, 6, bias=False, reset_after=False, reverse=True),
+}
+
+
+@pytest.mark.parametrize("core", SAVED.values(), ids=SAVED)
+def test_a_saved_model_is_built_again(core, tmp_path):
+    model, x = build(core).float(), tokens(2, 5)
+    model.save_pretrained(tmp_path / "a")
+    again = LangModel.from_pretrained(tmp_path / "a")
+    assert torch.equal(again(x)[0], model(x)[0])
+    assert again.core.arguments() == model.core.arguments()
+    again.save_pretrained(tmp_path / "b")
+    assert (tmp_path / "a" / "config.json").read_text() == (tmp_path / "b" / "config.json").read_text()
+
+
+@pytest.mark.parametrize("options", [{"one_hot": True}, {"tied": True}])
+def test_a_saved_model_keeps_its_options(options, tmp_path):
+    model = randomise(LangModel(V, LSTM(V if "one_hot" in options else 6, 6, batch_first=True), **options)).eval()
+    model.save_pretrained(tmp_path)
+    again, x = LangModel.from_pretrained(tmp_path), tokens(2, 5)
+    assert torch.equal(again(x)[0], model(x)[0])
+
+
+def test_a_core_of_ones_own_is_not_saved_as_another(tmp_path):
+    class Twice(LSTM):
+        def forward(self, x, state=None, lengths=None):
+            return super().forward(2 * x, state, lengths)
+
+    with pytest.raises(ValueError, match=r"core is a Twice, whose forward config.json cannot hold"):
+        LangModel(V, Twice(5, 6, batch_first=True)).save_pretrained(tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+@EVERY_CORE
+@pytest.mark.parametrize(
+    "options", [{"temperature": 0.0}, {"width": 3, "stop": 4}, {"temperature": 0.0, "repetition_penalty": 1.5}]
+)
+def test_prompts_together_are_prompts_alone(core, options):
+    model, prompts = build(core), [[3, 4, 5, 6], [1], [5, 5, 0]]
+    together = generate(model, prompts, max_new_tokens=6, **options)
+    for row, prompt in enumerate(prompts):
+        alone = generate(model, [prompt], max_new_tokens=6, **options)
+        n = int(alone.lengths[0])
+        assert together.tokens[row, :n].tolist() == alone.tokens[0, :n].tolist()
+        torch.testing.assert_close(together.log_p[row], alone.log_p[0])
+    if options == {"temperature": 0.0}:
+        start, state = model.read(torch.tensor(prompts[:1]))
+        assert torch.equal(greedy(model.step, start, state, max_len=6).tokens[0], together.tokens[0])

@@ -101,6 +101,13 @@ BAD_INPUTS = [
     ("GCN", lambda: GCN(3, 4, 2)(x[0], torch.ones(2, 4)), ValueError, "adj must have shape (4, 4)"),
     ("GCN", lambda: GCN(4, 4, 2)(sparse, sparse, torch.ones(4).bool()), TypeError, "x must be dense, or sparse COO"),
     ("GCN", lambda: GCN(3, 4, 2)(sparse, sparse), ValueError, "x must have 3 features (axis -1), got 4"),
+    (
+        "GCN",
+        lambda: GCN(2, 4, 3)(torch.ones(4, 2), torch.zeros(2, 9).long()),
+        TypeError,
+        "pass Graph.from_edges(edge_index.T",
+    ),
+    ("GIN", lambda: GIN(2, 4, 3)(torch.ones(4, 2), torch.zeros(2, 9).int()), TypeError, "looks like an edge_index"),
     ("GCN", lambda: GCN.preset("pubmed"), ValueError, "GCN has no preset 'pubmed'; it has 'cora'"),
     ("GraphSAGE", lambda: GraphSAGE(3, 4, 2, aggregation="sum"), ValueError, "aggregation must be one of 'mean'"),
     ("GraphSAGE", lambda: GraphSAGE(3, 4, 2)(x, adj[:1]), ValueError, "adj must have shape (2, 4, 4)"),

@@ -1,12 +1,25 @@
 """Objectives of texts count tokens, not padding; translations come back in order."""
 
+from itertools import pairwise
+from math import log
+
+import numpy as np
 import pytest
 import torch
 
 from groundup.data import END, PAD, BucketLoader, Loader, ParallelText, TextWindows, WordTokenizer
 from groundup.models.recurrent_networks import LSTM, LangModel, Seq2Seq
 from groundup.models.transformer_networks import Transformer
-from groundup.training import exact_match, next_token, perplexity, translate, translation
+from groundup.training import (
+    count_pairs,
+    exact_match,
+    fit_length,
+    look_up,
+    next_token,
+    perplexity,
+    translate,
+    translation,
+)
 from parity import randomise
 
 PAIRS = [("a b c", "x y"), ("b", "y"), ("c a", "z z z")]
@@ -78,3 +91,34 @@ def test_exact_match():
 def test_batches_of_a_loader_are_what_it_takes():
     model = Seq2Seq(7, 7, 3, 4, 1)
     assert perplexity(BucketLoader(text(), 2), translation)(model)["loss"] > 0
+
+
+def test_few_samples_are_read_more_often(capsys):
+    assert fit_length(20_000, 64, 0, usual=5) == (64, 5)
+    assert fit_length(20_000, 64, 2, usual=5) == (64, 2)
+    assert capsys.readouterr().out == ""
+    assert fit_length(360, 64, 0, usual=5, least_steps=400) == (36, 40)
+    assert "360 samples: 40 epochs in batches of 36, instead of 5 in batches of 64" in capsys.readouterr().out
+    assert fit_length(360, 64, 3, usual=5) == (36, 3)  # what was asked for stays
+    assert fit_length(3, 64, 0, usual=5, least_steps=10) == (1, 5)
+    assert fit_length(700, 64, 0, usual=5, least_steps=50) == (64, 5)
+
+
+def test_counting_pairs_is_what_the_formula_says():
+    train, valid = [0, 1, 0, 1, 2, 0, 1], [0, 1, 3, 0, 2]
+    single = [(train.count(b) + 1) / (len(train) + 4) for b in range(4)]
+    total = 0.0
+    for a, b in pairwise(valid):
+        together = sum(pair == (a, b) for pair in pairwise(train))
+        total -= log((together + 5 * single[b]) / (train[:-1].count(a) + 5))
+    assert count_pairs(train, valid) == pytest.approx(total / 4)
+    assert count_pairs(np.array(train, dtype=np.uint16), torch.tensor(valid)) == pytest.approx(total / 4)
+
+
+def test_looking_up_takes_the_most_similar_sentence():
+    known = [("the red cat", "A"), ("the big dog", "B"), ("the owl", "C"), ("the red dog sleeps here", "D")]
+    asked = [("the dog", "B"), ("red cat", "x"), ("an owl", "C"), ("the big red dog sleeps here", "D")]
+    tokenizers = WordTokenizer.of(s for s, _ in known), WordTokenizer.of(t for _, t in known)
+    made = look_up(ParallelText(known, *tokenizers), ParallelText(asked, *tokenizers))
+    assert made.found == ["B", "A", "C", "D"]
+    assert made.exact == 0.75

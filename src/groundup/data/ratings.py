@@ -8,6 +8,7 @@ Ann;Alien;4.5                           semicolons and double colons (ratings.da
 from __future__ import annotations
 
 import csv
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import nan
 from os import PathLike
@@ -84,10 +85,12 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
         )
 
 
-def read_ratings(path: str | PathLike[str], rated: bool = True) -> Ratings:
+def read_ratings(path: str | PathLike[str], known: tuple[Collection[str], Collection[str]] | None = None) -> Ratings:
     """Lines of user, item, rating and anything more, CSV or TSV, or separated by semicolons or double colons.
 
-    rated=False also takes lines of user and item alone, whose rating is NaN: pairs whose rating is asked for.
+        known   the users and the items of a training, when the file holds pairs whose rating is asked for: lines of
+                user and item alone, whose rating is NaN, are then taken too, and the first line has no names if it has
+                one of these
 
     Users and items are any strings; they are numbered as they come. A first line that holds no number has the names of
     the columns, and a line in the log says so.
@@ -103,15 +106,16 @@ def read_ratings(path: str | PathLike[str], rated: bool = True) -> Ratings:
     ratings: list[float] = []
     for place, (number, fields) in enumerate(rows_of(path, spaces=False)):
         where = f"{path}, line {number}"
-        if len(fields) < (3 if rated else 2):
+        if len(fields) < (3 if known is None else 2):
             raise ValueError(
                 f"{where}: needs user, item and rating, separated by tabs, commas or '::'; got "
                 f"{', '.join(map(repr, fields))}"
             )
-        if place == 0 and holds_names(path, fields):
+        named = known is not None and (fields[0] in known[0] or fields[1] in known[1])
+        if place == 0 and not named and holds_names(path, fields):
             continue
         field = fields[2] if len(fields) > 2 else ""
-        rating = nan if not rated and is_missing(field) else number_in(field)
+        rating = nan if known and is_missing(field) else number_in(field)
         if rating is None:
             raise ValueError(f"{where}: the rating must be a finite number, got {field!r}")
         pair = users.setdefault(fields[0], len(users)), items.setdefault(fields[1], len(items))

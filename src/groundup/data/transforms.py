@@ -263,14 +263,15 @@ class RandomAffine:
         return grid_sample(x, affine_grid(theta, (height, width), align_corners=False), align_corners=False)
 
 
-def augmentation(kind: str, size: int) -> tuple[Transform, ...]:
+def augmentation(kind: str, size: int | tuple[int, int]) -> tuple[Transform, ...]:
     """Random changes of training images of `size` pixels.
 
     "photo" mirrors them and moves them by up to an eighth; "writing" moves them only, as a mirrored letter is another
     letter; "none" changes nothing. Raises `ValueError` for another kind.
     """
     checks.choice("augment", kind, ("photo", "writing", "none"))
-    moved = RandomCrop(size, padding=max(size // 8, 1))
+    height, width = checks.pair("size", size)
+    moved = RandomCrop((height, width), padding=(max(height // 8, 1), max(width // 8, 1)))
     return {"photo": (moved, RandomHorizontalFlip()), "writing": (moved,), "none": ()}[kind]
 
 

@@ -36,10 +36,7 @@ def _check(
     checks.rank("x", x, 3, 4, layout="(N, C, H, W) or (C, H, W)")
     sizes, kernel = x.shape, weight.shape
     if sizes[-3] != kernel[1] * groups:
-        raise ValueError(
-            f"x must have {kernel[1] * groups} channels (axis {x.dim() - 3}), as weight {tuple(kernel)} with "
-            f"groups={groups} expects, got {sizes[-3]}: shape {tuple(sizes)}"
-        )
+        checks.channels("x", x, kernel[1] * groups, f", as weight {tuple(kernel)} with groups={groups} expects")
     strides, dilations = checks.pair("stride", stride), checks.pair("dilation", dilation)
     if isinstance(padding, str):
         checks.choice("padding", padding, ("valid", "same"))

@@ -34,21 +34,27 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str) -> None:
+    dims = checks.tensor("input", input).dim()
+    if not input.is_floating_point() and checks.tensor("target", target).is_floating_point() and target.dim() > dims:
+        raise TypeError(
+            "input must be the scores and target the class indices, in this order; "
+            f"got input of {input.dtype} and target of {target.dtype}: swap the two"
+        )
     checks.floating("input", input)
     checks.choice("reduction", reduction, REDUCTIONS)
-    dims = input.dim()
     if dims == 0:
         raise ValueError("input must have shape (N, C), (C,) or (N, C, d1, ...), got a scalar")
     if weight is not None and tuple(weight.shape) != (num_classes := input.size(min(1, dims - 1)),):
         raise ValueError(f"weight must have one entry per class, shape ({num_classes},), got {tuple(weight.shape)}")
-    if not target.is_floating_point():
+    expected = input.shape[: dims - 1] if dims <= 2 else input.shape[:1] + input.shape[2:]
+    if not checks.tensor("target", target).is_floating_point() or (target.shape == expected != input.shape):
         if target.dtype != torch.int64:
             raise TypeError(f"target must hold int64 class indices, got {target.dtype}; use target.long()")
-        expected = input.shape[: dims - 1] if dims <= 2 else input.shape[:1] + input.shape[2:]
         if target.shape != expected:
+            remedy = "; use target.squeeze(1)" if target.shape == (*expected[:1], 1, *expected[1:]) else ""
             raise ValueError(
                 f"target must have shape {tuple(expected)} for input of shape {tuple(input.shape)} "
-                f"(one class index each), got {tuple(target.shape)}"
+                f"(one class index each), got {tuple(target.shape)}{remedy}"
             )
 
 

@@ -33,8 +33,9 @@ def encode(tokenizer: Any, prompt: str) -> list[int]:
         return tokenizer.encode(prompt).ids
     if unknown := tokenizer.unknown(prompt):
         what = "words" if isinstance(tokenizer, WordTokenizer) else "characters"
+        known = len(tokenizer) - len(tokenizer.special)
         raise ValueError(
-            f"the prompt has {listed(unknown)}, not among the {len(tokenizer):,} {what} that the model was trained on"
+            f"the prompt has {listed(unknown)}, not among the {known:,} {what} that the model was trained on"
         )
     return tokenizer.encode(prompt).tolist()
 

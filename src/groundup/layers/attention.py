@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional import init
 from groundup.functional.attention import Attended, Mask, additive_attention, scaled_dot_product_attention
+from groundup.layers.keywords import TorchKeywords
 from groundup.layers.linear import Linear
 
 
-class DotProductAttention(nn.Module):
+class DotProductAttention(TorchKeywords, nn.Module):
     """softmax(Q Kᵀ / √d) V on query (..., T, d), key (..., S, d), value (..., S, v); scaled=False leaves √d out.
 
     dropout: of the weights, in training mode. need_weights=True: returns (output, weights (..., T, S)).
@@ -53,7 +54,7 @@ class DotProductAttention(nn.Module):
         return f"scaled={self.scaled}, dropout={self.dropout}"
 
 
-class AdditiveAttention(nn.Module):
+class AdditiveAttention(TorchKeywords, nn.Module):
     """c_i = Σ_j α_ij value_j, α_i = softmax_j(e_ij), e_ij = vᵀ tanh(W query_i + U key_j); no biases.
 
     query (..., T, query_size), key (..., S, key_size), value (..., S, any size). W is `query_proj`, U `key_proj`.

@@ -19,13 +19,14 @@ from groundup import checks
 from groundup.functional import init
 from groundup.functional.attention import Mask, scaled_dot_product_attention
 from groundup.layers.cache import KVCache
+from groundup.layers.keywords import TorchKeywords
 from groundup.layers.linear import Linear
 
 #: (x (B, H, T, D), position of the first token) -> x, turned
 Rotary = Callable[[Tensor, int], Tensor]
 
 
-class HeadProjections(nn.Module):
+class HeadProjections(TorchKeywords, nn.Module):
     """What every layer with heads has: W_Q, W_K, W_V, W_O with their biases, and the axes they take apart and join.
 
     `q_proj` (E, E), `k_proj` (G D, kdim), `v_proj` (G D, vdim), `out_proj` (E, E). They begin as those of

@@ -9,10 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.layers.keywords import TorchKeywords
 from groundup.layers.recurrent_cells import RecurrentCell, State, as_state
 
 
-class RNN(nn.Module):
+class RNN(TorchKeywords, nn.Module):
     """output_t, state_t = cell(x_t, state_{t-1}) for t = 1..T; with `reverse`, from the end to the beginning.
 
     x (B, T, I) -> output (B, T, H), and the cell's state after its last step: (B, H), for LSTM_cell the pair (h, c).

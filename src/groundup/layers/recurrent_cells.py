@@ -19,11 +19,12 @@ from groundup.functional import init
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.lstm import lstm, lstm_step
 from groundup.functional.recurrence import States, blank_padding, check_lengths, rnn, rnn_step, scan
+from groundup.layers.keywords import TorchKeywords
 
 State = Tensor | tuple[Tensor, ...]  # one tensor (N, H), or a tuple where a cell keeps several
 
 
-class RecurrentCell(nn.Module):
+class RecurrentCell(TorchKeywords, nn.Module):
     """The frame of every cell: parameters named and laid out as PyTorch's, and the state when none is given.
 
     A cell of your own defines `step(x, states) -> states`, whose first state is the output; `groundup.layers.RNN`

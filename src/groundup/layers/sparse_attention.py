@@ -24,6 +24,7 @@ from groundup.functional.sparse_attention import (
     sparse_mask,
 )
 from groundup.layers.cache import KVCache
+from groundup.layers.keywords import TorchKeywords
 from groundup.layers.multi_head_attention import HeadProjections, Rotary
 
 Combine = Literal["merged", "heads", "local"]
@@ -38,7 +39,7 @@ def _pattern(block_size: int, columns: int) -> tuple[int, int]:
     return block_size, columns
 
 
-class _BlockAttention(nn.Module):
+class _BlockAttention(TorchKeywords, nn.Module):
     """One part of the fixed pattern. query, key, value: (B, H, n, D), any n."""
 
     part: Part

@@ -10,11 +10,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.layers.keywords import TorchKeywords
 from groundup.layers.multi_head_attention import MultiHeadAttention
 from groundup.layers.position import RelativePositionBias2d
 
 
-class RelativeWindowAttention(nn.Module):
+class RelativeWindowAttention(TorchKeywords, nn.Module):
     """Attention(Q, K, V) = SoftMax(Q Kᵀ / √d + B) V in every head and window, B the bias of each offset (equation 4).
 
     x (B · W, n, E): windows of M × M tokens in reading order, those of one image together; B is shared by all.

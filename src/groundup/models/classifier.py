@@ -45,7 +45,7 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
     def checked(self, x: Tensor) -> Tensor:
         """x, a batch of floating-point images of `in_channels` channels and at least `min_size` × `min_size` pixels."""
         checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
-        checks.size("x", x, 1, self.in_channels, "channels")
+        checks.channels("x", x, self.in_channels)
         if not torch.compiler.is_compiling():
             self._check_type(x)
         if min(x.shape[2:]) < self.min_size:

@@ -36,6 +36,7 @@ from groundup.data import (
     read_ratings,
     read_sheet,
 )
+from groundup.data.delimited import rows_of
 from groundup.data.encoder import FILE
 from groundup.functional import sigmoid, softmax
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
@@ -136,6 +137,9 @@ def save_labeller(model: Any, encoder: Encoder, folder: str | PathLike[str]) -> 
                 f"encoder makes {encoder.num_features} features, but model was built for {model.in_features}: pass the "
                 "encoder of the data that it was trained on"
             )
+        classes = getattr(model, "num_classes", 2)
+        if len(encoder.class_names) != classes:
+            raise ValueError(f"encoder names {len(encoder.class_names)} classes, but model scores {classes}")
         (folder / FILE).unlink(missing_ok=True)
         model.class_names = encoder.class_names
         model.save_pretrained(folder)
@@ -264,17 +268,21 @@ def _ask_graphs(data: str | PathLike[str], model: Any, encoder: Encoder) -> Labe
 
 @torch.no_grad()
 def _ask_rows(data: str | PathLike[str], model: Any, encoder: Encoder) -> Labels:
-    sheet = read_sheet(data, what="a table, a line for each sample")
+    names = [column.name for column in encoder.columns]
+    first = next((fields for _, fields in rows_of(Path(data))), []) if Path(data).is_file() else []
+    header = True if set(names) & set(first) else False if names[0].startswith("column ") else None
+    sheet = read_sheet(data, header, "a table, a line for each sample")
     z = _finite(model, model.eval()(encoder.encode(sheet)))
     chances = softmax(z, -1) if z.dim() == 2 else torch.stack([sigmoid(-z), sigmoid(z)], 1)
     said = sheet.column(encoder.target) if encoder.target in sheet.names else [""] * len(sheet)
     given = [text if text in encoder.class_names else "" for text in said]
-    names = [f"line {line}" for line in sheet.lines]
-    return Labels("row", _entries(names, encoder, chances, given), chances, f"{sheet.path}: {len(sheet):,} rows")
+    rows = [f"line {line}" for line in sheet.lines]
+    return Labels("row", _entries(rows, encoder, chances, given), chances, f"{sheet.path}: {len(sheet):,} rows")
 
 
 def _ask_pairs(data: str | PathLike[str], model: Any, encoder: Encoder) -> Labels:
-    pairs = read_ratings(data, rated=False)
+    users, items = (column.values for column in encoder.columns)
+    pairs = read_ratings(data, (users, items))
     numbers = []
     for column, names, ids in zip(encoder.columns, (pairs.user_names, pairs.item_names), (pairs.users, pairs.items)):
         place = {name: i for i, name in enumerate(column.values)}

@@ -25,7 +25,7 @@ def image_grid(
     """A page of images (N, H, W), (N, 1, H, W) or (N, 3, H, W) with a caption under each; `marked` ones outlined red.
 
     Integers are taken as 0..255; floats outside [0, 1], as normalised ones are, are scaled to fill it. Grey images are
-    drawn as ink on paper: high is dark.
+    drawn as ink on paper: high is dark. Returns the figure, which is saved as `path`.
     """
     pictures = displayable(images)
     captions = captions or [""] * len(pictures)
@@ -95,9 +95,17 @@ def digit_page(
 ) -> Picture:
     """Images with what was predicted: mistakes first, outlined in red, as "true → predicted"; the accuracy on top.
 
-    `labels` and `predictions` are class indices (N); of more than `columns * rows` images some are drawn, mistakes and
-    others evenly from all of theirs, for the images may lie class after class.
+    labels         class indices (N)
+    predictions    class indices (N), or scores (N, classes), whose largest is the prediction. With scores each caption
+                   has the probability of the prediction (their softmax), and after the mistakes come the images that
+                   the model was least certain of
+
+    Of more than `columns * rows` images some are drawn: with class indices, mistakes and others evenly from all of
+    theirs, for the images may lie class after class. Returns the figure, which is saved as `path`.
     """
+    certain: Tensor | None = None
+    if predictions.is_floating_point() and predictions.dim() == 2:
+        certain, predictions = predictions.detach().float().softmax(1).cpu().max(1)
     require(
         labels.shape == predictions.shape == images.shape[:1],
         f"labels and predictions must be one index for each of {len(images)} images, got shapes "
@@ -105,22 +113,32 @@ def digit_page(
     )
     labels, predictions = labels.cpu(), predictions.cpu()
     wrong = labels != predictions
-    order = _evenly(wrong.nonzero()[:, 0], columns * rows)
-    order = torch.cat([order, _evenly((~wrong).nonzero()[:, 0], columns * rows - len(order))])
-    mistakes = int(wrong.sum())
+    mistakes, right = wrong.nonzero()[:, 0], (~wrong).nonzero()[:, 0]
+    order = _evenly(mistakes, columns * rows)
+    left = columns * rows - len(order)
+    right = _evenly(right, left) if certain is None else right[certain[right].argsort(stable=True)][:left]
+    order = torch.cat([order, right])
 
     arrow = " → " if class_names is None or max(map(len, class_names)) < 3 else "\n→ "
 
     def name(index: Tensor) -> str:
         return str(int(index)) if class_names is None else class_names[int(index)]
 
+    def caption(i: Tensor) -> str:
+        text = f"{name(labels[i])}{arrow}{name(predictions[i])}" if wrong[i] else name(labels[i])
+        return text if certain is None else f"{text}\n{100 * certain[i]:.0f} %"
+
+    what = [f"{len(images):,} images", f"{100 * (1 - len(mistakes) / max(len(images), 1)):.2f} % right"]
+    what.append(f"{len(mistakes):,} mistake{'' if len(mistakes) == 1 else 's'}")
+    if len(mistakes):
+        what[-1] += " (true → predicted)"
+    if certain is not None and len(right):
+        what.append(f"{'then ' if len(mistakes) else ''}the least certain, with their probability")
     return image_grid(
         images[order.to(images.device)],
         path,
-        [f"{name(labels[i])}{arrow}{name(predictions[i])}" if wrong[i] else name(labels[i]) for i in order],
+        [caption(i) for i in order],
         [bool(wrong[i]) for i in order],
         columns,
-        title
-        or f"{len(images):,} images · {100 * (1 - mistakes / max(len(images), 1)):.2f} % right · "
-        f"{mistakes:,} mistake{'' if mistakes == 1 else 's'}{' (true → predicted)' if mistakes else ''}",
+        title or " · ".join(what),
     )

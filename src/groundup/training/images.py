@@ -12,10 +12,11 @@ from typing import Any
 from torch import nn
 
 from groundup import checks
-from groundup.data import NAMES, ImageData, ImagePreprocessing, Loader, load
+from groundup.data import NAMES, ImageData, ImagePreprocessing, Loader, Normalize, ToFloat, load
 from groundup.data.photo import write_photo
 from groundup.data.transforms import Transform
 from groundup.models.saved import save_model
+from groundup.pretrained import Preprocessing
 from groundup.training import distributed
 from groundup.training.command import RunOptions
 from groundup.training.logs import say
@@ -38,7 +39,7 @@ class ImageOptions(RunOptions):
         """Whether `data` is a folder or zip of your own."""
         return self.data not in NAMES
 
-    def load(self, size: int, channels: int | None = None) -> tuple[ImageData, ImageData]:
+    def load(self, size: int | tuple[int, int], channels: int | None = None) -> tuple[ImageData, ImageData]:
         """(train, test), printed; images of your own are stretched to `size`, in `channels` if given."""
         options: dict[str, Any] = {"size": size, "channels": channels, "on_unreadable": self.on_unreadable}
         train, test = load(self.data, seed=self.seed, **(options if self.own else {}))
@@ -62,7 +63,7 @@ class ImageOptions(RunOptions):
             say(f"{len(train)} training images: batches of {size}, not of {self.batch_size}")
         drop_last = drop_last and len(train) >= size
         batches = Loader(train, size, shuffle=True, seed=self.seed, transform=transform, drop_last=drop_last)
-        return batches, Loader(test, 500, transform=evaluation)
+        return batches, Loader(test, 500, seed=self.seed, transform=evaluation)
 
     def epochs_for(self, train: ImageData, default: int) -> int:
         """`epochs` if given; else `default`, or with few images of your own as many as make `LEAST_STEPS` steps."""
@@ -105,3 +106,23 @@ def save_classifier(model: nn.Module, run_dir: str | Path, data: ImageData, *tra
 
     distributed.on_main(save)
     return shlex.join(["groundup", "classify", str(picture), "--model", str(folder)])
+
+
+def training_preprocessing(model: Any) -> ImagePreprocessing:
+    """How images are prepared to train a loaded model further: as it says itself.
+
+    The middle crop of published weights becomes a stretch to the same size, for images in memory have one size.
+    Raises `ValueError` for a model that does not say how, or in what size, its images come.
+    """
+    seen = model.preprocessing
+    if isinstance(seen, Preprocessing):
+        return ImagePreprocessing(
+            ToFloat(), Normalize(seen.mean, seen.std), size=seen.crop, channels=getattr(model, "in_channels", 3)
+        )
+    if seen is None or seen.size is None:
+        raise ValueError(
+            f"this {type(model).__name__} was saved without the preprocessing of its images, or without their size; "
+            "save it with preprocessing=ImagePreprocessing(..., size=...)"
+        )
+    found: ImagePreprocessing = seen
+    return found

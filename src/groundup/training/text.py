@@ -62,8 +62,10 @@ def fit_length(samples: int, batch_size: int, epochs: int, usual: int, least_ste
     return fitted, chosen
 
 
-def count_pairs(train: Tensor, valid: Tensor) -> float:
+def count_pairs(train: Any, valid: Any) -> float:
     """The loss, in nats per token, of counting which token follows which: what a language model should get below.
+
+    train, valid    tokens, tensors or arrays of one axis
 
     p(b | a) = (count(a, b) + 5 p(b)) / (count(a) + 5) with p(b) = (count(b) + 1) / (tokens + kinds), from `train`; the
     mean of -log p over `valid`. Jelinek and Mercer 1980: an estimate of pairs, smoothed by one of single tokens.

@@ -22,6 +22,7 @@ from groundup import checks
 from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, init, relu, softmax, tanh
 from groundup.layers import Linear, RNN_cell
 from groundup.models.presets import Presets
+from groundup.pretrained import Pretrained
 
 
 class Episode(NamedTuple):
@@ -33,7 +34,7 @@ class Episode(NamedTuple):
     baselines: Float[Tensor, "N moves"]  # the reward expected before each of these
 
 
-class RecurrentAttention(Presets, nn.Module):
+class RecurrentAttention(Pretrained, Presets, nn.Module):
     """x (N, in_channels, H, W), any size → scores (N, num_classes).
 
     glimpse_size, num_scales    ρ sees S squares around the place, of G, 2 G, 4 G ... pixels, each shrunk to G × G

@@ -24,6 +24,7 @@ from groundup.functional.dropout import dropout
 from groundup.functional.gru import gru
 from groundup.functional.lstm import lstm
 from groundup.functional.recurrence import States, check_lengths, rnn
+from groundup.layers.keywords import TorchKeywords
 from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell, State, as_state
 
 _TANH, _RELU = partial(rnn, nonlinearity="tanh"), partial(rnn, nonlinearity="relu")
@@ -36,7 +37,7 @@ MODES: dict[str, tuple[type[RecurrentCell], Any]] = {
 }
 
 
-class RNN_factory(nn.Module):
+class RNN_factory(TorchKeywords, nn.Module):
     """L layers of the unit `mode`: x (B, T, I) → output (B, T, D·H), and the last states of all layers (L·D, B, H).
 
     mode            "RNN_TANH", "RNN_RELU", "LSTM" (whose state is the pair (h, c)) or "GRU"

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional.activations import gelu, relu, silu
 from groundup.layers import Dropout, KVCache, Linear, SwiGLU
+from groundup.layers.keywords import TorchKeywords
 
 #: (..., features) -> (..., features), element by element.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -125,7 +126,7 @@ class GatedFeedForward(SwiGLU):
         return self.down_proj(super().forward(x))
 
 
-class TransformerBlock(nn.Module):
+class TransformerBlock(TorchKeywords, nn.Module):
     """x (B, T, E) -> (B, T, E): x + attention, then + cross-attention if there is any, then + feed-forward.
 
     self_attn      called with (x, **attention): mask, is_causal, rotary, cache, what it takes

@@ -26,6 +26,7 @@ from groundup.functional.recurrence import check_lengths
 from groundup.fused.activations import name_of
 from groundup.layers import Embedding, KVCache, LayerNorm, MultiHeadAttention, PositionalEncoding
 from groundup.layers.cache import product_dtype
+from groundup.layers.keywords import TorchKeywords
 from groundup.models.presets import Presets
 from groundup.models.transformer_networks.block import FeedForward, TransformerBlock
 from groundup.pretrained import Pretrained
@@ -140,11 +141,8 @@ class TransformerDecoderLayer(_TorchBlock):
         return super().forward(tgt, memory, memory_mask, memory_cache, mask=mask, is_causal=is_causal, cache=cache)
 
 
-class _Stack(nn.Module):
-    """`num_layers` layers like `layer`, and a last norm where one is given.
-
-    Differs from PyTorch's: each layer begins with random numbers of its own, not with those of `layer`.
-    """
+class _Stack(TorchKeywords, nn.Module):
+    """`num_layers` layers like `layer`, each initialised by itself (PyTorch copies one), and a last norm if given."""
 
     def __init__(self, layer: nn.Module, num_layers: int, norm: nn.Module | None = None) -> None:
         super().__init__()
@@ -216,7 +214,7 @@ class TransformerDecoder(_Stack):
 _BIG = {"d_model": 1024, "nhead": 16, "dim_feedforward": 4096, "dropout": 0.3}
 
 
-class Transformer(Pretrained, Presets, nn.Module):
+class Transformer(TorchKeywords, Pretrained, Presets, nn.Module):
     """source (B, S) and target (B, T), tokens -> logits (B, T, V): what comes after each token of the target.
 
     vocab_size           of both languages together, as the paper's 37,000 byte pairs: one table embeds the source and

@@ -1,0 +1,96 @@
+"""What one task teaches helps with the next: fine-tuning. `python examples/convolutional/fine_tune.py`.
+
+A network that has learned the digits 0 to 4 learns 5 to 9 from five images of each, beside one with random weights.
+With --data PATH, your own folder of images, --model names what to begin with: the folder of a model that you trained
+(runs/cifar10/model), or published weights (torchvision/resnet18). --frozen trains the last layer alone.
+"""
+
+from dataclasses import dataclass, replace
+
+from groundup import data
+from groundup.classify import load
+from groundup.data import Compose, ImagePreprocessing, Normalize, Resize, ToFloat, augmentation
+from groundup.functional import cross_entropy
+from groundup.models.residual_networks import ResNet
+from groundup.optimizers import AdamW, LR_CosineDecayScheduler
+from groundup.plots import digit_page
+from groundup.training import Trainer, classification, command_line, predict, run, supervised
+from groundup.training.images import ImageOptions, save_classifier, training_preprocessing
+
+import torch
+
+EXPECTED = "before 10-35 %, fine-tuned 84-95 %, from random weights 70-88 %"
+
+
+@dataclass
+class Config(ImageOptions):
+    model: str = ""  # a folder or published weights to begin with; empty: a small network that learns 0 to 4 first
+    frozen: bool = False  # train the last layer alone, on what the layers before it see already
+    augment: str = ""  # photo (mirrored and shifted), writing (shifted) or none; empty: what the data wants
+    images: int = 5  # of each digit from 5 to 9
+    batch_size: int = 16
+    lr: float = 2e-3
+
+
+def digits(which: range, images: int | None, seed: int):
+    """(train, test) of these digits alone, the first `images` of each to train on."""
+    parts = []
+    for part, count in zip(data.digits(seed), (images, None)):
+        chosen = part.subset(torch.cat([(part.labels == digit).nonzero()[:count, 0] for digit in which]))
+        parts.append(replace(chosen, labels=chosen.labels - which[0], class_names=tuple(map(str, which))))
+    return parts
+
+
+def learn(config, model, train, test, seen, folder, epochs):
+    """Train the model; (accuracy on `test` before, accuracy after) in %."""
+    kind = config.augment or ("photo" if config.own else "writing")
+    batches, held_out = config.loaders(
+        train, test, Compose(*augmentation(kind, seen.size), seen.transform()), seen.transform()
+    )
+    judge, steps = classification(held_out, cross_entropy), 3 if config.smoke else epochs * len(batches)
+    before = judge(model)["accuracy"]
+    optimizer = AdamW([p for p in model.parameters() if p.requires_grad], lr=config.lr)
+    options = {"scheduler": LR_CosineDecayScheduler(optimizer, steps // 10, steps - steps // 10), "evaluate": judge}
+    options |= {"steps": steps, "evaluate_every": steps, "config": config.settings(), "seed": config.seed}
+    trainer = Trainer(model, optimizer, supervised(cross_entropy), batches, run_dir=folder, **options)
+    after = trainer.fit(resume=config.resume).final["accuracy"]
+    return 100 * before, 100 * after, predict(model, held_out)[0]
+
+
+def main() -> None:
+    config, run_dir = command_line(Config, "fine_tune", __doc__)
+
+    # What to begin with, and what to learn.
+    if config.model:
+        model = load(config.model)
+        seen = training_preprocessing(model)
+        train, test = config.load(seen.size, seen.channels)
+    elif config.own:
+        raise ValueError("--data PATH needs a model to begin with: --model FOLDER, or --model torchvision/resnet18")
+    else:
+        seen = ImagePreprocessing(ToFloat(), Resize(16), Normalize(0.5, 0.25), size=8, channels=1)
+        model = ResNet(5, 1, block="basic", depths=(1, 1, 1, 0), width=16, stem="cifar")
+        learn(config, model, *digits(range(5), None, config.seed), seen, run_dir / "first", 8)
+        train, test = digits(range(5, 10), config.images, config.seed)
+
+    # The last layer is made for the new classes; the others keep what they have learned.
+    model.reset_classifier(len(train.class_names))
+    fresh = type(model)(**model.init_arguments)
+    if config.frozen:
+        model.requires_grad_(False).get_submodule(model.classifier).requires_grad_(True)
+    epochs = config.epochs_for(train, 60)
+    before, after, scores = learn(config, model, train, test, seen, run_dir / "fine_tuned", epochs)
+    _, alone, _ = learn(config, fresh, train, test, seen, run_dir / "from_random", epochs)
+
+    digit_page(test.images, test.labels, scores, run_dir / "predictions.png", test.class_names)
+    expected = "anything" if config.smoke else EXPECTED if not config.model else "what the images allow"
+    print(f"""
+test accuracy  before {before:.2f} %, fine-tuned {after:.2f} %, from random weights {alone:.2f} %
+expected       {expected}
+picture        {run_dir}/predictions.png (the test images, as the fine-tuned network reads them)
+your images    python examples/convolutional/fine_tune.py --data PATH --model torchvision/resnet18 [--frozen]
+ask it         {save_classifier(model, run_dir, test, *seen.transforms)}""")
+
+
+if __name__ == "__main__":
+    run(main)
