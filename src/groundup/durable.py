@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+#: The byte of a file that is locked on Windows, where what is locked cannot be read: it lies behind the content.
+LOCKED_BYTE = 2**30
+
 
 def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's list of names, are on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Wait until a file's bytes, or a folder's list of names, are on the disk. Windows has no way to ask the latter."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -20,7 +30,7 @@ def sync(path: Path) -> None:
 
 def move_into_place(temporary: Path, final: Path) -> None:
     """Rename to a sibling, and make the rename itself durable. A file replaces a file; a folder needs a free name."""
-    os.rename(temporary, final)
+    os.replace(temporary, final)
     sync(final.parent)
 
 
@@ -32,10 +42,27 @@ def write_file(path: Path, text: str) -> None:
     move_into_place(temporary, path)
 
 
+def lock_file(descriptor: int, wait: bool) -> None:
+    """Lock an open file until it is closed, or until the process ends. Raise `BlockingIOError` if another has it.
+
+    With `wait`, wait for the other instead.
+    """
+    if sys.platform == "win32":
+        while True:
+            os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+            try:
+                return msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+            except OSError as error:  # LK_LOCK gives up after ten seconds
+                if not wait:
+                    raise BlockingIOError("another process has locked the file") from error
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
     """Within the block this process alone holds `path`, a file for this; others wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_file(lock.fileno(), wait=True)
         yield

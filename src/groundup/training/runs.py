@@ -6,7 +6,6 @@ config.json  metrics.jsonl  curves.png  tensorboard/  checkpoints/step-000100/
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from groundup.durable import write_file
+from groundup.durable import lock_file, write_file
 
 #: Entries of a config that say how long a run is. They may differ when it is resumed: it is then trained longer.
 LENGTHS = ("epochs", "steps")
@@ -31,7 +30,8 @@ def _release_in_child() -> None:
         os.close(_locks.pop())
 
 
-os.register_at_fork(after_in_child=_release_in_child)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_release_in_child)
 
 
 class RunFolderError(OSError):
@@ -106,15 +106,17 @@ def locked(run_dir: Path) -> Iterator[None]:
     _locks.add(lock)
     try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock, wait=False)
         except BlockingIOError:
+            os.lseek(lock, 0, os.SEEK_SET)
             owner = os.read(lock, 32).decode(errors="replace") or "unknown"
             raise RunFolderError(
                 f"run folder {run_dir} is in use by process {owner}; wait for it, or choose another run_dir, "
                 f"such as {next_run_dir(run_dir)}"
             ) from None
         os.ftruncate(lock, 0)
-        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        os.lseek(lock, 0, os.SEEK_SET)
+        os.write(lock, str(os.getpid()).encode())
         yield
     finally:
         if lock in _locks:  # not in a forked child, which let go already
