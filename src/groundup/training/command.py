@@ -22,6 +22,7 @@ import tyro
 from groundup.training import distributed
 from groundup.training.batches import DataError
 from groundup.training.checkpoint import CheckpointError
+from groundup.training.logs import say
 from groundup.training.position import NonFiniteLoss
 from groundup.training.runs import RunFolderError, latest_run_dir, written_to
 from groundup.training.seeds import seed_everything
@@ -123,7 +124,7 @@ def run(main: Callable[[], None]) -> None:
         with nullcontext() if distributed.is_main() else redirect_stdout(StringIO()):
             main()
             if hint := activation_hint():
-                print(hint)
+                say(hint)
             sys.stdout.flush()
         distributed.leave()
     except distributed.FailedElsewhere:
