@@ -14,6 +14,9 @@ if "torch" not in sys.modules:
 
 from groundup.backend import UnsupportedCall, backend, current_backend
 
+if os.environ.get("NO_COLOR"):  # https://no-color.org; the library that reads the flags has a variable of its own
+    os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")
+
 __version__ = "0.1.0"
 __all__ = ["UnsupportedCall", "__version__", "backend", "current_backend"]
 

@@ -1,7 +1,9 @@
 """Loader: its order and its augmentation depend on seed, epoch and batch, and on nothing else."""
 
 import itertools
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset, IterableDataset, Subset, TensorDataset
@@ -266,3 +268,39 @@ def test_pinned_batches_on_a_gpu(data):
     doubled = on_gpu.subset(list(range(COUNT)) * 2)
     for part, same_part in zip(doubled.split(0.5), ImageData.split(data.subset(list(range(COUNT)) * 2), 0.5)):
         assert torch.equal(part.images.cpu(), same_part.images)
+
+
+# ---- transforms of one sample, as torchvision's
+
+
+def jittered(sample):
+    """One argument; it draws from each of the global generators."""
+    return sample / 255 + torch.rand(1) + random.random() + np.random.rand()  # noqa: NPY002
+
+
+def torchvisions():
+    v2 = pytest.importorskip("torchvision.transforms.v2")
+    return v2.Compose([v2.RandomCrop(5), v2.ToDtype(torch.float32, scale=True)])
+
+
+@pytest.mark.parametrize("make", [lambda: jittered, torchvisions, lambda: Compose(jittered, ToFloat())])
+def test_a_transform_of_one_sample_is_applied_to_each(data, make):
+    before = torch.get_rng_state(), random.getstate()
+    loader = Loader(data, 8, seed=1, transform=make())
+    first, second = epochs(loader, 2)
+    same(first, epochs(Loader(data, 8, seed=1, transform=make()), 1)[0])
+    same(first, epochs(Loader(data, 8, seed=1, transform=make(), num_workers=1), 1)[0])
+    x = first[0][0]
+    assert (x.dtype, len(x), x.shape[1]) == (torch.float32, 8, 3)
+    assert not torch.equal(x, second[0][0])  # another epoch draws other numbers
+    images = (data.images[:8] / 255).flatten(1)
+    if make() is jittered:
+        assert (x.flatten(1) - images).mean(1).unique().numel() == 8  # and each sample its own
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1] == random.getstate()
+
+
+def test_a_transform_of_one_sample_that_fails_is_named(data):
+    v1 = pytest.importorskip("torchvision.transforms")
+    with pytest.raises(TypeError, match=r"ToTensor failed on a sample, a tensor of torch\.uint8.*take.*ToDtype"):
+        next(iter(Loader(data, 8, transform=v1.ToTensor())))

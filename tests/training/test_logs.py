@@ -3,6 +3,9 @@
 import io
 import json
 import math
+import os
+import re
+import subprocess
 import sys
 
 import pytest
@@ -42,8 +45,8 @@ def test_plain_lines_where_there_is_no_terminal(tmp_path, capsys):
     captured = capsys.readouterr()
     lines = [line for line in captured.out.splitlines() if line.startswith("step ")]
     assert len(lines) == 3
-    assert lines[0].startswith("step 3/9 · epoch 1 · loss 0.")
-    for part in (" · held out: accuracy ", " units/s · ", " to go"):
+    assert lines[0].startswith("step 3/9 · held-out accuracy 0.")
+    for part in (" · loss ", " units/s", " to go", " · epoch 1 · "):
         assert part in lines[0]
     assert "\r" not in captured.out + captured.err
 
@@ -54,23 +57,51 @@ def test_silence_when_asked(tmp_path, capsys):
     assert captured.out + captured.err == ""
 
 
-def test_a_bar_on_a_terminal(monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
 
+
+def bar(monkeypatch, columns, metrics):
+    """What a bar of so many columns shows in the end."""
     screen = Terminal()
-    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setattr(sys, "stderr", screen)
-    progress = Progress(step=4, total=10, unit="samples")
-    progress.milestone({"accuracy": 0.5})
-    progress.advance(epoch=2, loss=1.25, units=32)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    progress = Progress(step=40, total=100, unit="samples")
+    progress.started -= 100
+    progress.milestone(metrics)
+    for _ in range(10):
+        progress.advance(epoch=2, loss=1.25, units=32)
     progress.bar.refresh()
+    shown = screen.getvalue().split("\r")[-1].rstrip()
     progress.close()
-    shown = screen.getvalue()
-    for part in (" 50% ", " 5/10 ", " to go", "epoch 2", "loss 1.2500", "accuracy 0.5000", "samples/s"):
-        assert part in shown
+    return shown
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    shown = bar(monkeypatch, 140, {"accuracy": 0.5, "{odd}": 2.0})
+    assert shown.startswith("held-out accuracy 0.5000 · loss 1.2500 ·  50% ")
+    assert re.search(r" · 08:\d\d to go · epoch 2 · 3 samples/s · held-out \{odd\} 2\.0000$", shown)
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60, 80, 100])
+@pytest.mark.parametrize("metrics", [{}, {"accuracy": 0.5, "loss": 1.5}], ids=["before", "after"])
+def test_a_bar_fits_with_what_matters_first(monkeypatch, columns, metrics):
+    shown = bar(monkeypatch, columns, metrics)
+    assert len(shown) < columns or columns == 30
+    assert shown.startswith("held-out accuracy 0.5000" if metrics else "loss 1.2500")
+    if columns >= 60:
+        assert "loss 1.2500 ·  50% " in shown
+    assert (" to go" in shown) == (columns >= (80 if metrics else 60))
+
+
+def test_no_colours_where_they_are_not_wanted():
+    """Of flags and mistakes, whose colours come from a library."""
+    code = "import groundup, tyro; print(tyro._experimental_options['ansi_codes'])"
+    for wanted, variable in (("True", {"NO_COLOR": ""}), ("False", {"NO_COLOR": "1"})):
+        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **variable}, capture_output=True)
+        assert done.stdout.decode().strip() == wanted, done.stderr
 
 
 def test_tensorboard_gets_the_curves(tmp_path):

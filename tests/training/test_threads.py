@@ -41,7 +41,7 @@ def watched(seen):
 
 def test_a_small_step_has_one_thread_and_says_so(tmp_path, capsys):
     seen = []
-    make_trainer(tmp_path / "r", objective=watched(seen)).fit()
+    make_trainer(tmp_path / "r", objective=watched(seen), progress=True).fit()
     assert set(seen) == {1}
     assert torch.get_num_threads() == 2  # afterwards
     assert "one thread: a step has 0.00" in (said := capsys.readouterr().out)
@@ -51,7 +51,7 @@ def test_a_small_step_has_one_thread_and_says_so(tmp_path, capsys):
 def test_a_large_step_has_all_threads(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(threads, "LARGE_STEP", 1000)
     seen = []
-    make_trainer(tmp_path / "r", objective=watched(seen)).fit()
+    make_trainer(tmp_path / "r", objective=watched(seen), progress=True).fit()
     assert seen[0] == 1  # until the work is known
     assert set(seen[1:]) == {2}
     assert "one thread" not in capsys.readouterr().out
@@ -64,7 +64,7 @@ def test_the_users_number_stays(tmp_path, monkeypatch, capsys, how):
     else:
         torch.set_num_threads(3)
     chosen, seen = torch.get_num_threads(), []
-    make_trainer(tmp_path / "r", objective=watched(seen)).fit()
+    make_trainer(tmp_path / "r", objective=watched(seen), progress=True).fit()
     assert set(seen) == {chosen}
     assert "one thread" not in capsys.readouterr().out
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from groundup import checks
+from groundup.data.per_sample import for_batches
 from groundup.data.transforms import Transform
 
 _Job = tuple[int, int, Tensor]  # epoch, batch, indices
@@ -40,8 +41,10 @@ class Loader:
 
         dataset       map-style: one with a method `batch(indices)`, as ImageData has, is asked once a batch; samples of
                       others are gathered and collated by PyTorch
-        transform     applied to the first entry of the batch; or {first epoch: transform}, each until the next one,
-                      as `{0: small, 6: large}`
+        transform     (x, generator) -> x for the first entry of the batch, as groundup.data's are; or x -> x for one
+                      sample, as torchvision's are: it is applied to each sample by itself, with the global generators
+                      of PyTorch, NumPy and Python seeded for the batch and then put back; or {first epoch: transform},
+                      each until the next one, as `{0: small, 6: large}`
         drop_last     leave out the last batch when it is smaller than the others
         num_workers   processes that prepare batches ahead; 0 prepares them here. They stay for the next epoch, and
                       a new `iter` ends the one before it.
@@ -196,8 +199,8 @@ def _stages(transform: Transform | Mapping[int, Transform] | None) -> dict[int, 
         checks.require(0 in stages, f"transform must say what epoch 0 does, got epochs {sorted(stages)}")
     for one in stages.values():
         if one is not None and not callable(one):
-            raise TypeError(f"transform must be callable as (x, generator), got {one!r}")
-    return stages
+            raise TypeError(f"transform must be callable as (x, generator), or as (sample), got {one!r}")
+    return {epoch: None if one is None else for_batches(one) for epoch, one in stages.items()}
 
 
 def _generator(seed: int, epoch: int, stream: int = 0, part: int = 0) -> torch.Generator:

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from groundup import checks
+from groundup.data.per_sample import for_batches
 from groundup.functional import affine_grid, grid_sample
 
 # A leading underscore leaves a size free: what goes in and what comes out may differ in it.
@@ -38,7 +39,7 @@ class Compose:
         for position, transform in enumerate(transforms):
             if not callable(transform):
                 raise TypeError(f"transforms[{position}] must be callable as (x, generator), got {transform!r}")
-        object.__setattr__(self, "transforms", transforms)
+        object.__setattr__(self, "transforms", tuple(map(for_batches, transforms)))
 
     def __call__(self, x: Images, generator: torch.Generator | None = None) -> Images:
         for transform in self.transforms:

@@ -93,13 +93,16 @@ def _saved(config: type[C], path: Path) -> C:
     """The settings in a run's config.json; of a program that trains several models, in the first one's."""
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))["config"]
-        known = {field.name: entries[field.name] for field in dataclasses.fields(config) if field.name in entries}
+        known: dict[str, Any] = {
+            field.name: entries[field.name] for field in dataclasses.fields(config) if field.name in entries
+        }
     except (ValueError, KeyError, TypeError) as error:  # damaged, or another program's
         raise RunFolderError(
             f"{path} does not hold the settings of a run ({type(error).__name__}: {error}); start a new run in "
             "another run_dir"
         ) from error
-    return config(**{name: tuple(value) if isinstance(value, list) else value for name, value in known.items()})
+    known |= {name: tuple(value) for name, value in known.items() if isinstance(value, list)}  # as JSON has them
+    return config(**known)
 
 
 def activation_hint() -> str:

@@ -100,59 +100,77 @@ class TensorBoard:
 
 
 class Progress:
-    """A bar with loss, metrics, rate and time to go; where output is no terminal, a line at each milestone."""
+    """A bar with metrics, loss, time to go and rate; where output is no terminal, a line at each milestone.
+
+    A notebook is no terminal either: there, too, each milestone is a line.
+    """
 
     QUIET_SECONDS = 30.0  # plain lines: the longest silence when milestones are far apart
+    BAR = "{percentage:3.0f}% {bar:8}"
 
     def __init__(self, step: int, total: int, unit: str, shown: bool = True) -> None:
         self.first, self.step, self.total, self.unit, self.shown = step, step, total, unit, shown
         self.started = self.spoken = time.perf_counter()
-        self.units, self.status = 0, ""
+        self.units, self.epoch, self.loss = 0, 0, 0.0
         self.metrics: dict[str, float] = {}
         terminal = sys.stdout.isatty() and sys.stderr.isatty()
         columns, rows = shutil.get_terminal_size()  # 80 × 24 where the terminal says 0 × 0, at which tqdm hides its bar
-        self.bar: Any = (
-            tqdm(
-                initial=step,
-                total=total,
-                bar_format="{percentage:3.0f}% {bar:16} {n}/{total} · {remaining} to go · {desc}",
-                leave=False,
-                ncols=columns,
-                nrows=rows,
-                file=sys.stderr,
-            )
-            if shown and terminal
-            else None
-        )
+        options = {"bar_format": self.BAR, "leave": False, "ncols": columns, "nrows": rows, "file": sys.stderr}
+        self.bar: Any = tqdm(initial=step, total=total, **options) if shown and terminal else None
 
     @property
     def rate(self) -> float:
         """Units per second since this process began training."""
         return self.units / max(time.perf_counter() - self.started, 1e-9)
 
+    @property
+    def seconds_to_go(self) -> float:
+        """At the pace so far."""
+        pace = (time.perf_counter() - self.started) / max(self.step - self.first, 1)
+        return pace * (self.total - self.step)
+
     def advance(self, epoch: int, loss: float, units: int) -> None:
         """One optimizer step was made, over `units` units."""
         self.step += 1
         self.units += units
-        self.status = f"epoch {epoch} · loss {loss:.4f}"
+        self.epoch, self.loss = epoch, loss
         if self.bar is not None:
-            self.bar.set_description_str(self.describe(), refresh=False)
+            self.bar.bar_format = self.line(self.bar.ncols)
             self.bar.update()
         elif time.perf_counter() - self.spoken > self.QUIET_SECONDS:
             self.milestone()
 
-    def describe(self) -> str:
-        """Loss, the latest metrics, and the rate."""
-        metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
-        return f"{self.status}{' · held out: ' * bool(metrics)}{metrics} · {self.rate:,.0f} {self.unit}/s"
+    def parts(self) -> list[str]:
+        """What there is to say, the most important first."""
+        metrics = [f"held-out {name} {value:.4f}" for name, value in self.metrics.items()]
+        return [
+            *metrics[:1],
+            f"loss {self.loss:.4f}",
+            f"{clock(self.seconds_to_go).removeprefix('0:')} to go",
+            f"epoch {self.epoch}",
+            f"{self.rate:,.0f} {self.unit}/s",
+            *metrics[1:],
+        ]
+
+    def line(self, columns: int) -> str:
+        """tqdm's format for a bar of at most `columns`: it leaves out what has no room, the least important first."""
+        first, *rest = self.parts()
+        shown = [first.replace("{", "{{").replace("}", "}}")]
+        width = len(first) + len(" · 100% ") + 8
+        for part in rest:
+            if width + len(part) + 3 >= columns:
+                break
+            width += len(part) + 3
+            shown.append(part.replace("{", "{{").replace("}", "}}"))
+        loss = 1 + bool(self.metrics)  # the bar comes after it, or after what has room
+        return " · ".join([*shown[:loss], self.BAR, *shown[loss:]])
 
     def milestone(self, metrics: Mapping[str, float] | None = None) -> None:
         """An epoch ended, or an evaluation gave `metrics`: a plain line, unless the bar shows it already."""
         self.metrics.update(metrics or {})
         self.spoken = time.perf_counter()
         if self.shown and self.bar is None:
-            left = (self.spoken - self.started) / (self.step - self.first) * (self.total - self.step)
-            say(f"step {self.step}/{self.total} · {self.describe()} · {clock(left)} to go")
+            say(" · ".join([f"step {self.step}/{self.total}", *self.parts()]))
 
     def close(self) -> None:
         if self.bar is not None:

@@ -68,14 +68,14 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def choice_of_threads(device: torch.device, compile: bool) -> AbstractContextManager[Any]:
+def choice_of_threads(device: torch.device, compile: bool, shown: bool = True) -> AbstractContextManager[Any]:
     """What to compute a run's first step in: a `ThreadChoice`, or nothing where there is nothing to choose.
 
     That is on another device than a CPU, with one thread, with the user's own number (torchrun sets one, too), and for
-    a compiled model, whose operations PyTorch does not start one by one.
+    a compiled model, whose operations PyTorch does not start one by one. With `shown` it says what it chose.
     """
     fixed = device.type != "cpu" or compile or torch.get_num_threads() == 1 or chosen_by_user() or is_initialized()
-    return nullcontext() if fixed else ThreadChoice()
+    return nullcontext() if fixed else ThreadChoice(shown)
 
 
 class ThreadChoice(TorchDispatchMode):
@@ -85,8 +85,9 @@ class ThreadChoice(TorchDispatchMode):
     random numbers it would draw anyway. The number of threads stays after the block.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shown: bool = False) -> None:
         super().__init__()
+        self.shown = shown
         self.operations, self.threads = 0, torch.get_num_threads()
 
     def __enter__(self) -> ThreadChoice:
@@ -95,7 +96,7 @@ class ThreadChoice(TorchDispatchMode):
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         super().__exit__(kind, error, trace)
-        if kind is None and self.threads > 1 and self.operations < LARGE_STEP:
+        if kind is None and self.shown and self.operations < LARGE_STEP:
             say(
                 f"one thread: a step has {self.operations / 1e6:.2g} million operations, and more threads would wait "
                 "for one another; set OMP_NUM_THREADS to choose"

@@ -21,6 +21,7 @@ from groundup.training.checkpoint import Checkpoints
 from groundup.training.device import choose_device, choose_precision
 from groundup.training.interrupts import interruptions
 from groundup.training.logs import say
+from groundup.training.mistakes import batches_of_one_explained, check_parts, loss_and_count
 from groundup.training.objective import Objective
 from groundup.training.position import Position, Result, non_finite, replay
 from groundup.training.record import NoRecord, Record
@@ -99,6 +100,7 @@ class Trainer:
         for name, value in ({"epochs": epochs, "steps": steps, "patience": patience} | intervals).items():
             if value is not None:
                 integer(name, value)
+        check_parts(model, optimizer, objective, scheduler)
         self.train = distributed.shared(seekable("train", train))
         self.accumulate = integer("accumulate", accumulate)
         self.total_steps = steps or epochs * ceil(len(train) / accumulate)  # type: ignore[operator]
@@ -146,7 +148,8 @@ class Trainer:
             )
             stack.enter_context(restored_threads())
             self.position, generators = self._restore() if going_on else (Position(), None)
-            self.choice = nullcontext() if self.position.step else choice_of_threads(self.device, self.compile)
+            begins = self.position.step == 0
+            self.choice = choice_of_threads(self.device, self.compile, self.progress) if begins else nullcontext()
             if already := self._finished():
                 say(f"{self.run_dir} was finished before; nothing to do")
             else:
@@ -261,7 +264,7 @@ class Trainer:
     def _advance(self, window: list[Any]) -> bool:
         """One optimizer step, its log and its evaluation; whether a checkpoint is due."""
         at, lr = self.position, float(self.optimizer.param_groups[0]["lr"])
-        with self.choice:
+        with self.choice, batches_of_one_explained(at.step + 1, at.epoch + 1):
             total, count, norm = self._step(window)
         self.choice = nullcontext()
         at.step, at.batch, at.units = at.step + 1, at.batch + len(window), at.units + count
@@ -294,10 +297,7 @@ class Trainer:
         for number, batch in enumerate(window, 1):
             with self.team.micro_batch(last=number == len(window)):
                 with self._autocast():
-                    loss, units = self.team.computed(self.objective, to_device(batch, self.device))
-                require(
-                    loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}"
-                )
+                    loss, units = loss_and_count(self.team.computed(self.objective, to_device(batch, self.device)))
                 self.scaler.scale(loss).backward()
             total, count = total + loss.detach(), count + units
         total, count = distributed.sum_over_ranks(total, count)

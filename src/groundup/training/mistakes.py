@@ -1,0 +1,84 @@
+"""Mistakes in what a Trainer is given, each told in a sentence that says what to write instead."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from groundup.checks import require
+
+LOSSES = ("groundup.functional", "torch.nn.functional", "torch.nn.modules.loss")
+
+
+def check_parts(model: Any, optimizer: Any, objective: Any, scheduler: Any) -> None:
+    """Raise for parts that do not belong together: `TypeError` for what is no such part, else `ValueError`."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer must be an optimizer such as Adam(model.parameters(), lr=1e-3), got {type(optimizer).__name__}"
+        )
+    _check_objective(objective)
+    learned = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    require(
+        not learned or bool(learned & moved),
+        f"the optimizer holds no parameter of this {type(model).__name__}: was it made for another model? "
+        f"Write {type(optimizer).__name__}(model.parameters(), ...) with the model that the Trainer is given",
+    )
+    theirs = getattr(scheduler, "optimizer", optimizer)
+    require(
+        theirs is optimizer,
+        f"the scheduler was made for another optimizer than the Trainer's {type(optimizer).__name__}: "
+        f"write {type(scheduler).__name__}(optimizer, ...) with the same one",
+    )
+
+
+def _check_objective(objective: Any) -> None:
+    function = objective
+    while isinstance(function, functools.partial):
+        function = function.func
+    home = getattr(type(function) if isinstance(function, nn.Module) else function, "__module__", None) or ""
+    if home.startswith(LOSSES):
+        name = "cross_entropy" if isinstance(function, nn.Module) else function.__name__
+        raise TypeError(
+            "objective must be a function (model, batch) -> (summed loss, number of units), and this is a loss: "
+            f"write objective=supervised({name}), with supervised from groundup.training"
+        )
+    if not callable(objective):
+        raise TypeError(
+            f"objective must be a function (model, batch) -> (summed loss, number of units), got {objective!r}; "
+            "for batches (x, y) write supervised(cross_entropy)"
+        )
+
+
+def loss_and_count(outcome: Any) -> tuple[Tensor, int | Tensor]:
+    """What an objective returned, if it is a loss, summed to a scalar, and a count."""
+    if not isinstance(outcome, (tuple, list)) or len(outcome) != 2 or not isinstance(outcome[0], Tensor):
+        raise TypeError(
+            "the objective must return (loss summed over the batch, number of samples or tokens), "
+            f"got {type(outcome).__name__}; for batches (x, y) supervised(loss) does"
+        )
+    loss, count = outcome
+    require(loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}")
+    return loss, count
+
+
+@contextmanager
+def batches_of_one_explained(step: int, epoch: int) -> Iterator[None]:
+    """Around a step: say what to do where BatchNorm gets a single sample, which has no variance."""
+    try:
+        yield
+    except ValueError as error:
+        if "value per channel when training" not in str(error):
+            raise
+        raise ValueError(
+            f"step {step} (epoch {epoch}): BatchNorm got a single value per channel, which has no variance: the batch "
+            "has one sample. Leave out the last, smaller batch with Loader(..., drop_last=True), or choose another "
+            "batch_size"
+        ) from error
