@@ -90,8 +90,8 @@ def all_runs(folder):
                 settings = {"parallel": kind, "fault": fault, "background_saves": fault == "disk"}
                 plan.append(["gpt", f"{fault}-{kind}", settings])
             plan.append(["gpt", f"again-{kind}", {"parallel": kind, "recompute": True}])
-            plan.append(["gpt", f"compiled-{kind}", {"parallel": kind, "compile": True}])
-            plan.append(["gpt", f"uncompiled-{kind}", {"parallel": kind, "compile": True, "fault": "compiler"}])
+            broken = {"fault": "compiler"} if kind == "ddp" else {}
+            plan.append(["gpt", f"{'un' * bool(broken)}compiled-{kind}", {"parallel": kind, "compile": True} | broken])
             plan.append(["texts", f"texts-{kind}", {"parallel": kind, "accumulate": 4}])
             planned = {"dtype": "float32", "precision": "bfloat16", "epochs": 3, "save_every": 100, "measured": True}
             plan.append(["planned", f"planned-{kind}", {"parallel": kind} | planned])
@@ -107,10 +107,12 @@ def all_runs(folder):
 
 @pytest.fixture(scope="module")
 def more_runs(runs):
-    """Four processes through what takes longest."""
+    """The folder of all runs, with those that take longest."""
     plan = [[name, f"{name}-{kind}-4", {"parallel": kind}] for name in MODELS if name not in BY[4] for kind in KINDS]
     plan += [["gpt", f"float32-{kind}-4", {"parallel": kind, "dtype": "float32"}] for kind in KINDS]
     processes(4, runs[0], plan)
+    processes(2, runs[0], [["gpt", "compiled-ddp", {"parallel": "ddp", "compile": True}]])
+    return runs[0]
 
 
 def ended(folder, run, rank):
@@ -135,12 +137,11 @@ def test_the_curve_of_one_process(runs, name, kind, count):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("more_runs")
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_curve_of_one_process_by_four(runs, kind):
+def test_the_curve_of_one_process_by_four(runs, more_runs, kind):
     for name in set(MODELS) - set(BY[4]):
         assert_one_curve(runs, name, kind, 4)
-    assert_same_curve(curve(runs[0] / f"float32-{kind}-4"), curve(runs[0] / "float32-1"), 2e-5)
+    assert_same_curve(curve(more_runs / f"float32-{kind}-4"), curve(more_runs / "float32-1"), 2e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -178,22 +179,21 @@ def test_blocks_computed_again_change_nothing(runs, kind):
     assert_same_curve(curve(folder / f"again-{kind}"), curve(folder / "gpt-1"), 1e-9)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_compiling_changes_nothing(runs, kind):
+@pytest.mark.parametrize("kind", ["fsdp", pytest.param("ddp", marks=pytest.mark.slow)])
+def test_compiling_changes_nothing(request, runs, kind):
     """Whole models, or the blocks of sharded ones: forward and backward are compiled, in each process."""
-    folder = runs[0]
+    folder = request.getfixturevalue("more_runs") if kind == "ddp" else runs[0]
     assert_same_curve(curve(folder / f"compiled-{kind}"), curve(folder / "gpt-1"), 1e-9)
     graphs = [torch.load(folder / f"compiled-{kind}-{rank}.pt")["graphs"] for rank in range(2)]
     assert min(graphs) > 1, graphs  # the first is of a small function, to see whether there is a compiler
     assert torch.load(folder / f"gpt-{kind}-2-0.pt")["graphs"] == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_without_a_compiler_they_train_uncompiled(runs, kind):
-    folder = runs[0]
-    assert_same_curve(curve(folder / f"uncompiled-{kind}"), curve(folder / "gpt-1"), 1e-9)
-    assert runs[2][2][0].count("no C++ compiler here): training uncompiled") == 2  # once a kind, by one process
-    assert "training uncompiled" not in runs[2][2][1]
+def test_without_a_compiler_they_train_uncompiled(runs):
+    folder, _, said = runs
+    assert_same_curve(curve(folder / "uncompiled-ddp"), curve(folder / "gpt-1"), 1e-9)
+    assert said[2][0].count("no C++ compiler here): training uncompiled") == 1
+    assert "training uncompiled" not in said[2][1]
 
 
 @pytest.mark.parametrize("run", ["texts-1", *(f"texts-{kind}" for kind in KINDS)])
