@@ -19,12 +19,10 @@ ready_torchvision()
 torch.set_num_threads(1)  # also with one worker: sums are then taken in the same order everywhere
 
 TESTS = Path(__file__).parent
-#: What computes through functions that have two bodies. A test here runs under each of them, one after the other,
-#: unless it chooses: by a parameter called "mode", or by the marker `body`. Everything else runs under "auto".
-IN_BOTH_BODIES = (
-    *("autoencoders", "decoding", "functional", "layers", "models", "optimizers"),
-    *("test_components.py", "test_functions.py", "test_inspect.py"),
-)
+#: Where functions with two bodies are tested, and in the sweeps every component that computes through them. A test here
+#: runs under each body, unless it chooses: by a parameter called "mode", or by the marker `body`. All others run under
+#: "auto": what they add to the sweeps is the same in both.
+IN_BOTH_BODIES = ("functional", "layers", "optimizers", "test_components.py", "test_functions.py", "test_inspect.py")
 #: Files whose tests take longest. They start first, so that no worker is left with one of them at the end, and so that
 #: what the tests of a file share, as the runs of several processes, is made by one worker (`--dist worksteal`).
 LONGEST_FIRST = (

@@ -102,8 +102,7 @@ def test_unknown_mode():
         backend("fast")
 
 
-def environment(value):
-    code = "import groundup; print(groundup.current_backend())"
+def environment(value, code="import groundup; print(groundup.current_backend())"):
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "GROUNDUP_BACKEND": value}
     )
@@ -111,9 +110,31 @@ def environment(value):
 
 def test_environment_sets_the_default():
     assert environment("reference").stdout.strip() == "reference"
-    wrong = environment("quick")
-    assert wrong.returncode != 0
-    assert "GROUNDUP_BACKEND must be one of" in wrong.stderr
+
+
+def test_a_wrong_environment_fails_when_it_is_first_used():
+    """Not at the import; a context that chooses a backend works; the command line prints one line."""
+    code = """
+import sys
+import groundup
+import torch
+from groundup.cli import main
+from groundup.functional import relu
+with groundup.backend("reference"):
+    print(relu(torch.ones(1)).item())
+for use in (lambda: relu(torch.ones(1)), groundup.current_backend):
+    try:
+        use()
+    except ValueError as error:
+        print(error)
+sys.argv = ["groundup", "list"]
+main()
+"""
+    done = environment("quick", code)
+    words = "GROUNDUP_BACKEND must be one of 'auto', 'reference', 'fused', got 'quick'"
+    assert done.stdout.splitlines() == ["1.0", *["the environment variable " + words] * 2]
+    assert done.stderr == f"groundup: the environment variable {words}\n"
+    assert done.returncode == 2
 
 
 def test_the_switch_is_one_per_process():

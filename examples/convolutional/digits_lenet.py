@@ -74,8 +74,8 @@ pictures      {run_dir}/curves.png (training), {run_dir}/digits.png (the test pa
 the model     src/groundup/models/convolutional_networks/lenet.py · LeCun et al. 1998, section II-B
 layer by layer          groundup show LeNet5
 go on after Ctrl-C      python examples/convolutional/digits_lenet.py --resume
-MNIST, or your images   python examples/convolutional/digits_lenet.py --data mnist | --data PATH
-ask it about an image   (a {test.class_names[test.labels[0]]}, from the test set)
+your own images         docs/your-data.md
+ask it about an image (this one, of the test set, shows a {test.class_names[test.labels[0]]}):
     {command}""")
 
 

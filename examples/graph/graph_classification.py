@@ -77,7 +77,7 @@ def main() -> None:
     fold_curves(accuracies, run_dir / "folds.png", name)
     seed_everything(config.seed)
     save_labeller(trained(graphs, None, config, best + 1)[1], graphs.encoder, run_dir / "model")
-    usual = f"above {most_frequent(graphs.y):.1f}, the most frequent label; of known sets see examples/README.md"
+    usual = f"above {most_frequent(graphs.y):.1f}, the most frequent label"
     expected = "98-100" if name == "gin on motifs" else usual
     print(f"""
 accuracy      {chosen.mean():.1f} ± {chosen.std(correction=0):.1f} % at epoch {best + 1}, the best on average · \

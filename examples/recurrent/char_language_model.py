@@ -77,7 +77,7 @@ def main() -> None:
 
     # Look: save the best weights, and let them write.
     best = load_best(model, run_dir)["loss"]
-    counted = f"less than {count_pairs(learned, held_out):.2f}, by counting pairs of characters"
+    counted = f"about {count_pairs(learned, held_out):.2f} or less, as counting pairs of characters"
     prompt, expected = RECIPES.get(config.data, (first_words(texts[0]), counted))
     prompt, new = config.prompt or prompt, 10 if config.smoke else None
     command = save_and_write(model, tokenizer, run_dir / "model", prompt, config.seed, new)

@@ -6,8 +6,8 @@ The text is Python's own language reference; --data shakespeare reads plays, --d
 from dataclasses import dataclass
 
 from groundup.autoencoders import Word2Vec
-from groundup.data import Vocabulary, WordContexts, keep_probability, load_text, words, write_vectors
-from groundup.generate import VECTORS
+from groundup.data import Vocabulary, WordContexts, keep_probability, load_text, words
+from groundup.generate import save_vectors
 from groundup.optimizers import AdaGrad, LR_CosineDecayScheduler
 from groundup.plots import word_map
 from groundup.training import RunOptions, Trainer, command_line, fit_length, run
@@ -82,13 +82,13 @@ def main() -> None:
         print(f"{word:>12}   {', '.join(vocab.decode(near))}")
     shown = [i for i, word in enumerate(vocab.words) if len(word) > 2][40:220] or list(range(len(vocab)))
     word_map(model.weight[shown], vocab.decode(shown), run_dir / "words.png", f"{config.data}: words by context")
-    write_vectors(run_dir / "model" / VECTORS, vocab.words, model.weight)
+    command = save_vectors(run_dir / "model", vocab.words, model.weight, vocab.decode(asked)[0])
     share = f"{result.final['related']:.1f} %" if known else "no pairs are known"
     print(f"""
 related words {share} among the ten nearest · expected {"anything, after 5 steps" if config.smoke else expected}
 pictures      {run_dir}/words.png (a map of the words), {run_dir}/curves.png (training)
 the model     src/groundup/autoencoders/word2vec.py · Mikolov et al. 2013, arXiv:1310.4546, sections 2 and 2.2
-another word  groundup similar {vocab.decode(asked)[0]} --model {run_dir}/model
+another word  {command}
 go on         python examples/recurrent/word2vec.py --resume | --data shakespeare | --data PATH --ask word,word""")
 
 

@@ -2,13 +2,13 @@
 
 A small GPT reads random tokens that repeat themselves, at a distance that changes from text to text. To know what comes
 next it must find where the token stood before, and look one further: an induction head does, in its second layer.
---model gpt2 (or a folder of weights and tokenizer) draws that model's heads instead, reading --text.
+--model gpt2, or a folder that a training saved, as runs/char_gpt/model, draws that model's heads, reading --text.
 """
 
 from dataclasses import dataclass
 
 from groundup.data import Loader
-from groundup.generate import load
+from groundup.generate import encode, load
 from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
@@ -47,11 +47,13 @@ def main() -> None:
     config, run_dir = command_line(Config, "attention_maps", __doc__)
     if config.model:
         model, tokenizer = load(config.model)
-        encoded = tokenizer.encode(config.text)
+        tokens = encode(tokenizer, config.text)
+        if not hasattr(model, "context"):
+            raise ValueError(f"{config.model} holds a {type(model).__name__}, which has no attention")
         with capture_attention(model.eval()) as seen:
-            model(torch.tensor([encoded.ids]))
+            model(torch.tensor([tokens]))
         maps = [weights[0] for (weights,) in seen.values()]
-        attention_page(maps, run_dir / "attention.png", [tokenizer.decode([i]) for i in encoded.ids], config.text)
+        attention_page(maps, run_dir / "attention.png", [tokenizer.decode([i]) for i in tokens], config.text)
         return print(f"{run_dir}/attention.png: {len(maps)} layers of {len(maps[0])} heads · expected: one map a head")
 
     batches = Loader(Repeats(), 64, shuffle=True, seed=config.seed)

@@ -62,7 +62,7 @@ def main() -> None:
         evaluate=perplexity(held_out, language_model()),
         scheduler=scheduler,
         steps=5 if config.smoke else config.steps,
-        evaluate_every=max(1, config.steps // 4),
+        evaluate_every=max(1, min(config.steps // 4, len(batches) // 3)),
         clip_norm=1.0,
         monitor="loss",
         mode="min",
@@ -75,7 +75,7 @@ def main() -> None:
     loss = load_best(model, run_dir)["loss"]
     prompt = PROMPTS.get(config.data) or first_words(texts[0])
     command = save_and_write(model, tokenizer, run_dir / "model", prompt, config.seed, new=40 if config.smoke else None)
-    own = f"less than {count_pairs(train, valid):.2f}, by counting pairs of characters"
+    own = f"about {count_pairs(train, valid):.2f} or less, as counting pairs of characters"
     expected = "any" if config.smoke else EXPECTED.get((config.data, config.recipe), own)
     print(f"""
 validation loss {loss:.3f} nats per character · expected {expected}

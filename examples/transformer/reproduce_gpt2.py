@@ -79,7 +79,7 @@ def main() -> None:
     new = 20 if config.smoke else None
     command = save_and_write(model, tokenizer, run_dir / "model", "The", config.seed, new, names="transformers")
     bits = result.final["loss"] / log(2) * len(valid) / len(tokenizer.decode(valid.tolist()).encode())
-    counted = f"less than {count_pairs(train, valid):.2f}, by counting pairs of tokens"
+    counted = f"about {count_pairs(train, valid):.2f} or less, as counting pairs of tokens"
     expected = "anything, after 3 steps" if config.smoke else EXPECTED.get((config.size, config.data), counted)
     print(f"""
 validation    {result.final["loss"]:.3f} nats per token, {bits:.3f} bits per byte · expected {expected}

@@ -1,36 +1,40 @@
-"""The command line: groundup list, show NAME, classify PHOTO, label DATA, generate TEXT, plan MODEL."""
+"""The command line: `groundup list`, `groundup show NAME`, and the others that `groundup --help` lists."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import tyro
 
-from groundup import __version__, checks
-from groundup.catalogue import Component, by_family, find
-from groundup.catalogue.page import component_page
+from groundup import __version__, checks, current_backend
+from groundup.catalogue import by_family, find
+from groundup.catalogue.page import component_page, weights_page
+
+DESCRIPTION = """Deep learning from the ground up.
+
+Start with `groundup list`, then `groundup show LSTM`.
+`groundup COMMAND --help` explains a command."""
 
 app = tyro.extras.SubcommandApp()
 
 
 @app.command(name="list")
 def list_components(
-    family: Annotated[str, tyro.conf.arg(metavar="NAME")] = "",
-    weights: bool = False,
+    family: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: all families)")] = "",
+    weights: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False,
 ) -> None:
-    """List the components by family: number, name, summary and paper.
+    """List all components: number, name, summary and paper.
 
     Args:
-        family: list one family only: a heading of the list, as "Graph networks", or the name of a module.
-        weights: list the published weights instead, by model: the names that from_pretrained takes.
+        family: list only this family: a heading of the list, such as "Graph networks", or the name of its module.
+        weights: list the published weights instead: for each model, the names that from_pretrained takes.
     """
     groups = by_family(family)
     if weights:
-        print("\n".join(_published(groups)))
+        print("\n".join(weights_page(groups)))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     for title, rows in groups.items():
@@ -43,38 +47,18 @@ def list_components(
     print("`groundup show NAME` shows one of them. `groundup list --weights` lists the published weights.")
 
 
-def _published(groups: Mapping[str, Sequence[Component]]) -> Iterator[str]:
-    """The lines of published weights: model, then name and preset, for the models of these families."""
-    from groundup import models  # not at the top: the list of components needs none of them
-    from groundup.pretrained import published_weights
-
-    modules = tuple(c.module for rows in groups.values() for c in rows)
-    found: dict[str, dict[str, str]] = {}
-    for row in published_weights():
-        if row.address:
-            found.setdefault(row.model, {})[row.name] = row.preset
-    found["GPT2"] = {name: name for name in models.GPT2.aliases}
-    found = {model: names for model, names in found.items() if getattr(models, model).__module__.startswith(modules)}
-    checks.require(len(found) > 0, f"no weights are published for {', '.join(groups)}")
-    width = max(len(name) for names in found.values() for name in names)
-    yield f"{'name':<{width + 2}}  preset"
-    for model, names in found.items():
-        yield f"\n{model}"
-        yield from (f"  {name:<{width}}  {preset}" for name, preset in names.items())
-    yield "\nOne of them is loaded with"
-    yield f'    from groundup.models import {model}\n    {model}.from_pretrained("{next(iter(names))}")'
-
-
 @app.command
 def show(
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")], preset: str = "", depth: int = 1
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")],
+    preset: Annotated[str, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the first)")] = "",
+    depth: int = 1,
 ) -> None:
-    """Show one component: paper, arguments, equation; layers, output shapes, parameters and multiply-adds.
+    """Show one component: paper, equation, arguments, layers, shapes and cost.
 
     Args:
-        name: a name that `groundup list` prints, in any case.
-        preset: a variant of a model, as gpt2-xl of GPT2.
-        depth: how many levels of the model's modules are shown.
+        name: a name that groundup list prints, in upper or lower case.
+        preset: a variant of the model, such as gpt2-xl for GPT2.
+        depth: number of levels of nested modules to show.
     """
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
     print(component_page(find(name), preset, depth, max(60, width)))
@@ -140,26 +124,26 @@ def plan_training(
     gpus: int = 1,
     memory: str = "80G",
     parallel: str = "ddp",
-    tokens: str = "0",
-    step_tokens: str = "0",
+    tokens: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: 20 per parameter)")] = "0",
+    step_tokens: Annotated[str, tyro.conf.arg(help_behavior_hint="(default: one micro-batch per device)")] = "0",
     micro_batch: int = 1,
     recompute: bool = False,
     peak: str = "312T",
     efficiency: float = 0.4,
 ) -> None:
-    """Plan the training of a language model: memory of a device, communication, work and time.
+    """Estimate memory, communication, compute and time of a training.
 
     Args:
-        model: gpt2, gpt2-xl, gpt3-175b, llama1-65b, llama2-7b …: family and preset.
-        gpus: how many devices.
-        memory: of one of them.
-        parallel: ddp, fsdp, or fsdp=64: groups of 64 share a copy of the model.
-        tokens: to train on; 20 a parameter by default.
-        step_tokens: of one optimizer step; one micro-batch on every device by default.
-        micro_batch: sequences on a device at a time.
-        recompute: keep only the blocks' inputs, and compute their insides again.
-        peak: floating-point operations a second of a device; by default an A100's in bfloat16.
-        efficiency: the share of them that is had.
+        model: a language model and its preset: gpt2, gpt2-xl, gpt3-175b, llama1-65b, llama2-7b, ...
+        gpus: number of devices.
+        memory: memory of one device, in bytes.
+        parallel: ddp, fsdp, or fsdp=64, where each group of 64 devices shares one copy of the model.
+        tokens: number of tokens to train on.
+        step_tokens: number of tokens per optimizer step.
+        micro_batch: number of sequences per device and forward pass.
+        recompute: store only the inputs of the blocks, and compute the activations again in the backward pass.
+        peak: peak floating-point operations per second of one device. The default is an A100 in bfloat16.
+        efficiency: the fraction of the peak that the training reaches.
     """
     from groundup import plan  # not at the top: it imports all language models
 
@@ -290,17 +274,18 @@ def version() -> None:
 
 
 def main() -> None:
-    """The entry point: what a person can mend is said in a line or a few, with exit code 2, never a traceback."""
+    """Run the command in `sys.argv`. User errors print a line or a few and exit with 2, without a traceback."""
     try:
+        current_backend()  # raises for a wrong GROUNDUP_BACKEND
         given = ["version"] if sys.argv[1:] == ["--version"] else sys.argv[1:] or ["--help"]
-        app.cli(prog="groundup", description="Deep learning from the ground up.", args=given)
+        app.cli(prog="groundup", description=DESCRIPTION, args=given)
         sys.stdout.flush()
-    except BrokenPipeError:  # `groundup list | head`: what is still to be written goes nowhere
+    except BrokenPipeError:  # the reader has stopped, as in `groundup list | head`: drop the rest
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print(file=sys.stderr)
         sys.exit(130)
-    except (ValueError, OSError, ImportError) as error:  # an extra that is missing says how to install it
+    except (ValueError, OSError, ImportError) as error:  # the ImportError of a missing extra says how to install it
         print(f"groundup: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -31,6 +31,15 @@ def test_separators_and_headers(separator, ending, header, tmp_path):
     assert graph.masks["train"].tolist() == [True, True, False, True]  # too few of a class to hold any out
 
 
+def test_both_files_may_call_the_name_alike(tmp_path):
+    """person,friend over edges, person,club over labels: neither is a node."""
+    write(tmp_path, "edges.csv", EDGES, header=("person", "friend"))
+    write(tmp_path, "labels.csv", [("Ann", "chess"), ("Tom", "rowing")], header=("person", "club"))
+    graph = read_graph(tmp_path)
+    assert graph.node_names == ("Ann", "Tom", "Bob", "Eve", "Kim")
+    assert graph.encoder.class_names == ("chess", "rowing")
+
+
 def test_features_are_numbers_and_texts(tmp_path):
     """A number is standardised unless it is 0 or 1 throughout; a text is one feature for each of its values."""
     rows = [(name, size, str(i % 2), colour, label) for i, (name, size, colour, label) in enumerate(NODES)]

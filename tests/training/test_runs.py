@@ -46,7 +46,7 @@ def test_a_second_run_in_a_folder_is_refused_with_a_way_out(tmp_path):
 def test_a_live_folder_refuses_a_second_process_until_the_first_is_killed(tmp_path):
     script = (
         "import sys, time; from pathlib import Path; from groundup.training.runs import locked\n"
-        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(3600)"
     )
     with subprocess.Popen([sys.executable, "-c", script, tmp_path / "r"], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -66,7 +66,7 @@ def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
         child = os.fork()
         if child == 0:
             os.write(birth, b"!")
-            time.sleep(60)
+            time.sleep(3600)
             os._exit(0)
         os.read(born, 1)
     try:

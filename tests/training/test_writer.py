@@ -39,7 +39,7 @@ def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkey
 
     def slow(*arguments, **options):
         assert alone.acquire(blocking=False), "two checkpoints are written at once"
-        gate.wait(60)
+        gate.wait(600)
         usual(*arguments, **options)
         alone.release()
 
@@ -108,7 +108,7 @@ def test_the_copy_is_no_view():
     assert held["value"].tolist() == [0, 0, 0]
     assert writer.trouble() == 0
     gate = threading.Event()
-    writer.write(lambda: gate.wait(60) and [][0])
+    writer.write(lambda: gate.wait(600) and [][0])
     assert writer.trouble() == 0  # still being written
     gate.set()
     while not writer.pending.done():

@@ -30,7 +30,7 @@ ROWS = (
     row(
         31,
         "AdditiveAttention",
-        "scores of a small network",
+        "attention with scores from a small network",
         _BAHDANAU,
         "a loop over pairs",
         "AdditiveAttention(32, 64, 16)(torch.randn(1, 5, 32), torch.randn(1, 9, 64), torch.randn(1, 9, 64))",
@@ -38,7 +38,7 @@ ROWS = (
     row(
         32,
         "DiagBlockAttention",
-        "each block sees itself",
+        "attention within each block of a sequence",
         _CHILD,
         "dense attention, masked",
         "DiagBlockAttention(16)(torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32))",
@@ -46,7 +46,7 @@ ROWS = (
     row(
         33,
         "ColumnBlockAttention",
-        "all see each block's last places",
+        "attention to the last positions of each block",
         _CHILD,
         "dense attention, masked",
         "ColumnBlockAttention(16)(torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32))",
@@ -54,7 +54,7 @@ ROWS = (
     row(
         34,
         "MultiHeadAttention",
-        "several attentions side by side",
+        "several attention heads in parallel",
         _VASWANI,
         "torch.nn.MultiheadAttention",
         "MultiHeadAttention(64, 8)(torch.randn(1, 10, 64))",
@@ -62,7 +62,7 @@ ROWS = (
     row(
         35,
         "GroupedQueryAttention",
-        "heads that share keys and values",
+        "attention whose heads share keys and values",
         _AINSLIE,
         "transformers' LlamaAttention",
         "GroupedQueryAttention(64, 8, 2)(torch.randn(1, 10, 64))",
@@ -70,7 +70,7 @@ ROWS = (
     row(
         36,
         "RelativeWindowAttention",
-        "attention in a window, biased by offset",
+        "window attention with a bias for each relative offset",
         _LIU,
         "torchvision's and timm's Swin",
         "RelativeWindowAttention(96, 3, 7)(torch.randn(1, 49, 96))",
@@ -78,16 +78,16 @@ ROWS = (
     row(
         37,
         "SparseMultiHeadAttention",
-        "fixed, strided patterns, never n × n",
+        "sparse attention in fixed or strided patterns",
         _CHILD,
         "dense attention, masked",
         "SparseMultiHeadAttention(64, 8, 16)(torch.randn(1, 64, 64))",
     ),
-    row(38, "KVCache", "keys and values of the tokens so far", _VASWANI, "transformers' DynamicCache"),
+    row(38, "KVCache", "stores the keys and values of past tokens", _VASWANI, "transformers' DynamicCache"),
     row(
         39,
         "PositionalEncoding",
-        "sinusoids of the position",
+        "adds sinusoids of the position",
         _VASWANI,
         "a loop over positions",
         "PositionalEncoding(64, 512)(torch.randn(1, 10, 64))",
@@ -95,7 +95,7 @@ ROWS = (
     row(
         40,
         "RotaryEncoding",
-        "queries and keys turned by position",
+        "rotates queries and keys by their position",
         _SU,
         "transformers' Llama; complex numbers",
         "RotaryEncoding(32, 512)(torch.randn(1, 8, 10, 32))",
@@ -103,7 +103,7 @@ ROWS = (
     row(
         41,
         "PatchEmbedding",
-        "an image as a sequence of tokens",
+        "splits an image into patches and embeds them",
         _DOSOVITSKIY,
         "torch.nn.functional.unfold",
         "PatchEmbedding(3, 768, 16)(torch.randn(1, 3, 224, 224))",
@@ -111,7 +111,7 @@ ROWS = (
     row(
         42,
         "RelativePositionBias2d",
-        "a learned bias for each offset",
+        "a learned bias for each relative offset",
         _LIU,
         "a loop over pairs",
         "RelativePositionBias2d(7, 7, 3)()",

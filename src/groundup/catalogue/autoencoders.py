@@ -26,7 +26,7 @@ ROWS = (
     row(
         43,
         "MatrixFactorization",
-        "a table with holes, as thin factors",
+        "approximates a table with missing entries by two thin factors",
         _KOREN,
         "torch.nn.Embedding; the SVD",
         "MatrixFactorization(1000, 500, 16)(torch.randint(1000, (1,)), torch.randint(500, (1,)))",
@@ -34,7 +34,7 @@ ROWS = (
     row(
         44,
         "AutoencoderLinear",
-        "principal components, learned",
+        "learns the principal components",
         _BALDI,
         "torch.nn.Linear; scikit-learn's PCA",
         "AutoencoderLinear(64, 8)(torch.randn(1, 64))",
@@ -42,7 +42,7 @@ ROWS = (
     row(
         45,
         "Word2Vec",
-        "words by their neighbours",
+        "word vectors learned from neighbouring words",
         _MIKOLOV,
         "torch.nn.Embedding; mutual information",
         "Word2Vec(10000, 100)(torch.randint(10000, (1,)), torch.randint(10000, (1,)))",

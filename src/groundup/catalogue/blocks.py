@@ -10,7 +10,7 @@ ROWS = (
         "Inception",
         "blocks",
         "groundup.models.blocks.convolutional_blocks",
-        "one map seen at several scales at once",
+        "convolutions of several sizes in parallel",
         "Szegedy et al. 2015, Going Deeper with Convolutions",
         "https://arxiv.org/abs/1409.4842",
         "torchvision's Inception, and its 5 × 5 form in torch.nn",

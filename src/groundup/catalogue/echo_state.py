@@ -10,7 +10,7 @@ ROWS = (
         "EchoStateNetwork",
         "recurrent",
         "groundup.models.recurrent_networks",
-        "a random reservoir, and a readout that is trained",
+        "random recurrent reservoir with a trained readout",
         "Jaeger and Haas 2004, Harnessing Nonlinearity",
         "https://doi.org/10.1126/science.1091277",
         "a loop over steps; scikit-learn's Ridge",

@@ -67,7 +67,7 @@ ROWS = (
     row(
         2,
         "Embedding",
-        "a row of a table for each index",
+        "one row of a table per index",
         _BENGIO,
         "torch.nn.Embedding",
         "Embedding(1000, 64)(torch.randint(1000, (1, 10)))",
@@ -75,7 +75,7 @@ ROWS = (
     row(
         3,
         "BatchNorm",
-        "batch normalisation of any rank",
+        "batch normalisation of inputs of any rank",
         _IOFFE,
         "torch.nn.BatchNorm1d on (-1, C)",
         "BatchNorm(64)(torch.randn(1, 64, 16))",
@@ -99,7 +99,7 @@ ROWS = (
     row(
         6,
         "LayerNorm",
-        "each sample's features to mean 0, variance 1",
+        "normalises the features of each sample to mean 0 and variance 1",
         _BA,
         "torch.nn.LayerNorm",
         "LayerNorm(64)(torch.randn(1, 10, 64))",
@@ -107,7 +107,7 @@ ROWS = (
     row(
         7,
         "RMSNorm",
-        "each sample's features to root mean square 1; pRMSNorm",
+        "normalises the features of each sample to root mean square 1",
         _ZHANG,
         "torch.nn.RMSNorm",
         "RMSNorm(64)(torch.randn(1, 10, 64))",
@@ -115,7 +115,7 @@ ROWS = (
     row(
         8,
         "LocalResponseNorm",
-        "channels inhibit their neighbours",
+        "divides each channel by the activity of its neighbours",
         _KRIZHEVSKY,
         "torch.nn.LocalResponseNorm",
         "LocalResponseNorm(5)(torch.randn(1, 96, 27, 27))",
@@ -123,7 +123,7 @@ ROWS = (
     row(
         9,
         "Dropout",
-        "random silence while training",
+        "sets random features to zero in training",
         _SRIVASTAVA,
         "torch.nn.Dropout, same seed",
         "Dropout(0.5)(torch.randn(1, 64))",
@@ -131,7 +131,7 @@ ROWS = (
     row(
         10,
         "RNN_cell",
-        "the plain recurrent unit, layer-normalised too",
+        "one step of a plain recurrent network",
         _ELMAN,
         "torch.nn.RNNCell",
         "RNN_cell(32, 64)(torch.randn(1, 32))",
@@ -139,7 +139,7 @@ ROWS = (
     row(
         11,
         "LSTM_cell",
-        "long short-term memory, with peepholes too",
+        "one step of long short-term memory",
         _GRAVES,
         "torch.nn.LSTMCell; a loop",
         "LSTM_cell(32, 64)(torch.randn(1, 32))",
@@ -147,7 +147,7 @@ ROWS = (
     row(
         12,
         "GRU_cell",
-        "the gated recurrent unit, reset before or after",
+        "one step of a gated recurrent unit",
         _CHO,
         "torch.nn.GRUCell; a loop",
         "GRU_cell(32, 64)(torch.randn(1, 32))",
@@ -155,7 +155,7 @@ ROWS = (
     row(
         13,
         "RNN",
-        "a cell along a sequence, either way, of any lengths",
+        "applies a recurrent cell to sequences of any lengths",
         _ELMAN,
         "torch.nn.RNN, LSTM, GRU, packed",
         "RNN(LSTM_cell(32, 64))(torch.randn(1, 10, 32))",
@@ -171,16 +171,16 @@ ROWS = (
     row(
         15,
         "Conv2dGroups",
-        "convolutions side by side",
+        "convolution in groups of channels",
         _KRIZHEVSKY,
         "torch.nn.Conv2d(groups=g)",
         "Conv2dGroups(32, 64, 3, groups=4)(torch.randn(1, 32, 28, 28))",
     ),
-    row(16, "Pool2d", "the frame of every pooling", _GOODFELLOW, "torch.nn.functional.unfold"),
+    row(16, "Pool2d", "base class of the pooling layers", _GOODFELLOW, "torch.nn.functional.unfold"),
     row(
         17,
         "MaxPool2d",
-        "the largest of each window",
+        "maximum of each window",
         _GOODFELLOW,
         "torch.nn.MaxPool2d",
         "MaxPool2d(2)(torch.randn(1, 16, 32, 32))",
@@ -188,7 +188,7 @@ ROWS = (
     row(
         18,
         "AvgPool2d",
-        "the mean of each window",
+        "mean of each window",
         _LECUN,
         "torch.nn.AvgPool2d",
         "AvgPool2d(2)(torch.randn(1, 16, 32, 32))",
@@ -196,7 +196,7 @@ ROWS = (
     row(
         19,
         "BatchAddPool",
-        "the nodes of each graph, summed",
+        "sums the nodes of each graph",
         _XU,
         "PyTorch Geometric's global_add_pool",
         "BatchAddPool()(torch.randn(10, 16))",
@@ -204,7 +204,7 @@ ROWS = (
     row(
         20,
         "SEGate",
-        "channels weighed by the whole image",
+        "squeeze-and-excitation: scales the channels by global context",
         _HU,
         "torchvision, timm",
         "SEGate(64)(torch.randn(1, 64, 28, 28))",
@@ -212,7 +212,7 @@ ROWS = (
     row(
         21,
         "Graph_cell",
-        "a node and the mean of its neighbours",
+        "graph convolution: a node and the mean of its neighbours",
         _MORRIS,
         "PyTorch Geometric's GraphConv",
         "Graph_cell(16, 32)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
@@ -220,7 +220,7 @@ ROWS = (
     row(
         22,
         "GCN_cell",
-        "neighbours weighed by both degrees",
+        "graph convolution, normalised by the degrees of both nodes",
         _KIPF,
         "PyTorch Geometric's GCNConv",
         "GCN_cell(16, 32)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
@@ -228,7 +228,7 @@ ROWS = (
     row(
         23,
         "GraphSAGE_cell",
-        "neighbours by mean, pool, gcn or lstm",
+        "graph convolution with mean, pool, gcn or lstm aggregation",
         _HAMILTON,
         "PyTorch Geometric's SAGEConv; a loop",
         "GraphSAGE_cell(16, 32)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
@@ -236,7 +236,7 @@ ROWS = (
     row(
         24,
         "DiffPool",
-        "a graph coarsened by a soft assignment",
+        "coarsens a graph by a soft assignment to clusters",
         _YING,
         "PyTorch Geometric's dense_diff_pool",
         "DiffPool()(torch.randn(1, 10, 16), torch.rand(1, 10, 10), torch.randn(1, 10, 4))",
@@ -252,5 +252,7 @@ ROWS = (
         "GLU(64, 128)(torch.randn(1, 64))",
     ),
     row(28, "SwiGLU", "silu(x W) ⊗ x V", _SHAZEER, "transformers' LlamaMLP", "SwiGLU(64, 128)(torch.randn(1, 64))"),
-    row(29, "Flatten", "several axes become one", _LECUN, "torch.nn.Flatten", "Flatten()(torch.randn(1, 16, 5, 5))"),
+    row(
+        29, "Flatten", "merges several axes into one", _LECUN, "torch.nn.Flatten", "Flatten()(torch.randn(1, 16, 5, 5))"
+    ),
 )

@@ -25,16 +25,18 @@ def row(number: int, name: str, summary: str, source: tuple[str, str], oracle: s
 
 
 ROWS = (
-    row(46, "Optimizer", "the frame of every update rule", _ROBBINS, "torch.optim.Optimizer"),
+    row(46, "Optimizer", "base class of the update rules", _ROBBINS, "torch.optim.Optimizer"),
     row(47, "SGD", "stochastic gradient descent", _ROBBINS, "torch.optim.SGD"),
-    row(48, "SGD_Momentum", "with momentum, Nesterov's too", _SUTSKEVER, "torch.optim.SGD(momentum)"),
-    row(49, "AdaGrad", "a rate a coordinate, ever slower", _DUCHI, "torch.optim.Adagrad"),
-    row(50, "RMSProp", "a rate a coordinate, forgetting", _HINTON, "torch.optim.RMSprop"),
-    row(51, "AdaDelta", "a rate that needs no tuning", _ZEILER, "torch.optim.Adadelta"),
-    row(52, "Adam", "adaptive moments", _KINGMA, "torch.optim.Adam"),
+    row(48, "SGD_Momentum", "SGD with momentum, optionally Nesterov's", _SUTSKEVER, "torch.optim.SGD(momentum)"),
+    row(49, "AdaGrad", "a learning rate per coordinate, from all past gradients", _DUCHI, "torch.optim.Adagrad"),
+    row(50, "RMSProp", "a learning rate per coordinate, from recent gradients", _HINTON, "torch.optim.RMSprop"),
+    row(51, "AdaDelta", "step sizes from recent gradients and recent updates", _ZEILER, "torch.optim.Adadelta"),
+    row(52, "Adam", "adaptive estimates of the first and second moment", _KINGMA, "torch.optim.Adam"),
     row(53, "AdamW", "Adam with decoupled weight decay", _LOSHCHILOV, "torch.optim.AdamW"),
-    row(54, "LR_Scheduler", "exponential decay", _ROBBINS, "torch's ExponentialLR, clamped"),
-    row(55, "LR_StepScheduler", "decay by steps", _ROBBINS, "torch's StepLR"),
-    row(56, "LR_PlateauScheduler", "decay when progress stops", _ROBBINS, "torch's ReduceLROnPlateau"),
-    row(57, "LR_CosineDecayScheduler", "warm-up, then half a cosine", _SGDR, "torch's SequentialLR"),
+    row(54, "LR_Scheduler", "exponential decay of the learning rate", _ROBBINS, "torch's ExponentialLR, clamped"),
+    row(55, "LR_StepScheduler", "decays the learning rate every few steps", _ROBBINS, "torch's StepLR"),
+    row(
+        56, "LR_PlateauScheduler", "lowers the learning rate when progress stops", _ROBBINS, "torch's ReduceLROnPlateau"
+    ),
+    row(57, "LR_CosineDecayScheduler", "linear warm-up, then half a cosine", _SGDR, "torch's SequentialLR"),
 )

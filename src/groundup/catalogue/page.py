@@ -1,14 +1,16 @@
-"""What `groundup show` prints of a component, in lines that fit a terminal."""
+"""What `groundup show` and `groundup list --weights` print, in lines that fit a terminal."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 
-from groundup import checks
+from groundup import checks, models
 from groundup.catalogue.component import Component
 from groundup.inspect import summary
+from groundup.pretrained import published_weights
 
 
 def component_page(component: Component, preset: str = "", depth: int = 1, width: int = 80) -> str:
@@ -48,6 +50,28 @@ def component_page(component: Component, preset: str = "", depth: int = 1, width
     if others := [p for p in presets if p != (preset or next(iter(presets)))]:
         lines += ["", *_filled(f"other presets: {', '.join(others)} (--preset NAME)", "", "  ", width)]
     return "\n".join(lines).rstrip()
+
+
+def weights_page(groups: Mapping[str, Sequence[Component]]) -> Iterator[str]:
+    """The lines that `groundup list --weights` prints: the published weights of each model of these families.
+
+    Raises `ValueError` where there are none.
+    """
+    modules = tuple(c.module for rows in groups.values() for c in rows)
+    found: dict[str, dict[str, str]] = {}
+    for row in published_weights():
+        if row.address:
+            found.setdefault(row.model, {})[row.name] = row.preset
+    found["GPT2"] = {name: name for name in models.GPT2.aliases}
+    found = {model: names for model, names in found.items() if getattr(models, model).__module__.startswith(modules)}
+    checks.require(len(found) > 0, f"no weights are published for {', '.join(groups)}")
+    width = max(len(name) for names in found.values() for name in names)
+    yield f"{'name':<{width + 2}}  preset"
+    for model, names in found.items():
+        yield f"\n{model}"
+        yield from (f"  {name:<{width}}  {preset}" for name, preset in names.items())
+    yield "\nOne of them is loaded with"
+    yield f'    from groundup.models import {model}\n    {model}.from_pretrained("{next(iter(names))}")'
 
 
 def _arguments(made: type) -> str:

@@ -38,7 +38,7 @@ ROWS = (
     _row(
         68,
         "RNN_factory",
-        "recurrent layers one above the other, either way or both",
+        "stacked recurrent layers, in one or both directions",
         _GRAVES,
         "torch.nn.RNNBase",
         example="RNN_factory('LSTM', 32, 64, num_layers=2)(torch.randn(1, 10, 32))",
@@ -46,7 +46,7 @@ ROWS = (
     _row(
         69,
         "SimpleRNN",
-        "layers of the plain unit",
+        "stacked layers of the plain recurrent unit",
         _ELMAN,
         "torch.nn.RNN, packed",
         example="SimpleRNN(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
@@ -54,7 +54,7 @@ ROWS = (
     _row(
         70,
         "LSTM",
-        "layers of long short-term memory",
+        "stacked layers of long short-term memory",
         _HOCHREITER,
         "torch.nn.LSTM, packed",
         example="LSTM(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
@@ -62,7 +62,7 @@ ROWS = (
     _row(
         71,
         "GRU",
-        "layers of gated recurrent units",
+        "stacked layers of gated recurrent units",
         _CHO,
         "torch.nn.GRU, packed; a loop",
         example="GRU(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
@@ -70,7 +70,7 @@ ROWS = (
     _row(
         72,
         "LangModel",
-        "the next token, from all before it",
+        "recurrent language model: predicts the next token",
         _MIKOLOV,
         "torch.nn.LSTM between Embedding and Linear",
         example="LangModel(10000, LSTM(64, 128, batch_first=True))(torch.randint(10000, (1, 35)))",
@@ -78,7 +78,7 @@ ROWS = (
     _row(
         74,
         "Encoder",
-        "a sequence, read backwards into a state",
+        "reads a sequence into a state",
         _SUTSKEVER,
         "torch.nn.LSTM on reversed sources",
         example="Encoder(10000)(torch.randint(10000, (1, 20)))",
@@ -86,7 +86,7 @@ ROWS = (
     _row(
         75,
         "Decoder",
-        "a sequence, written from a state",
+        "writes a sequence from a state",
         _SUTSKEVER,
         "torch.nn.LSTM",
         example="Decoder(10000)(torch.randint(10000, (1, 20)))",
@@ -94,7 +94,7 @@ ROWS = (
     _row(
         76,
         "Seq2Seq",
-        "one network reads, another writes",
+        "encoder and decoder for translation",
         _SUTSKEVER,
         "torch.nn's layers, composed",
         ("parameters", "384,000,000, biases not counted (section 3.4)"),

@@ -23,7 +23,7 @@ ROWS = (
     _row(
         118,
         "ResBlock",
-        "two 3 × 3, added to their input",
+        "two 3 × 3 convolutions with a shortcut",
         _HE,
         "BasicBlock",
         "ResBlock(64, 128, stride=2)(torch.randn(1, 64, 56, 56))",
@@ -31,7 +31,7 @@ ROWS = (
     _row(
         119,
         "ResBottleneckBlock",
-        "1 × 1, 3 × 3, 1 × 1, added to their input",
+        "1 × 1, 3 × 3 and 1 × 1 convolutions with a shortcut",
         _HE,
         "Bottleneck",
         "ResBottleneckBlock(256, 256)(torch.randn(1, 256, 56, 56))",
@@ -39,7 +39,7 @@ ROWS = (
     _row(
         120,
         "ResNeXtBlock",
-        "32 bottlenecks side by side",
+        "bottleneck block with 32 parallel paths",
         _XIE,
         "Bottleneck(groups=32)",
         "ResNeXtBlock(256, 256)(torch.randn(1, 256, 56, 56))",
@@ -47,7 +47,7 @@ ROWS = (
     _row(
         121,
         "DenseLayer",
-        "some new features, of all old ones",
+        "computes new features from all earlier ones",
         _HUANG,
         "_DenseLayer",
         "DenseLayer(64)(torch.randn(1, 64, 56, 56))",
@@ -55,7 +55,7 @@ ROWS = (
     _row(
         122,
         "DenseBlock",
-        "layers that see all before them",
+        "a chain of dense layers",
         _HUANG,
         "_DenseBlock",
         "DenseBlock(64, 6)(torch.randn(1, 64, 56, 56))",
@@ -63,7 +63,7 @@ ROWS = (
     _row(
         123,
         "DenseTransition",
-        "half the channels and half the size",
+        "halves the channels and the resolution",
         _HUANG,
         "_Transition",
         "DenseTransition(256)(torch.randn(1, 256, 56, 56))",

@@ -34,7 +34,7 @@ ROWS = (
     _row(
         85,
         "ResNet34",
-        "basic residual blocks",
+        "34 layers of basic residual blocks",
         _HE,
         "torchvision's resnet34",
         ("multiply-adds", "3.6 × 10⁹ (table 1)"),
@@ -43,7 +43,7 @@ ROWS = (
     _row(
         86,
         "ResNet50",
-        "bottleneck residual blocks",
+        "50 layers of bottleneck residual blocks",
         _HE,
         "torchvision's resnet50; the paper's form: timm's legacy_seresnet50, its gates opened",
         ("multiply-adds", "3.8 × 10⁹ (table 1; the stride on the first 1 × 1, `--preset paper`)"),
@@ -52,7 +52,7 @@ ROWS = (
     _row(
         87,
         "ResNeXt50",
-        "32 paths side by side, summed",
+        "ResNet-50 with 32 parallel paths per block",
         _XIE,
         "torchvision's resnext50_32x4d",
         ("parameters", "25.0 × 10⁶ (table 1)"),
@@ -62,7 +62,7 @@ ROWS = (
     _row(
         88,
         "SEResNet50",
-        "ResNet-50, its channels gated",
+        "ResNet-50 with squeeze-and-excitation",
         _HU,
         "timm's seresnet50; the authors' form: timm's legacy_seresnet50",
         ("multiply-adds", "3.87 × 10⁹ (table 2; the stride on the first 1 × 1, `--preset legacy_seresnet50`)"),
@@ -71,7 +71,7 @@ ROWS = (
     _row(
         89,
         "SEResNeXt50",
-        "ResNeXt-50, its channels gated",
+        "ResNeXt-50 with squeeze-and-excitation",
         _HU,
         "timm's seresnext50_32x4d; the authors' form: timm's legacy_seresnext50_32x4d",
         ("multiply-adds", "4.25 × 10⁹ (table 2)"),
@@ -80,7 +80,7 @@ ROWS = (
     _row(
         90,
         "DenseNet121",
-        "every layer sees all before it",
+        "every layer sees the outputs of all earlier layers",
         _HUANG,
         "torchvision's densenet121",
         ("feature maps", "256, 512, 1024 and 1024 after the blocks (table 1)"),

@@ -33,7 +33,7 @@ ROWS = (
     row(
         58,
         "Perceptron",
-        "two classes, from mistakes alone",
+        "linear classifier that learns from its mistakes",
         _ROSENBLATT,
         "scikit-learn's Perceptron, epoch by epoch",
         "Perceptron(20)(torch.randn(1, 20))",
@@ -41,7 +41,7 @@ ROWS = (
     row(
         59,
         "SVM",
-        "two classes, by the widest margin",
+        "linear classifier with the widest margin",
         _CORTES,
         "scikit-learn's SVC(kernel='linear')",
         "SVM(20)(torch.randn(1, 20))",
@@ -49,7 +49,7 @@ ROWS = (
     row(
         60,
         "LeastSquareRegression",
-        "real targets, in closed form",
+        "linear regression in closed form",
         _PENROSE,
         "scikit-learn's LinearRegression",
         "LeastSquareRegression(20)(torch.randn(1, 20))",
@@ -57,7 +57,7 @@ ROWS = (
     row(
         61,
         "LogisticRegression",
-        "two classes, with probabilities",
+        "linear classifier with probabilities",
         _COX,
         "scikit-learn's LogisticRegression",
         "LogisticRegression(20)(torch.randn(1, 20))",
@@ -65,7 +65,7 @@ ROWS = (
     row(
         62,
         "MulticlassPerceptron",
-        "several classes, from mistakes",
+        "perceptron for several classes",
         _ULTRACONSERVATIVE,
         "its rule, sample by sample",
         "MulticlassPerceptron(20, 3)(torch.randn(1, 20))",
@@ -73,7 +73,7 @@ ROWS = (
     row(
         63,
         "MulticlassSVM",
-        "several classes, by margin",
+        "support vector machine for several classes",
         _CRAMMER,
         "SciPy's SLSQP, and scikit-learn's LinearSVC, SVC",
         "MulticlassSVM(20, 3)(torch.randn(1, 20))",
@@ -81,7 +81,7 @@ ROWS = (
     row(
         64,
         "MultinomialLogisticRegression",
-        "softmax of scores",
+        "logistic regression for several classes (softmax)",
         _BOHNING,
         "scikit-learn's LogisticRegression",
         "MultinomialLogisticRegression(20, 3)(torch.randn(1, 20))",

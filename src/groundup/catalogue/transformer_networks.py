@@ -44,7 +44,7 @@ ROWS = (
     _row(
         101,
         "TransformerEncoderLayer",
-        "self-attention and feed-forward, each added",
+        "self-attention and feed-forward with residual connections",
         _VASWANI,
         "torch.nn.TransformerEncoderLayer",
         example="TransformerEncoderLayer(512, 8)(torch.randn(1, 10, 512))",
@@ -52,7 +52,7 @@ ROWS = (
     _row(
         102,
         "TransformerEncoder",
-        "a stack of them",
+        "a stack of encoder layers",
         _VASWANI,
         "torch.nn.TransformerEncoder",
         example="TransformerEncoder(TransformerEncoderLayer(512, 8), 6)(torch.randn(1, 10, 512))",
@@ -60,7 +60,7 @@ ROWS = (
     _row(
         103,
         "TransformerDecoderLayer",
-        "causal, with attention to a memory between",
+        "causal self-attention, attention to a memory, feed-forward",
         _VASWANI,
         "torch.nn.TransformerDecoderLayer",
         example="TransformerDecoderLayer(512, 8)(torch.randn(1, 10, 512), torch.randn(1, 12, 512))",
@@ -68,7 +68,7 @@ ROWS = (
     _row(
         104,
         "TransformerDecoder",
-        "a stack of them",
+        "a stack of decoder layers",
         _VASWANI,
         "torch.nn.TransformerDecoder",
         example="TransformerDecoder(TransformerDecoderLayer(512, 8), 6)(*[torch.randn(1, 10, 512)] * 2)",
@@ -76,7 +76,7 @@ ROWS = (
     _row(
         105,
         "Transformer",
-        "encoder and decoder around one tied embedding",
+        "encoder and decoder for translation, with tied embeddings",
         _VASWANI,
         "torch.nn.Transformer between embeddings",
         ("parameters", "65 × 10⁶ base, 213 × 10⁶ big (table 3)"),
@@ -86,7 +86,7 @@ ROWS = (
     _row(
         106,
         "GPT_TransformerBlock",
-        "pre-norm, causal, GELU",
+        "pre-norm causal block with GELU",
         _RADFORD,
         "transformers' GPT2Block",
         example="GPT_TransformerBlock(768, 12)(torch.randn(1, 1024, 768))",
@@ -94,7 +94,7 @@ ROWS = (
     _row(
         107,
         "GPT_SparseTransformerBlock",
-        "the same, seeing a band or a pattern of the past",
+        "GPT block with banded or patterned sparse attention",
         _CHILD,
         "transformers' GPT2Block under an explicit mask; GPT-Neo's banded attention",
         example="GPT_SparseTransformerBlock(768, 12, 128)(torch.randn(1, 1024, 768))",
@@ -102,7 +102,7 @@ ROWS = (
     _row(
         108,
         "GPT2",
-        "a stack of causal blocks, 124 million to 1.6 billion parameters",
+        "causal language model, 124 million to 1.6 billion parameters",
         _RADFORD,
         "transformers' GPT2LMHeadModel",
         ("parameters", "117, 345, 762 and 1542 × 10⁶ (table 2, misprinted)"),
@@ -111,7 +111,7 @@ ROWS = (
     _row(
         109,
         "GPT3",
-        "dense and banded layers by turns, to 175 billion parameters",
+        "alternating dense and banded layers, to 175 billion parameters",
         _BROWN,
         "GPT-2's blocks of transformers, every other under a banded mask",
         ("parameters", "125 × 10⁶ to 175 × 10⁹ (table 2.1)"),
@@ -128,7 +128,7 @@ ROWS = (
     _row(
         111,
         "LLaMA1",
-        "a stack of them, 7 to 65 billion parameters",
+        "causal language model, 7 to 65 billion parameters",
         _LLAMA1,
         "transformers' LlamaForCausalLM",
         ("parameters", "6.7, 13.0, 32.5 and 65.2 × 10⁹ (table 2)"),
@@ -137,7 +137,7 @@ ROWS = (
     _row(
         112,
         "LLaMA2",
-        "twice the context; the largest shares keys and values",
+        "LLaMA with twice the context and grouped queries at 70 billion",
         _LLAMA2,
         "transformers' LlamaForCausalLM",
         ("parameters", "7, 13 and 70 × 10⁹ (table 1)"),

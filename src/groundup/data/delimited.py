@@ -11,6 +11,7 @@ import csv
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice
 from math import isfinite
 from os import PathLike
@@ -92,8 +93,14 @@ def holds_names(path: Path, first: Sequence[str]) -> bool:
     if any(map(is_number, first)):
         return False
     said = shorten(", ".join(first), 100, placeholder=" ...")
-    logger.warning("%s: the first line is taken for the names of the columns: %s", path, said)
+    say_once(f"{path}: the first line is taken for the names of the columns: {said}")
     return True
+
+
+@cache
+def say_once(message: str) -> None:
+    """A line in the log, once in a process: files are often read again, for another split."""
+    logger.warning("%s", message)
 
 
 def rows_of(path: Path, comments: bool = False, spaces: bool = True) -> Iterator[tuple[int, list[str]]]:

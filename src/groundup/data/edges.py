@@ -50,7 +50,7 @@ def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: b
     path = existing_file(path, "edges, a line with two names for each")
     rows = list(rows_of(path, comments=True))
     if header is None:
-        header = bool(rows) and _is_header(rows[0][1], [fields for _, fields in rows[1:]], known)
+        header = bool(rows) and is_header(rows[0][1], [fields for _, fields in rows[1:]], known)
         if header and not all(end.lower() in _ENDS for end in rows[0][1][:2]):
             logger.warning("%s: the first line is taken for names of columns: %s", path, ", ".join(rows[0][1]))
     titles, rows = (rows[0][1], rows[1:]) if header else ([], rows)
@@ -79,7 +79,8 @@ def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: b
     )
 
 
-def _is_header(first: Sequence[str], others: Sequence[Sequence[str]], known: Collection[str]) -> bool:
+def is_header(first: Sequence[str], others: Sequence[Sequence[str]], known: Collection[str] = ()) -> bool:
+    """Whether the first line of a file of edges holds names of columns, as `read_edges` says."""
     if len(first) < 2 or any(map(is_number, first)):
         return False
     ends = first[:2]

@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
-from groundup.data.delimited import Sheet, is_missing, is_number, number_in
+from groundup.data.delimited import Sheet, is_missing, is_number, number_in, say_once
 
 logger = logging.getLogger("groundup")
 
@@ -97,7 +97,7 @@ class Encoder:
                 )
             values = in_order(fields)
             if len(values) > max(_FEW, len(fields) / 2) or (len(values) == len(fields) > 2):
-                logger.warning("%s: %r holds %d different texts and is left out", sheet.path, name, len(values))
+                say_once(f"{sheet.path}: {name!r} holds {len(values)} different texts and is left out")
                 continue
             columns.append(Column(name, values))
         return cls(tuple(columns), **rest)

@@ -32,7 +32,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.data.delimited import Sheet, is_missing, read_sheet, rows_of
-from groundup.data.edges import Edges, read_edges
+from groundup.data.edges import Edges, is_header, read_edges
 from groundup.data.encoder import DEGREE, NODE, Column, Encoder, in_order
 from groundup.data.graphs import Graph
 from groundup.data.known_graphs import karate_club, planted_graph
@@ -113,7 +113,9 @@ def read_graph(
         raise ValueError(f"{folder} holds no file of edges: {RECIPE}")
     of_nodes = _file(folder, "nodes", (".content",))
     files = [of_nodes] if of_nodes else [file for stem in ("labels", "features") if (file := _file(folder, stem))]
-    ends = {name for _, fields in rows_of(edge_file, comments=True) for name in fields[:2]}
+    rows = [fields[:3] for _, fields in rows_of(edge_file, comments=True)]
+    rows = rows[1:] if rows and is_header(rows[0], rows[1:]) else rows
+    ends = {name for fields in rows for name in fields[:2]}
     sheets = [_named(file, ends) for file in files]
     known = list(dict.fromkeys(row[0] for sheet in sheets for row in sheet.rows))
     edges = read_edges(edge_file, known)

@@ -68,7 +68,9 @@ class Table(Dataset[tuple[Tensor, Tensor]]):
     def signs(self) -> Int64[Tensor, " count"]:
         """The labels of two classes as -1 and +1."""
         checks.require(
-            len(self.class_names) == 2, f"{self.name} has {len(self.class_names)} classes; -1 and +1 are for two"
+            len(self.class_names) == 2,
+            f"{self.name} has {len(self.class_names)} classes; -1 and +1 are for two: take a model of several, "
+            "as examples/shallow/multiclass_classification.py does",
         )
         return 2 * self.labels - 1
 

@@ -10,7 +10,7 @@ A training saves its model with `save`, in a folder that holds all that an answe
 
 from groundup.generate.folders import MODELS, TRANSLATORS, load, load_translator, model_class, quoted, save
 from groundup.generate.translating import save_translator, translate_sentences
-from groundup.generate.words import VECTORS, fill, load_filler, save_and_fill, similar
+from groundup.generate.words import VECTORS, fill, load_filler, save_and_fill, save_vectors, similar
 from groundup.generate.writing import encode, end_of_text, save_and_write, write, write_as_commanded
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "save_translator",
     "fill",
     "save_and_fill",
+    "save_vectors",
     "similar",
     "quoted",
 ]

@@ -8,13 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from groundup import checks
 from groundup.autoencoders.word2vec import nearest
-from groundup.data import PAD, Tokenizer, Vocabulary, WordTokenizer, read_vectors
+from groundup.data import PAD, Tokenizer, Vocabulary, WordTokenizer, read_vectors, write_vectors
 from groundup.functional import softmax
 from groundup.generate.folders import folder_of, load, quoted, save
 from groundup.models.recurrent_networks import LangModel
+from groundup.training import distributed
 
 VECTORS = "vectors.txt"
 GAP = re.compile(r"-?_{3,}")
@@ -46,6 +49,15 @@ def load_filler(name: str | Path) -> tuple[LangModel, Tokenizer]:
     if not isinstance(model, LangModel) or not isinstance(tokenizer, WordTokenizer):
         raise ValueError(f"{folder} holds no model of masked words; ask it with `groundup generate`")
     return model, tokenizer
+
+
+def save_vectors(folder: str | Path, words: Sequence[str], vectors: Float[Tensor, "V E"], asked: str) -> str:
+    """Save the vectors of words in word2vec's text format; return the command that lists the words similar to `asked`.
+
+    Of several processes the main one alone writes.
+    """
+    distributed.on_main(lambda: write_vectors(Path(folder) / VECTORS, words, vectors))
+    return f"groundup similar {quoted(asked)} --model {quoted(folder)}"
 
 
 def similar(name: str | Path, words: Sequence[str], top: int = 10) -> dict[str, list[tuple[str, float]]]:

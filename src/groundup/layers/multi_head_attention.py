@@ -159,8 +159,12 @@ class MultiHeadAttention(GroupedQueryAttention):
 
     Vaswani et al. 2017, section 3.2.2. The call is GroupedQueryAttention's. A `torch.nn.MultiheadAttention` state
     loads as it is, and `torch_state` writes one.
-    Differs from PyTorch's layer: batch first; boolean masks say who may attend, not who may not; weights come for
-    each head, when asked; a query with nothing to attend to gets zeros before W_O, not NaN.
+    Differs from PyTorch's layer, for which it is no drop-in:
+    - It returns the output alone: write `out = layer(x)`, not `out, weights = layer(x, x, x)`. Weights are returned,
+      for each head, with need_weights=True.
+    - True in a boolean mask means that a query may attend to a key; in PyTorch, that it may not. `attn_mask=m` there is
+      `mask=~m` here, and `key_padding_mask=p` is `mask=~p[:, None, None, :]`.
+    - The batch is the first axis. A query without any key gets zeros before W_O, not NaN.
     """
 
     def __init__(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,6 +22,7 @@ import tyro
 from groundup.training import distributed
 from groundup.training.batches import DataError
 from groundup.training.checkpoint import CheckpointError
+from groundup.training.logs import say
 from groundup.training.position import NonFiniteLoss
 from groundup.training.runs import RunFolderError, latest_run_dir, written_to
 from groundup.training.seeds import seed_everything
@@ -102,6 +105,18 @@ def _saved(config: type[C], path: Path) -> C:
     return config(**known)
 
 
+def activation_hint() -> str:
+    """How to make this Python's environment the shell's, so that printed commands work; "" where they do already."""
+    if sys.prefix == sys.base_prefix or shutil.which("groundup") is not None:
+        return ""
+    place = Path(sys.prefix)
+    place = place.relative_to(Path.cwd()) if place.is_relative_to(Path.cwd()) else place
+    if os.name == "nt":
+        return f"\nfirst, in your shell: {place / 'Scripts' / 'activate'}"
+    ending = {"fish": ".fish", "csh": ".csh", "tcsh": ".csh"}.get(Path(os.environ.get("SHELL", "")).name, "")
+    return f"\nfirst, in your shell: source {shlex.quote(str(place / 'bin' / 'activate') + ending)}"
+
+
 def run(main: Callable[[], None]) -> None:
     """Call `main`; what a person can mend is one line and exit code 1. `python -X dev` shows the traceback.
 
@@ -111,6 +126,8 @@ def run(main: Callable[[], None]) -> None:
         distributed.join()
         with nullcontext() if distributed.is_main() else redirect_stdout(StringIO()):
             main()
+            if hint := activation_hint():
+                say(hint)
             sys.stdout.flush()
         distributed.leave()
     except distributed.FailedElsewhere:

@@ -63,7 +63,7 @@ def fit_length(samples: int, batch_size: int, epochs: int, usual: int, least_ste
 
 
 def count_pairs(train: Any, valid: Any) -> float:
-    """The loss, in nats per token, of counting which token follows which: what a language model should get below.
+    """The loss, in nats per token, of counting which token follows which: what a language model reaches at least.
 
     train, valid    tokens, tensors or arrays of one axis
 

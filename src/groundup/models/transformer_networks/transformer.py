@@ -97,7 +97,8 @@ _SHARED_NAMES = {"norm1": "self_attn_norm", "linear1": "feed_forward.linear1", "
 class TransformerEncoderLayer(_TorchBlock):
     """x + self-attention, then + feed-forward: src (B, S, E) -> (B, S, E). Section 3.1.
 
-    The constructor of PyTorch's layer, its batch first; a call takes `mask`, True where a place may attend.
+    The constructor is that of PyTorch's layer with batch_first=True. The call is not: True in `mask` means that a
+    place may attend, in PyTorch that it may not, so `src_mask=m` there is `mask=~m` here.
     """
 
     torch_names: ClassVar = _SHARED_NAMES | {"norm2": "feed_forward_norm"}
@@ -113,10 +114,9 @@ class TransformerEncoderLayer(_TorchBlock):
 class TransformerDecoderLayer(_TorchBlock):
     """x + causal self-attention, then + attention to the memory, then + feed-forward. Section 3.1.
 
-    tgt (B, T, E), memory (B, S, E) -> (B, T, E). The constructor of PyTorch's layer, its batch first; a call takes
-    `mask` and `memory_mask`, True where a place may attend, and
-    cache and memory_cache: of the keys and values of the target so far, and of the memory.
-    Differs from PyTorch's: causal unless is_causal=False says otherwise.
+    tgt (B, T, E), memory (B, S, E) -> (B, T, E). cache and memory_cache hold the keys and values of the target so far
+    and of the memory. The constructor is that of PyTorch's layer with batch_first=True; the call differs: it is causal
+    unless is_causal=False, and True in `mask` and `memory_mask` means that a place may attend.
     """
 
     torch_names: ClassVar = _SHARED_NAMES | {
