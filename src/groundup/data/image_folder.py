@@ -62,6 +62,12 @@ def image_folder(
     test = next((folders[name] for name in _TEST_FOLDERS if name in folders), None)
     if "train" not in folders or test is None:
         (data,) = read_class_folders([tree], wanted, channels, on_unreadable)
+        counts = data.labels.bincount().tolist()
+        if 1 in counts:
+            raise ValueError(
+                f"class {data.class_names[counts.index(1)]!r} of {data.name} has one image; training and test need one "
+                "each: add a second one, or remove the class, or sort the images into train/ and test/ yourself"
+            )
         return data.split(test_fraction, seed)
     train = folders["train"]
     parts = read_class_folders([tree.below(train), tree.below(test)], wanted, channels, on_unreadable)

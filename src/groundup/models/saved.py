@@ -81,7 +81,7 @@ def load_model(
             )
         return classes[config.model].from_pretrained(path, device=device, dtype=dtype)
     weights = open_weights(path)
-    way = Reading(f"its {CONFIG} says", build_sequential, config.arguments or {}, SAME_NAMES)  # type: ignore[arg-type]
+    way = Reading(f"its {CONFIG} says", build_sequential, config.arguments or {}, SAME_NAMES)
     reading, fitting = understood([way], weights, {})
     model, _ = build(reading, weights, fitting, {}, device, dtype)
     model.preprocessing, model.class_names = config.preprocessing, config.class_names

@@ -86,7 +86,7 @@ def _made(path: Path, table: Table, theirs: Mapping[str, Tensor], state: Mapping
 
 
 def _blank(
-    model: type[Any], arguments: Mapping[str, Any], device: torch.device | str | None, dtype: torch.dtype | None
+    model: Any, arguments: Mapping[str, Any], device: torch.device | str | None, dtype: torch.dtype | None
 ) -> Any:
     """A model whose numbers are all about to be copied: no time is spent on drawing them, nor any random number."""
     blank = model(**arguments, device="meta", dtype=dtype)

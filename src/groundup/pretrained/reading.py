@@ -27,7 +27,7 @@ class Reading:
     """One way to read a file: as `what`, for `model(**arguments)`, by `table`."""
 
     what: str
-    model: type[Any]
+    model: Any  # a class, or another callable that builds the model
     arguments: Mapping[str, Any]
     table: Table
     row: Published | None = None
