@@ -25,6 +25,12 @@ def three_commands():
     return [line.strip() for line in re.match(r"\n((?:    .+\n)+)", text).group(1).splitlines()]
 
 
+def program_and_its_command():
+    """README's program, and the command below it that asks what the program saved."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.search(r"```python\n(.*?)```\n\n    (groundup classify [^\n]+)\n", text, re.DOTALL).groups()
+
+
 def printed_commands(text):
     """What a program tells its reader to type: the rest of a line from the first word of a command on."""
     found = re.findall(r"(?:^|\s{2,}|: )((?:groundup|python|source|make) [^\n]+)$", text, re.MULTILINE)
@@ -71,8 +77,13 @@ def test_the_three_commands_of_readme_then_what_the_demo_prints(clone):
     printed = printed_commands(done.stdout)
     assert any("--resume" in line for line in printed)
     assert any(line.startswith("groundup classify ") for line in printed)
-    again = type_in_a_shell(["source .venv/bin/activate", *printed], clone)
+    program, question = program_and_its_command()
+    (clone / "first.py").write_text(program, encoding="utf-8")
+    again = type_in_a_shell(["source .venv/bin/activate", *printed, "python first.py", question], clone)
     assert again.returncode == 0, again.stdout + again.stderr
+    asked, answers = again.stdout.split("digits after one epoch")
+    assert float(re.search(r"([\d.]+) % of 359 $", asked).group(1)) > 85
+    assert re.search(r"\d %  \d", answers)
 
 
 def test_the_hint_appears_only_where_the_commands_are_not_found(monkeypatch):
