@@ -151,7 +151,7 @@ def _decoded(
         raise ValueError(
             f"{len(failures)} of {len(files)} files of {parts[0].source} are not readable images:\n  "
             + "\n  ".join(_first(listing))
-            + '\nReplace or remove them, or leave them out with on_unreadable="skip".'
+            + '\nReplace or remove them, or leave them out with on_unreadable="skip" (--on-unreadable skip).'
         )
     return arrays, f"{len(failures)} unreadable files left out: {', '.join(_first(names))}"
 
