@@ -59,11 +59,26 @@ def pytest_collection_modifyitems(config, items):
         other = [item for item in items if body_of(item) not in (None, run)]
         config.hook.pytest_deselected(items=other)
         items[:] = [item for item in items if body_of(item) in (None, run)]
+    for item in items:
+        if is_left_to_slow(item):
+            item.add_marker("slow")
     if not torch.cuda.is_available():
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
     items.sort(key=lambda item: inside(item.path, LONGEST_FIRST))
+
+
+def is_left_to_slow(item):
+    """Whether an item repeats for a whole network, under the definitions, what its layers are asked under both bodies.
+
+    The definitions of a network are compared with its oracle in float64; other precisions and layouts are slow tests.
+    """
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    if parameters.get("_body") != "reference" or not getattr(parameters.get("case"), "network", False):
+        return False
+    name = item.originalname
+    return name == "test_layout_does_not_matter" or (name == "test_parity" and parameters["dtype"] != torch.float64)
 
 
 def body_of(item):

@@ -145,7 +145,7 @@ def become(arguments, cwd, env):
         exec(compile(arguments[1], "<string>", "exec"), main.__dict__)
     else:
         sys.path[0], sys.argv = os.path.dirname(os.path.abspath(arguments[0])), arguments
-        runpy.run_path(arguments[0], run_name="__main__")
+        runpy.run_path(os.path.abspath(arguments[0]), run_name="__main__")  # __file__ is absolute, as in a shell
 
 
 def end(code):

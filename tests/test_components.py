@@ -2,6 +2,7 @@
 
 import copy
 import io
+import itertools
 import pickle
 
 import pytest
@@ -44,7 +45,7 @@ def test_every_layer_and_model_of_the_catalogue_has_cases():
 def test_parity(case, dtype, measured):
     """Outputs, gradients and buffers equal the oracle's, training (twice, so that buffers move) and not.
 
-    Whole networks in bfloat16: see `assert_as_accurate`.
+    Whole networks in bfloat16: see `assert_as_accurate`. What the slow tests have of networks is in conftest.py.
     """
     ours, oracle = build(case, dtype), case.oracle().to(dtype)
     oracle.load_state_dict(case.transfer(ours.state_dict()), strict=True)
@@ -95,22 +96,21 @@ def test_gradcheck_of_the_definition(case):
 @pytest.mark.parametrize("case", CASES, **by_id)
 def test_batches_of_zero_and_one(case):
     """An empty batch gives an empty output of the right shape, and leaves the statistics as they were."""
-    for batch in case.batches:
-        for train in case.modes:
-            for mode in ("auto", "reference"):
-                module, usually = build(case).train(train), build(case).train(train)
-                before = {n: b.clone() for n, b in module.named_buffers() if not n.endswith("num_batches_tracked")}
-                with backend(mode):
-                    usual = [o.shape for o in run(usually, case.inputs(), usually).outputs]
-                    outputs = run(module, case.inputs(batch), module).outputs
-                    assert all(o.isfinite().all() for o in outputs if o.is_floating_point())
-                if getattr(module, "start_dim", 1) == 0:
-                    continue  # the batch itself is flattened
-                assert [o.shape[1:] for o in outputs] == [s[1:] for s in usual]
-                assert all(o.size(0) == batch for o in outputs)
-                if batch == 0:
-                    for name, value in before.items():
-                        assert torch.equal(dict(module.named_buffers())[name], value), name
+    shapes = [output.shape for output in call(build(case), case, case.inputs(), False).outputs]
+    modes = ("auto",) if case.network else ("auto", "reference")  # its layers have both
+    for batch, train, mode in itertools.product(case.batches, case.modes, modes):
+        module = build(case).train(train)
+        before = {n: b.clone() for n, b in module.named_buffers() if not n.endswith("num_batches_tracked")}
+        with backend(mode):
+            outputs = run(module, case.inputs(batch), module).outputs
+        assert all(output.isfinite().all() for output in outputs if output.is_floating_point())
+        if getattr(module, "start_dim", 1) == 0:
+            continue  # the batch itself is flattened
+        assert [output.shape[1:] for output in outputs] == [shape[1:] for shape in shapes[: len(outputs)]]
+        assert all(output.size(0) == batch for output in outputs)
+        if batch == 0:
+            for name, value in before.items():
+                assert torch.equal(dict(module.named_buffers())[name], value), name
 
 
 @pytest.mark.parametrize("case", CASES, **by_id)
@@ -119,11 +119,11 @@ def test_layout_does_not_matter(case):
     inputs = case.inputs()
     strided = [torch.stack([x, x], -1)[..., 0] for x in inputs]
     transposed = [x.transpose(0, -1).contiguous().transpose(0, -1) for x in inputs]
-    for arranged in (strided, transposed):
-        assert all(not x.is_contiguous() for x in arranged if x.dim() > 1)
-        for train in (t for t in case.modes if not (case.random and t)):  # noise is drawn in memory order
-            a, b = build(case), build(case)
-            assert_same(call(a, case, arranged, train), call(b, case, inputs, train), torch.float64)
+    assert all(not x.is_contiguous() for x in (*strided, *transposed) if x.dim() > 1)
+    for train in (t for t in case.modes if not (case.random and t)):  # noise is drawn in memory order
+        expected = call(build(case), case, inputs, train)
+        for arranged in (strided, transposed):
+            assert_same(call(build(case), case, arranged, train), expected, torch.float64)
 
 
 @pytest.mark.body("auto")
@@ -160,7 +160,7 @@ def test_copies_are_equal_and_independent(case, copier):
 def compilations():
     for case in ONE_EACH:
         for mode in ("auto", "reference"):
-            slow = [pytest.mark.slow] if case.deep and mode == "reference" else []
+            slow = [pytest.mark.slow] if case.network and mode == "reference" else []
             yield pytest.param(case, mode, marks=slow, id=f"{case.id}-{mode}")
 
 

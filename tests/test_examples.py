@@ -234,8 +234,12 @@ def test_cifar10_goes_on_from_a_run_as_images_grow(tmp_path):
     os.rename(begun, tmp_path / "elsewhere")  # a run that goes on has weights of its own
     again = example(path, "--smoke", "--resume", "--run-dir", "more", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
-    for flags in (("--model", "resnet9"), ("--epochs", "-3"), ("--epochs", "2", "--sizes", "16", "24", "32")):
+    for flags, words in (
+        (("--model", "resnet9"), "--model resnet9: one of simple, nin, "),
+        (("--epochs", "-3"), "epochs must be at least 0, got -3"),
+        (("--epochs", "2", "--sizes", "16", "24", "32"), "--sizes: no more than --epochs, 2"),
+    ):
         done = example(path, "--smoke", *flags, "--run-dir", "no", cwd=tmp_path)
         assert done.returncode == 1
-        assert ": one of simple, nin, " in done.stderr
+        assert words in done.stderr
         assert "Traceback" not in done.stderr

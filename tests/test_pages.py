@@ -76,7 +76,14 @@ def test_every_command_of_an_example_has_its_flags(command):
 
 @pytest.mark.body("auto")
 @pytest.mark.parametrize("data", ["none", pytest.param("what is here", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("command", [c for c in OF_EXAMPLES if c.example[1]], ids=lambda c: c.line)
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(c, id=c.line, marks=[] if c.where == "README.md" else pytest.mark.slow)
+        for c in OF_EXAMPLES
+        if c.example[1] or c.where == "README.md"
+    ],
+)
 def test_every_command_of_an_example_runs(command, data, tmp_path):
     """A few steps of each. Without data and network, one that wants what is no part of the project says where it is."""
     path, flags = command.example
