@@ -96,7 +96,7 @@ def test_gradcheck_of_the_definition(case):
 @pytest.mark.parametrize("case", CASES, **by_id)
 def test_batches_of_zero_and_one(case):
     """An empty batch gives an empty output of the right shape, and leaves the statistics as they were."""
-    shapes = [output.shape for output in call(build(case), case, case.inputs(), False).outputs]
+    shapes = {train: [o.shape for o in call(build(case), case, case.inputs(), train).outputs] for train in case.modes}
     modes = ("auto",) if case.network else ("auto", "reference")  # its layers have both
     for batch, train, mode in itertools.product(case.batches, case.modes, modes):
         module = build(case).train(train)
@@ -106,7 +106,7 @@ def test_batches_of_zero_and_one(case):
         assert all(output.isfinite().all() for output in outputs if output.is_floating_point())
         if getattr(module, "start_dim", 1) == 0:
             continue  # the batch itself is flattened
-        assert [output.shape[1:] for output in outputs] == [shape[1:] for shape in shapes[: len(outputs)]]
+        assert [output.shape[1:] for output in outputs] == [shape[1:] for shape in shapes[train]]
         assert all(output.size(0) == batch for output in outputs)
         if batch == 0:
             for name, value in before.items():
@@ -157,26 +157,24 @@ def test_copies_are_equal_and_independent(case, copier):
     assert_same(call(module, case, case.inputs(), False), expected, torch.float64)
 
 
-def compilations():
-    for case in ONE_EACH:
-        for mode in ("auto", "reference"):
-            slow = [pytest.mark.slow] if case.network and mode == "reference" else []
-            yield pytest.param(case, mode, marks=slow, id=f"{case.id}-{mode}")
+#: test_functions.py compiles every function in either body; the definitions of components are left to slow tests.
+EITHER_BODY = ["auto", pytest.param("reference", marks=pytest.mark.slow)]
 
 
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize(("case", "mode"), list(compilations()))
+@pytest.mark.parametrize("mode", EITHER_BODY)
+@pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_compiles_whole(case, mode):
-    """torch.compile(fullgraph=True), forward and backward, in either body.
+    """torch.compile(fullgraph=True), forward and backward.
 
-    A deep network is the same layers many times: it is traced in one mode, and autograd's own graph of it is left out,
-    which test_functions.py has of every function, in either body.
+    A network is the same layers many times: it is traced in one mode, and autograd's own graph of it is left out.
     """
     torch._dynamo.reset()
     module = build(case, torch.float32)
     modes = [train for train in case.modes if not (case.random and train)]
-    compiler = "aot_eager" if mode == "auto" and not case.deep else "eager"
-    for train in modes[:1] if case.deep else modes:
+    many = case.network or case.deep
+    compiler = "aot_eager" if mode == "auto" and not many else "eager"
+    for train in modes[:1] if many else modes:
         with backend(mode):
             expected = call(copy.deepcopy(module), case, case.inputs(dtype=torch.float32), train)
             twin = copy.deepcopy(module).train(train)
@@ -186,7 +184,7 @@ def test_compiles_whole(case, mode):
 
 
 @pytest.mark.usefixtures("untyped")
-@pytest.mark.parametrize("mode", ["auto", "reference"])
+@pytest.mark.parametrize("mode", EITHER_BODY)
 @pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_exports(case, mode):
     module = build(case, torch.float32).eval()

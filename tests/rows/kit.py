@@ -25,7 +25,7 @@ class Case:
     tolerance: dict = field(default_factory=dict)  # by dtype, where the type's own is too tight
     gain: float = 1.0  # deviation of the random parameters: small enough that a deep net does not saturate
     network: bool = False  # of many layers: in bfloat16 held to the oracle's accuracy, not to its digits
-    deep: bool = False  # has so many layers that compiling its definition is left to the slow tests
+    deep: bool = False  # has so many layers that it is compiled in one mode, without autograd's graph
     transfer: Callable[[dict], dict] = dict  # our state or gradients, by name -> the oracle's, where names differ
 
     @property
