@@ -14,6 +14,9 @@ from groundup.fused import linear as kernels
 O, I, ROWS = 512, 640, 512  # 2²⁷ · 1.25 multiply-adds
 
 
+pytestmark = pytest.mark.body("auto")  # of a kernel
+
+
 @pytest.fixture(autouse=True)
 def _kernels():
     with backend("auto"):

@@ -360,6 +360,7 @@ def test_kernels_take_lengths_but_not_of_zero():
                 call()
 
 
+@pytest.mark.body("auto")
 @pytest.mark.usefixtures("untyped")
 @pytest.mark.parametrize(("name", "reverse"), list(itertools.product(CELLS, (False, True))))
 def test_lengths_compile_and_export(name, reverse):
