@@ -149,7 +149,7 @@ def become(arguments, cwd, env):
 
 
 def end(code):
-    """Exit as the interpreter does, but for freeing what is loaded, which takes longer than most programs."""
+    """Exit as the interpreter does, without freeing what is loaded, which takes longer than most programs."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()

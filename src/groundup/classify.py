@@ -1,4 +1,4 @@
-"""What is on a photo: published weights or a model of your own, the likeliest classes, and where in the picture."""
+"""Classify photos with published weights or your own model: the likeliest classes, and where they are seen."""
 
 from __future__ import annotations
 

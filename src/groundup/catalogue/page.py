@@ -1,4 +1,4 @@
-"""What `groundup show` and `groundup list --weights` print, in lines that fit a terminal."""
+"""The pages of `groundup show` and `groundup list --weights`, in lines that fit a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from groundup.pretrained import published_weights
 
 
 def component_page(component: Component, preset: str = "", depth: int = 1, width: int = 80) -> str:
-    """Paper, import, proof, arguments, documentation; and of what has a forward pass its layers, run once.
+    """The paper, import, proof, arguments and documentation of a component, and its layers if it has a forward pass.
 
     Args:
         component: the component to describe.

@@ -24,7 +24,7 @@ logger = logging.getLogger("groundup")
 
 _SEPARATORS = ("\t", "::", ";", ",")  # in the order in which they are tried; else any white space
 _LOOKED_AT = 20  # lines that tell which it is
-#: What stands in a table for a value that is not known, in any case.
+#: Cells that mean a missing value, in upper or lower case.
 MISSING = ("", "?", "na", "n/a", "nan", "null")
 
 

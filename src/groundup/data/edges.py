@@ -23,7 +23,7 @@ from groundup.data.delimited import existing_file, is_number, number_in, rows_of
 logger = logging.getLogger("groundup")
 
 EDGE_ENDINGS = (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".cites")
-#: What a first line of names calls the ends of an edge, and its weight.
+#: Column names for the two ends of an edge and for its weight.
 _ENDS = ("source", "target", "from", "to", "src", "dst", "u", "v", "node1", "node2", "node_1", "node_2", "id1", "id2")
 _WEIGHTS = ("weight", "weights", "w", "value", "strength", "count")
 

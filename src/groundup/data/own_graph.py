@@ -285,7 +285,7 @@ def _neighbours(pairs: Tensor, count: int) -> Int[Tensor, " E"]:
 
 
 def _said_of(names: Sequence[str], sheets: Sequence[Sheet], column: str) -> list[str]:
-    """What a column says of each node; "" of one that has no row."""
+    """The entry of a column for each node; "" for a node without a row."""
     said: dict[str, str] = {}
     for sheet in sheets:
         if column in sheet.names[1:]:

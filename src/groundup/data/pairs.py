@@ -27,7 +27,7 @@ logger = logging.getLogger("groundup")
 
 Pairs = list[tuple[str, str]]
 
-#: What a header line calls its columns: by their role, or by their language.
+#: Words that occur in header lines: the columns' roles, or their languages.
 HEADERS = {
     *("source", "target", "src", "tgt", "trg", "input", "output", "text", "translation", "sentence", "original"),
     *("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "zh", "ja", "ko", "ar", "tr", "sv", "da", "fi", "cs", "uk"),

@@ -38,7 +38,7 @@ _RANDOM = (RandomAffine, RandomCrop, RandomHorizontalFlip, RandomShift)
 
 @dataclass(frozen=True, init=False)
 class ImagePreprocessing:
-    """What was done to images in evaluation: an image file is decoded, stretched to `size`, and transformed.
+    """The preprocessing of evaluation: an image file is decoded, stretched to `size`, and transformed.
 
         transforms   those of the evaluation, in order, or one `Compose` of them; deterministic ones of this library
         size         int or (height, width) that each file is stretched to when it is decoded, as `image_folder(size=)`
@@ -95,7 +95,7 @@ class ImagePreprocessing:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ImagePreprocessing:
-        """What `to_dict` wrote. Raises `ValueError` or `TypeError` for any other content, naming it."""
+        """Read what `to_dict` wrote. Raises `ValueError` or `TypeError`, naming it, for any other content."""
         if content.keys() != {"size", "channels", "transforms"}:
             raise ValueError(f"preprocessing must hold size, channels and transforms, got {', '.join(content)}")
         transforms = []

@@ -1,4 +1,4 @@
-"""What text models answer, published or one's own: the next tokens, a translation, a missing word, similar words.
+"""Ask text models, published or your own: for the next tokens, a translation, a missing word, similar words.
 
 A training saves its model with `save`, in a folder that holds all that an answer needs:
 

@@ -21,7 +21,7 @@ from groundup.pretrained.language import REPOSITORIES
 from groundup.pretrained.loading import locate
 from groundup.training import distributed
 
-#: What config.json calls a model, and the class that it is: of language models, and of translators.
+#: The name of a model in config.json and its class: language models, and translators.
 MODELS = {"gpt2": GPT2, "llama": LLaMA2, **{cls.__name__: cls for cls in (GPT2, GPT3, LLaMA1, LLaMA2, LangModel)}}
 TRANSLATORS = {cls.__name__: cls for cls in (Transformer, Seq2Seq, BahdanauAttention)}
 TOKENIZER, SOURCE, TARGET = "tokenizer.json", "source_tokenizer.json", "target_tokenizer.json"

@@ -1,4 +1,4 @@
-"""What a language model writes after a prompt, told as it comes."""
+"""Continue a prompt with a language model, and pass the text on as it is generated."""
 
 from __future__ import annotations
 

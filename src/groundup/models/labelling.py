@@ -1,4 +1,4 @@
-"""What a trained model says of new data: labels of nodes, of graphs and of rows of a table, ratings of pairs.
+"""Label new data with a trained model: nodes, graphs, rows of a table; or rate pairs.
 
 save_labeller(model, encoder, "runs/cora/model")        beside the weights, how the data was prepared
 labels = label("friends", "runs/cora/model")            read, prepared in the same way, and labelled
@@ -172,7 +172,7 @@ def load_labeller(folder: str | PathLike[str]) -> tuple[Any, Encoder]:
 
 
 def label(data: str | PathLike[str], folder: str | PathLike[str]) -> Labels:
-    """What the model that is saved in `folder` says of new data.
+    """Label new data with the model saved in `folder`.
 
     data     of nodes: a name or folder that `load_graph` takes; the nodes without a label are asked, or else all;
              of graphs: one that `load_graphs` takes; of rows: a table, CSV or TSV, with the columns of the training,
@@ -187,7 +187,7 @@ def label(data: str | PathLike[str], folder: str | PathLike[str]) -> Labels:
 
 
 def label_command(data: str | PathLike[str], folder: str | PathLike[str]) -> str:
-    """What to type to label data with a saved model."""
+    """The command that labels data with a saved model."""
     return shlex.join(["groundup", "label", str(data), "--model", str(folder)])
 
 

@@ -17,7 +17,7 @@ LOWER_IS_BETTER = ("loss", "error", "entropy", "perplexity")
 
 @runtime_checkable
 class Run(Protocol):
-    """What has a run: a `Trainer`, or the `Result` that it returns."""
+    """Anything with a run folder: a `Trainer`, or the `Result` that it returns."""
 
     @property
     def run_dir(self) -> Path: ...

@@ -139,7 +139,7 @@ def other_arguments(cls: type[Any], one: Mapping[str, Any], other: Mapping[str, 
 
 
 def _as_json(value: Any) -> Any:
-    """What JSON makes of it: tuples become lists, numbers of other libraries Python's."""
+    """The value as JSON returns it: tuples become lists, numbers of other libraries become Python's."""
     return json.loads(json.dumps(value, default=_plain))
 
 

@@ -1,4 +1,4 @@
-"""What a saved model says of its images and classes: checked before it is written, read back strictly."""
+"""The preprocessing and class names of a saved model: checked before they are written, read back strictly."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def preprocessing_to_dict(seen: SavedPreprocessing) -> dict[str, Any]:
 
 
 def preprocessing_from_dict(content: Mapping[str, Any]) -> SavedPreprocessing:
-    """What `preprocessing_to_dict` wrote. Raises an error that names what is wrong, now and not at the first image."""
+    """Read what `preprocessing_to_dict` wrote. Raises an error that names what is wrong, before the first image."""
     if "transforms" in content:
         return ImagePreprocessing.from_dict(content)
     seen = Preprocessing(**content)

@@ -98,7 +98,7 @@ def _signature(cls: type[nn.Module]) -> Mapping[str, inspect.Parameter]:
 
 
 def _state(layer: nn.Module) -> dict[str, Any]:
-    """What makes a layer compute what it does, but for the numbers in its tensors."""
+    """The settings of a layer: everything that decides its output except the numbers in its tensors."""
     state: dict[str, Any] = {}
     for at, part in layer.named_modules():
         state[f"{at}:class"] = type(part)

@@ -1,4 +1,4 @@
-"""What trainings on images share: the flags, the loaders that fit the data, and the saved model at the end."""
+"""Shared by trainings on images: the flags, the loaders that fit the data, and the saved model at the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from groundup.training import distributed
 from groundup.training.command import RunOptions
 from groundup.training.logs import say
 
-#: Of a training on few images of one's own, for which the usual number of epochs would be over at once.
+#: The fewest steps of a training on your own images: a few images have few steps in the usual number of epochs.
 LEAST_STEPS = 300
 
 
@@ -81,7 +81,7 @@ class ImageOptions(RunOptions):
 
 @dataclass(kw_only=True)
 class PhotoOptions(ImageOptions):
-    """Of a model that takes images of any size, as photos have it."""
+    """The preprocessing of a model that takes images of any size."""
 
     size: int = 32  # of the images, in pixels; a larger one keeps more of a photo, and takes longer
     augment: str = ""  # photo (mirrored and shifted), writing (shifted) or none; empty: what the data wants

@@ -141,7 +141,7 @@ class Progress:
             self.milestone()
 
     def parts(self) -> list[str]:
-        """What there is to say, the most important first."""
+        """The parts of the line, the most important first."""
         metrics = [f"held-out {name} {value:.4f}" for name, value in self.metrics.items()]
         return [
             *metrics[:1],

@@ -58,7 +58,7 @@ def _check_objective(objective: Any) -> None:
 
 
 def loss_and_count(outcome: Any) -> tuple[Tensor, int | Tensor]:
-    """What an objective returned, if it is a loss, summed to a scalar, and a count."""
+    """Check that an objective returned a loss, summed to a scalar, and a count; return both."""
     if not isinstance(outcome, (tuple, list)) or len(outcome) != 2 or not isinstance(outcome[0], Tensor):
         raise TypeError(
             "the objective must return (loss summed over the batch, number of samples or tokens), "

@@ -155,7 +155,7 @@ def claim(run_dir: Path, config: dict[str, Any], resume: bool) -> bool:
 
 
 def _same_but_for_length(saved: Any, given: dict[str, Any]) -> bool:
-    """Whether `given` is what was saved but for its length, and for the intervals that follow from it."""
+    """Whether `given` equals the saved configuration except for its length and the intervals that follow from it."""
 
     def bare(config: Any, name: str, ignored: tuple[str, ...]) -> dict[str, Any]:
         return {key: value for key, value in config[name].items() if key not in ignored}

@@ -69,7 +69,7 @@ def available_cores() -> int:
 
 
 def choice_of_threads(device: torch.device, compile: bool, shown: bool = True) -> AbstractContextManager[Any]:
-    """What to compute a run's first step in: a `ThreadChoice`, or nothing where there is nothing to choose.
+    """The context for a run's first step: a `ThreadChoice`, or nothing where there is nothing to choose.
 
     That is on another device than a CPU, with one thread, with the user's own number (torchrun sets one, too), and for
     a compiled model, whose operations PyTorch does not start one by one. With `shown` it says what it chose.

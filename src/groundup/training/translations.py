@@ -58,7 +58,7 @@ class TranslatorOptions(RunOptions):
         return train, valid, test, BucketLoader(train, batch_size, seed=self.seed), epochs
 
     def expectation(self, measured: Mapping[str, str], known: ParallelText, text: ParallelText) -> str:
-        """What a translator of the data should reach: as `measured`, or of your own pairs more than `look_up` does."""
+        """The result to expect: as `measured`, or for your own pairs more than `look_up` reaches."""
         if self.smoke:
             return "anything, after a few steps"
         if self.data in measured:
