@@ -126,7 +126,9 @@ def digit_page(
 
     def caption(i: Tensor) -> str:
         text = f"{name(labels[i])}{arrow}{name(predictions[i])}" if wrong[i] else name(labels[i])
-        return text if certain is None else f"{text}\n{100 * certain[i]:.0f} %"
+        if certain is None:
+            return text
+        return f"{text}\n{100 * certain[i]:.0f} %" if certain[i] < 0.995 else f"{text}\n> 99 %"
 
     what = [f"{len(images):,} images", f"{100 * (1 - len(mistakes) / max(len(images), 1)):.2f} % right"]
     what.append(f"{len(mistakes):,} mistake{'' if len(mistakes) == 1 else 's'}")
