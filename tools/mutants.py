@@ -110,7 +110,8 @@ def main() -> int:
     print(f"{len(chosen)} mutants", flush=True)
     survived = []
     for number, code, seconds, output in run([(m["tests"], m) for m in chosen]):
-        verdict = {PASSED: "SURVIVED", FAILED: "killed"}.get(code, "ERROR")
+        crashed = code < 0  # by a signal, as where memory was overwritten: the suite would notice that too
+        verdict = "killed" if crashed else {PASSED: "SURVIVED", FAILED: "killed"}.get(code, "ERROR")
         print(f"{verdict:8}  {seconds:4.0f} s  {chosen[number]['what']}", flush=True)
         if verdict != "killed":
             survived.append(chosen[number]["what"])
