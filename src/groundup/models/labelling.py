@@ -49,7 +49,7 @@ _BATCH = 256  # graphs that are scored at a time
 
 
 class Label(NamedTuple):
-    """What a model says of one thing: its name, the class or rating, its probability; `given` is what the data says."""
+    """One answer: the name of a thing, its class or rating, the probability; `given` is the label in the data."""
 
     name: str
     label: str
@@ -59,7 +59,7 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """What a model says of each thing that it was asked about.
+    """The answers of a model, one for each thing that it was asked about.
 
     kind      "node", "graph", "row" or "user, item"
     entries   in the order of the data

@@ -81,7 +81,7 @@ class ImageOptions(RunOptions):
 
 @dataclass(kw_only=True)
 class PhotoOptions(ImageOptions):
-    """The preprocessing of a model that takes images of any size."""
+    """Base of the Config of an example whose model takes images of any size, such as photos."""
 
     size: int = 32  # of the images, in pixels; a larger one keeps more of a photo, and takes longer
     augment: str = ""  # photo (mirrored and shifted), writing (shifted) or none; empty: what the data wants
@@ -109,7 +109,7 @@ def save_classifier(model: nn.Module, run_dir: str | Path, data: ImageData, *tra
 
 
 def training_preprocessing(model: Any) -> ImagePreprocessing:
-    """How images are prepared to train a loaded model further: as it says itself.
+    """The preprocessing to train a loaded model further: the one that it was saved with.
 
     The middle crop of published weights becomes a stretch to the same size, for images in memory have one size.
     Raises `ValueError` for a model that does not say how, or in what size, its images come.
