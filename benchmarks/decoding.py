@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.report import decoding_markdown, environment, write
 from benchmarks.rows.transformers import SMALL_LLAMA, filled
-from groundup.decoding import generate
+from groundup.generation import generate
 from groundup.models.transformer_networks import LLaMA2
 
 PROMPT, ROUNDS = 64, 7

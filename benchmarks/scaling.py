@@ -28,7 +28,7 @@ from benchmarks.timing import Settings as Timing
 from benchmarks.timing import no_garbage_collection, sampler
 from groundup import functional as G
 from groundup import layers as L
-from groundup.data.graphs import adjacency
+from groundup.data.graphs.graph import adjacency
 from groundup.models.transformer_networks import GPT2
 
 Work = Callable[[], object]

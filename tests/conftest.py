@@ -27,7 +27,7 @@ IN_BOTH_BODIES = ("functional", "layers", "optimizers", "test_components.py", "t
 #: what the tests of a file share, as the runs of several processes, is made by one worker (`--dist worksteal`).
 LONGEST_FIRST = (
     *("training/test_distributed.py", "training/test_faults.py", "training/test_kill.py"),
-    *("test_examples.py", "test_pages.py", "test_components.py", "pretrained", "models"),
+    *("test_examples.py", "test_pages.py", "test_components.py", "weights", "models"),
 )
 BODIES = ("auto", "reference")
 

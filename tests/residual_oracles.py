@@ -7,8 +7,8 @@ from torch import nn
 from torchvision.models.densenet import _DenseBlock, _DenseLayer, _Transition
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from groundup.pretrained import Row, to_ours, to_theirs
-from groundup.pretrained.residual import _kernel, _matrix
+from groundup.weights import Row, to_ours, to_theirs
+from groundup.weights.residual import _kernel, _matrix
 
 __all__ = ["BasicBlock", "Bottleneck", "_DenseBlock", "_DenseLayer", "_Transition"]
 

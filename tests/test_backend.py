@@ -12,7 +12,7 @@ import torch
 import groundup
 from groundup import UnsupportedCall, backend, current_backend
 from groundup.backend import MODES, fused_by, registry
-from groundup.fused.support import refuses
+from groundup.kernels.support import refuses
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_importing_needs_no_extra():
         "    sys.modules[name] = None\n"
         "import groundup, groundup.layers, groundup.functional, groundup.optimizers, groundup.training\n"
         "import groundup.data, groundup.models.convolutional_networks, groundup.catalogue, groundup.cli\n"
-        "import groundup.inspect, groundup.plots\n"
+        "import groundup.tools.inspect, groundup.plots\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from groundup.inspect import attention_rollout, capture, capture_attention
 from groundup.layers import Conv2d
 from groundup.models.convolutional_networks import LeNet5
+from groundup.tools.inspect import attention_rollout, capture, capture_attention
 
 x = torch.randn(2, 1, 32, 32)
 

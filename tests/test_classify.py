@@ -10,12 +10,13 @@ from PIL import Image
 from torch import nn
 from torchvision.transforms import v2
 
-from groundup import classify, cli
+from groundup import cli
 from groundup.functional import relu
 from groundup.layers import Conv2d, Linear
 from groundup.models.classifier import ImageClassifier
 from groundup.models.convolutional_networks import SimpleCNN, SimpleFullyCNN
-from groundup.pretrained import Preprocessing, Published, Row, class_names, registry
+from groundup.tools import classify
+from groundup.weights import Preprocessing, Published, Row, class_names, registry
 
 
 class Toy(ImageClassifier):

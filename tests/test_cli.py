@@ -14,7 +14,7 @@ import pytest
 from groundup.catalogue import COMPONENTS, FAMILIES, by_family, find
 from groundup.catalogue.page import component_page, fitted
 from groundup.cli import main
-from groundup.pretrained import published_weights
+from groundup.weights import published_weights
 
 
 def groundup(*arguments):

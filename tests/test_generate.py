@@ -9,10 +9,10 @@ import torch
 
 from groundup import cli
 from groundup.data import load_tokenizer, train_byte_pairs
-from groundup.decoding import generate
-from groundup.generate import end_of_text, load, model_class, write
+from groundup.generation import generate
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA2
-from groundup.pretrained import loading
+from groundup.tools.text import end_of_text, load, model_class, write
+from groundup.weights import loading
 
 TEXT = "the cat sat on the mat — and it sat äöü 日本語 "
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from groundup.inspect import summary
+from groundup.tools.inspect import summary
 
 
 def small():

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from commands import module_of
-from groundup import classify, cli
+from groundup import cli
 from groundup.data import ImagePreprocessing, Normalize, Resize, ToFloat, image_folder, load, write_photo
 from groundup.functional import cross_entropy, softmax
 from groundup.layers import Dropout, Flatten, Linear, ReLU
 from groundup.models.saved import load_model
+from groundup.tools import classify
 from groundup.training import Trainer, classification, predict, supervised
 from groundup.training.checkpoint import Checkpoints
 from groundup.training.images import ImageOptions, save_classifier, training_preprocessing
@@ -187,7 +188,7 @@ def test_the_saved_weights_are_those_of_the_printed_figure(tmp_path):
 
 def test_published_preprocessing_becomes_a_stretch_to_train_on():
     from groundup.models.convolutional_networks import SimpleCNN
-    from groundup.pretrained import Preprocessing
+    from groundup.weights import Preprocessing
 
     model = SimpleCNN()
     model.preprocessing = Preprocessing(24, 32, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))

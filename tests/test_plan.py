@@ -5,7 +5,7 @@ import torch
 
 from groundup import backend
 from groundup.models.transformer_networks import GPT2
-from groundup.plan import kept_by_block, language_model, layout, plan, report, size
+from groundup.tools.plan import kept_by_block, language_model, layout, plan, report, size
 
 # Brown et al. 2020, table D.1: 300 billion tokens.
 GPT3_WORK = 3.14e23

@@ -11,7 +11,7 @@ from groundup.functional import relu
 from groundup.layers import BatchNorm2d, Conv2d, Dropout, Linear, MaxPool2d, ReLU
 from groundup.models.classifier import ImageClassifier
 from groundup.models.convolutional_networks import SimpleCNN, SimpleFullyCNN
-from groundup.saliency import grad_cam, gradient, guided_gradient, saliency_map
+from groundup.tools.saliency import grad_cam, gradient, guided_gradient, saliency_map
 
 
 class Net(ImageClassifier):

@@ -19,8 +19,11 @@ from groundup.data import (
     python_reference,
     write_vectors,
 )
-from groundup.decoding import beam_search
-from groundup.generate import (
+from groundup.generation import beam_search
+from groundup.models.attention_networks import BahdanauAttention
+from groundup.models.recurrent_networks import GRU, LSTM, LangModel, Seq2Seq
+from groundup.models.transformer_networks import GPT2, Transformer
+from groundup.tools.text import (
     encode,
     fill,
     load,
@@ -33,9 +36,6 @@ from groundup.generate import (
     translate_sentences,
     write,
 )
-from groundup.models.attention_networks import BahdanauAttention
-from groundup.models.recurrent_networks import GRU, LSTM, LangModel, Seq2Seq
-from groundup.models.transformer_networks import GPT2, Transformer
 from groundup.training import translate
 from parity import randomise
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from groundup.pretrained import to_ours, to_theirs
+from groundup.weights import to_ours, to_theirs
 from parity import seeded_randn
 from residual_oracles import randomise_norms
 

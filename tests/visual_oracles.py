@@ -9,8 +9,8 @@ from torchvision.models.swin_transformer import SwinTransformerBlock as TorchSwi
 from torchvision.models.vision_transformer import ConvStemConfig
 from torchvision.models.vision_transformer import VisionTransformer as TorchViT
 
-from groundup.pretrained import Row, to_theirs
-from groundup.pretrained.visual_transformers import _attention
+from groundup.weights import Row, to_theirs
+from groundup.weights.visual_transformers import _attention
 from residual_oracles import speaking
 
 __all__ = ["TimmViT", "TorchSwin", "TorchSwinBlock", "TorchViT"]

@@ -17,9 +17,9 @@ from benchmarks.units import Apply, Unit
 from groundup.functional import cross_entropy
 from groundup.models.visual_transformers import SwinTransformer, VisionTransformer
 from groundup.optimizers import AdamW
-from groundup.pretrained import to_ours
-from groundup.pretrained.table import Table
-from groundup.pretrained.visual_transformers import SWIN_TIMM, SWIN_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
+from groundup.weights import to_ours
+from groundup.weights.table import Table
+from groundup.weights.visual_transformers import SWIN_TIMM, SWIN_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
 
 SHAPE = (4, 3, 224, 224)
 

@@ -8,10 +8,10 @@ own pairs: a .tsv with "source, tab, target" on each line, or a .csv. The last l
 from dataclasses import dataclass
 
 from groundup.data import START, BucketLoader
-from groundup.generate import save_translator
 from groundup.models.attention_networks import BahdanauAttention
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import alignments
+from groundup.tools.text import save_translator
 from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations, translation
 
 import torch

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load
 from groundup.functional import cross_entropy
-from groundup.inspect import capture
 from groundup.models.convolutional_networks import SimpleCNN
 from groundup.models.shallow_models import MultinomialLogisticRegression
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import image_grid
+from groundup.tools.inspect import capture
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
 from groundup.training.images import save_classifier
 
@@ -83,7 +83,7 @@ def main() -> None:
 test accuracy    {100 * result.final["accuracy"]:.2f} % · expected {"anything" if config.smoke else "98-100"}
 picture          {run_dir}/feature_maps.png
 the model        src/groundup/models/convolutional_networks/simple.py · LeCun et al. 1998, figure 2
-capturing        src/groundup/inspect.py · the measure: Alain and Bengio 2016, arXiv:1610.01644, linear probes
+capturing        src/groundup/tools/inspect.py · the measure: Alain and Bengio 2016, arXiv:1610.01644, linear probes
 go on            python examples/convolutional/feature_maps.py --digit 8 | receptive_field.py | saliency.py
 ask the network   {command}""")
 

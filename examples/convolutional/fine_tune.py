@@ -9,12 +9,12 @@ With --data PATH, your own folder of images, --model names what to begin with: t
 from dataclasses import dataclass, replace
 
 from groundup import data
-from groundup.classify import load
 from groundup.data import Compose, ImagePreprocessing, Normalize, Resize, ToFloat, augmentation
 from groundup.functional import cross_entropy
 from groundup.models.residual_networks import ResNet
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots import digit_page
+from groundup.tools.classify import load
 from groundup.training import Trainer, classification, command_line, predict, run, supervised
 from groundup.training.images import ImageOptions, save_classifier, training_preprocessing
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from groundup import classify
 from groundup.data import Compose, Loader, Pad, RandomShift, Resize, ToFloat, load
 from groundup.functional import cross_entropy
 from groundup.models.residual_networks import ResNet
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import saliency_page
-from groundup.saliency import grad_cam, gradient, guided_gradient
+from groundup.tools import classify
+from groundup.tools.saliency import grad_cam, gradient, guided_gradient
 from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
 from groundup.training.images import save_classifier
 
@@ -79,7 +79,7 @@ def main() -> None:
         print(*(f"{100 * p:5.1f} %  {name}" for _, name, p in found), "expected: what you see yourself", sep="\n")
     print(f"""
 picture          {picture}
-the methods      src/groundup/saliency.py · Simonyan 2014, section 3; Springenberg 2015, 3.4; Selvaraju 2017, 3
+the methods      src/groundup/tools/saliency.py · Simonyan 2014, section 3; Springenberg 2015, 3.4; Selvaraju 2017, 3
 your own photo   python examples/convolutional/saliency.py --photo PATH, or groundup classify PATH --saliency FILE
 the answer       {command}""")
 

@@ -6,9 +6,9 @@ The text is Python's own language reference; --data shakespeare reads plays, --d
 from dataclasses import dataclass
 
 from groundup.data import CharacterTokenizer, Loader, TextWindows, first_words, split_text, window_length
-from groundup.generate import save_and_write
 from groundup.models.recurrent_networks import LSTM, LangModel
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
+from groundup.tools.text import save_and_write
 from groundup.training import (
     RunOptions,
     Trainer,

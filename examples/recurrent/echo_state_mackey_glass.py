@@ -67,7 +67,7 @@ def main() -> None:
 normalised error after {AHEAD} free steps   10^{observed:.2f} · expected {expected}; Jaeger and Haas 2004: 10^-4.2
 picture        {run_dir}/forecast.png
 the model      src/groundup/models/recurrent_networks/echo_state.py · Jaeger 2001, section 3
-the series     src/groundup/data/mackey_glass.py
+the series     src/groundup/data/tables/mackey_glass.py
 smaller        python examples/recurrent/echo_state_mackey_glass.py --units 400 --density 0.025""")
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from groundup.data import PAD, UNKNOWN, Loader, TextWindows, WordTokenizer, split_text, window_length
 from groundup.functional import cross_entropy
-from groundup.generate import save_and_fill
 from groundup.models.recurrent_networks import LSTM, LangModel
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
+from groundup.tools.text import save_and_fill
 from groundup.training import RunOptions, Trainer, command_line, fit_length, load_best, run
 
 import torch

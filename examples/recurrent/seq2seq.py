@@ -8,9 +8,9 @@
 from dataclasses import dataclass
 
 from groundup.data import BucketLoader
-from groundup.generate import save_translator
 from groundup.models.recurrent_networks import Seq2Seq
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
+from groundup.tools.text import save_translator
 from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations, translation
 
 # data: the part of unseen sentences that is right to the letter, in %
@@ -64,7 +64,7 @@ expected                {config.expectation(EXPECTED, train, test)}
 pictures                {run_dir}/curves.png (training), {run_dir}/lengths.png (BLEU of short and long sentences)
 another sentence        {command}
 the model               src/groundup/models/recurrent_networks/seq2seq.py · Sutskever et al. 2014, section 3
-the search              src/groundup/decoding/beam.py
+the search              src/groundup/generation/beam.py
 looking back, instead   python examples/attention/bahdanau_translation.py
 go on after Ctrl-C      python examples/recurrent/seq2seq.py --resume""")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from groundup.autoencoders import Word2Vec
 from groundup.data import Vocabulary, WordContexts, keep_probability, load_text, words
-from groundup.generate import save_vectors
 from groundup.optimizers import AdaGrad, LR_CosineDecayScheduler
 from groundup.plots import word_map
+from groundup.tools.text import save_vectors
 from groundup.training import RunOptions, Trainer, command_line, fit_length, run
 
 import torch

@@ -8,11 +8,11 @@ next it must find where the token stood before, and look one further: an inducti
 from dataclasses import dataclass
 
 from groundup.data import Loader
-from groundup.generate import encode, load
-from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots import attention_page
+from groundup.tools.inspect import capture_attention
+from groundup.tools.text import encode, load
 from groundup.training import RunOptions, Trainer, command_line, language_model, run
 
 import torch

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from groundup.data import CharacterTokenizer, Loader, TokenWindows, first_words, split_text, window_length
-from groundup.generate import save_and_write
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
+from groundup.tools.text import save_and_write
 from groundup.training import RunOptions, Trainer, command_line, count_pairs, language_model, load_best, perplexity, run
 
 # Validation loss in nats per character to expect: (data, recipe).

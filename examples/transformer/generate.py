@@ -9,11 +9,11 @@ from itertools import pairwise
 from time import perf_counter as clock
 
 from groundup.data import CharacterTokenizer, Loader, TokenWindows, first_words, load_text, window_length
-from groundup.decoding import generate
-from groundup.generate import encode, end_of_text, load, save
+from groundup.generation import generate
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots.style import BLUE, ORANGE, page
+from groundup.tools.text import encode, end_of_text, load, save
 from groundup.training import RunOptions, Trainer, command_line, language_model, run
 
 import torch
@@ -82,7 +82,7 @@ def main() -> None:
     print(f"""
 cached and uncached     {same} of {count} tokens the same · expected all
 time per token          {means[0]:.1f} ms with a cache, {means[1]:.1f} without: {run_dir}/cache.png
-the code                src/groundup/decoding/prompts.py, src/groundup/layers/cache.py
+the code                src/groundup/generation/prompts.py, src/groundup/layers/cache.py
 let it write            groundup generate {tokenizer.decode(prompt)!r} --model {config.model or f"{run_dir}/model"}
 published weights       groundup generate "Once upon a time" --model gpt2""")
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from math import log
 
 from groundup.data import Loader, TokenWindows, load_tokenizer, open_tokens, prepare_tokens, window_length
-from groundup.generate import save_and_write
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
+from groundup.tools.text import save_and_write
 from groundup.training import RunOptions, Trainer, command_line, count_pairs, language_model, perplexity, run
 
 #: What each size is trained with: model, tokens per step, micro-batch, steps, peak rate, byte pairs.

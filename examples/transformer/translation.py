@@ -10,11 +10,11 @@ from typing import Literal
 
 from groundup.data import PAD, START, BucketLoader
 from groundup.functional import linear_cross_entropy
-from groundup.generate import save_translator
-from groundup.inspect import capture_attention
 from groundup.models.transformer_networks import Transformer
 from groundup.optimizers import Adam, LR_CosineDecayScheduler, LR_NoamScheduler
 from groundup.plots import attention_page
+from groundup.tools.inspect import capture_attention
+from groundup.tools.text import save_translator
 from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations
 
 import torch

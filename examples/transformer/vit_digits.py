@@ -8,10 +8,10 @@ from functools import partial
 
 from groundup.data import Compose, Normalize, RandomAffine, Resize, ToFloat, augmentation
 from groundup.functional import cross_entropy
-from groundup.inspect import attention_rollout, capture_attention
 from groundup.models.visual_transformers import VisionTransformer
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.plots import attended_images
+from groundup.tools.inspect import attention_rollout, capture_attention
 from groundup.training import Trainer, classification, command_line, run, supervised
 from groundup.training.images import PhotoOptions, save_classifier
 

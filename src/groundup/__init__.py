@@ -12,6 +12,7 @@ from types import ModuleType
 if "torch" not in sys.modules:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+from groundup._moved import MOVED, MovedFinder
 from groundup.backend import UnsupportedCall, backend, current_backend
 
 if os.environ.get("NO_COLOR"):  # https://no-color.org; the library that reads the flags has a variable of its own
@@ -20,12 +21,13 @@ if os.environ.get("NO_COLOR"):  # https://no-color.org; the library that reads t
 __version__ = "0.1.0"
 __all__ = ["UnsupportedCall", "__version__", "backend", "current_backend"]
 
+sys.meta_path.append(MovedFinder())
 _modules = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
 
 
 def __getattr__(name: str) -> ModuleType:
     """`groundup.models`, `groundup.layers`, ...: each is imported when it is first asked for."""
-    if name in _modules:
+    if name in _modules or name in MOVED:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -103,7 +103,7 @@ def fused_by(
     """Name the kernel that computes the decorated definition, and dispatch between the two.
 
     `check`, called first with the same arguments, raises for what neither body accepts. A kernel marked with
-    `groundup.fused.support.refuses` says, call by call, what it cannot do.
+    `groundup.kernels.support.refuses` says, call by call, what it cannot do.
     """
     refusal: Callable[..., str | None] | None = getattr(kernel, "refusal", None)
 

@@ -84,7 +84,7 @@ def classify(
         saliency: a picture to draw (.png), which shows the pixels that speak for the three likeliest classes.
         num_classes: the number of classes that --weights are for, if it is not that of the published ones.
     """
-    from groundup.classify import report  # not at the top: it imports all models
+    from groundup.tools.classify import report  # not at the top: it imports all models
 
     checks.require(len(photos) > 0, "name an image file: groundup classify PHOTO [--model FOLDER]")
     for line in report(photos, model, weights, top, saliency, num_classes):
@@ -145,7 +145,7 @@ def plan_training(
         peak: peak floating-point operations per second of one device. The default is an A100 in bfloat16.
         efficiency: the fraction of the peak that the training reaches.
     """
-    from groundup import plan  # not at the top: it imports all language models
+    from groundup.tools import plan  # not at the top: it imports all language models
 
     given = plan.size(tokens)
     made = plan.plan(
@@ -181,8 +181,8 @@ def generate_text(
             error.
         seed: seed of the random draws; equal seeds write equal texts.
     """
-    from groundup.decoding.prompts import PAST_CONTEXT
-    from groundup.generate import encode, load, write_as_commanded  # not at the top: it imports all models
+    from groundup.generation.prompts import PAST_CONTEXT
+    from groundup.tools.text import encode, load, write_as_commanded  # not at the top: it imports all models
 
     checks.integer("max_new_tokens", 1 if max_new_tokens is None else max_new_tokens)  # before a download, not after it
     checks.real("temperature", temperature, 0.0)
@@ -223,7 +223,7 @@ def translate(texts: _Texts, model: str, beam: int = 5) -> None:
         model: a folder saved by a training, as runs/translation/model.
         beam: width of the beam search; 1 takes the likeliest word each time.
     """
-    from groundup.generate import load_translator, translate_sentences
+    from groundup.tools.text import load_translator, translate_sentences
 
     checks.require(len(texts) > 0, 'give a sentence to translate: groundup translate "twenty-one" --model FOLDER')
     checks.integer("beam", beam)
@@ -240,8 +240,8 @@ def fill(text: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT"
         model: a folder saved by a training, as runs/masked_words/model.
         top: how many words to print.
     """
-    from groundup.generate import fill as fill_gap
-    from groundup.generate import load_filler
+    from groundup.tools.text import fill as fill_gap
+    from groundup.tools.text import load_filler
 
     for word, probability in fill_gap(*load_filler(model), text, top):
         print(f"{100 * probability:5.1f} %  {word}")
@@ -260,7 +260,7 @@ def similar(
         model: a folder saved by a training, as runs/word2vec/model, or a file in word2vec's text format.
         top: how many similar words to print for each.
     """
-    from groundup.generate import similar as similar_words
+    from groundup.tools.text import similar as similar_words
 
     checks.require(len(words) > 0, "give a word: groundup similar WORD --model FOLDER")
     for word, found in similar_words(model, words, top).items():

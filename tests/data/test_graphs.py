@@ -21,7 +21,7 @@ from groundup.data import (
     read_tu,
     tu_graphs,
 )
-from groundup.data.sampling import drawn
+from groundup.data.graphs.sampling import drawn
 from groundup.models.graph_networks import GraphSAGE
 
 untyped = pytest.mark.usefixtures("untyped")

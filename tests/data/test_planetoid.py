@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from groundup.data.planetoid import planetoid
+from groundup.data.graphs.planetoid import planetoid
 
 
 class Python2Pickler(pickle._Pickler):

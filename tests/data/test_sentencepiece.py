@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, normalizers
 
 from groundup.data import load_tokenizer
-from groundup.data.sentencepiece import SPACE, SentencePieces
+from groundup.data.text.sentencepiece import SPACE, SentencePieces
 
 WORDS = ["the", "cat", "sat", "mat", "on"]
 

@@ -17,10 +17,10 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from groundup.data import cifar10, digits, fashion_mnist, load, mnist
-from groundup.data.cifar import ArrayUnpickler, read_cifar_archive
-from groundup.data.image_files import file_tree
-from groundup.data.image_folder import read_class_folders
-from groundup.data.mnist import read_idx
+from groundup.data.vision.cifar import ArrayUnpickler, read_cifar_archive
+from groundup.data.vision.image_files import file_tree
+from groundup.data.vision.image_folder import read_class_folders
+from groundup.data.vision.mnist import read_idx
 
 NAMES = [b"airplane", b"automobile", b"bird", b"cat", b"deer", b"dog", b"frog", b"horse", b"ship", b"truck"]
 

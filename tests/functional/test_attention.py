@@ -52,7 +52,7 @@ def test_a_query_with_no_key_gives_zeros_and_no_gradient(kind, value, dropout_p,
 
 def test_the_kernels_guard_for_other_devices_changes_nothing_here():
     """Where a kernel makes no promise about empty rows, they are let in and then wiped: the CPU can tell the result."""
-    from groundup.fused.attention import _without_empty_rows
+    from groundup.kernels.attention import _without_empty_rows
 
     for mask in masks().values():
         opened, nowhere = _without_empty_rows(mask)

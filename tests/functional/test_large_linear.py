@@ -9,7 +9,7 @@ from torch.autograd import forward_ad
 
 from groundup import backend
 from groundup.functional import linear
-from groundup.fused import linear as kernels
+from groundup.kernels import linear as kernels
 
 O, I, ROWS = 512, 640, 512  # 2²⁷ · 1.25 multiply-adds
 

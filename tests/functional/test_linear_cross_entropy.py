@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from groundup import backend
 from groundup.functional import linear_cross_entropy
-from groundup.fused import linear_cross_entropy as kernels
+from groundup.kernels import linear_cross_entropy as kernels
 from parity import seeded_randn
 from peak import peak
 

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from groundup import backend
-from groundup.decoding import generate
 from groundup.functional import linear
-from groundup.fused import linear as kernels
-from groundup.fused import packed as layouts
-from groundup.fused.packed import packed
+from groundup.generation import generate
+from groundup.kernels import linear as kernels
+from groundup.kernels import packed as layouts
+from groundup.kernels.packed import packed
 from groundup.models.transformer_networks import GPT2, LLaMA2
 
 pytestmark = pytest.mark.body("auto")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from groundup import layers as L
-from groundup.decoding import beam_search, greedy
+from groundup.generation import beam_search, greedy
 from groundup.models.attention_networks import AttentionDecoder, BahdanauAttention
 from parity import randomise, seeded_randn
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from groundup.inspect import capture, summary
 from groundup.layers import Conv2d, Linear
 from groundup.models import convolutional_networks as M
 from groundup.models.convolutional_networks import nin
+from groundup.tools.inspect import capture, summary
 from shape_column import check_shape_column
 
 IMAGENET = (3, 224, 224)

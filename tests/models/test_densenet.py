@@ -5,9 +5,9 @@ import torch
 import torchvision
 
 from groundup import backend
-from groundup.inspect import summary
 from groundup.models.residual_networks import DenseNet, DenseNet121
-from groundup.pretrained.residual import DENSENET
+from groundup.tools.inspect import summary
+from groundup.weights.residual import DENSENET
 from peak import peak
 from shape_column import check_shape_column
 from vision_parity import assert_equal_networks

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.decoding import beam_search, generate, greedy, sample
+from groundup.generation import beam_search, generate, greedy, sample
 from groundup.models.recurrent_networks import GRU, LSTM, LangModel, SimpleRNN
 from parity import as_list, randomise
 

@@ -163,8 +163,8 @@ def test_llama_is_hugging_faces_with_its_own_norms(heads):
     """In float32, as that library computes; tiny embeddings would show an eps outside of the root."""
     theirs = hf.LlamaForCausalLM(llama_config(num_key_value_heads=heads)).eval()
     ours = LLaMA1(11, 16, 8, 2, 4, heads, 12).eval()
-    from groundup.pretrained import to_ours
-    from groundup.pretrained.language_tables import llama_table
+    from groundup.weights import to_ours
+    from groundup.weights.language_tables import llama_table
 
     ours.load_state_dict(to_ours(llama_table(False), theirs.state_dict(), ours.state_dict()))
     with torch.no_grad():
@@ -174,8 +174,8 @@ def test_llama_is_hugging_faces_with_its_own_norms(heads):
 def test_the_last_logits_of_a_full_context():
     theirs = hf.GPT2LMHeadModel(gpt2_config(n_positions=512)).double().eval()
     ours = GPT2(11, 512, 8, 2, 2, dropout=0.0).double().eval()
-    from groundup.pretrained import to_ours
-    from groundup.pretrained.language_tables import gpt2_table
+    from groundup.weights import to_ours
+    from groundup.weights.language_tables import gpt2_table
 
     ours.load_state_dict(to_ours(gpt2_table(True), theirs.state_dict(), ours.state_dict()))
     long = torch.randint(0, 11, (1, 512))

@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from groundup.inspect import summary
 from groundup.models.convolutional_networks import LeNet5
 from groundup.models.convolutional_networks.lenet import C3_TABLE
 from groundup.models.convolutional_networks.lenet_codes import DIGIT_CODES
+from groundup.tools.inspect import summary
 from shape_column import check_shape_column
 
 

@@ -7,7 +7,6 @@ import timm
 import torch
 import torchvision
 
-from groundup.inspect import summary
 from groundup.models.residual_networks import (
     DenseNet121,
     ResNet,
@@ -17,8 +16,9 @@ from groundup.models.residual_networks import (
     SEResNet50,
     SEResNeXt50,
 )
-from groundup.pretrained import to_ours, to_theirs
-from groundup.pretrained.residual import LEGACY_SENET, RESNET
+from groundup.tools.inspect import summary
+from groundup.weights import to_ours, to_theirs
+from groundup.weights.residual import LEGACY_SENET, RESNET
 from residual_oracles import caffe, randomise_norms
 from shape_column import check_shape_column
 from vision_parity import assert_equal_networks

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.decoding import beam_search, greedy
+from groundup.generation import beam_search, greedy
 from groundup.models.recurrent_networks import Encoder, LangModel, Seq2Seq
 from parity import as_list, randomise
 

@@ -6,9 +6,9 @@ from torch import nn
 
 from groundup import functional as G
 from groundup.functional.sampling import regular_grid
-from groundup.inspect import summary
 from groundup.models.attention_networks import SpatialTransformer, SpatialTransformerNet
 from groundup.models.attention_networks.spatial_transformer import MODES
+from groundup.tools.inspect import summary
 from parity import seeded_randn
 from shape_column import check_shape_column
 

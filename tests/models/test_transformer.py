@@ -99,7 +99,7 @@ def test_steps_are_the_forward(norm_first):
 
 def test_hypotheses_share_nothing_they_change():
     """Seen in the wild: a step that changes the cache it was given, and with it the other hypotheses of a beam."""
-    from groundup.decoding import reorder
+    from groundup.generation import reorder
 
     model = small()
     with torch.no_grad():

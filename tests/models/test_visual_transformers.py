@@ -8,7 +8,6 @@ from timm.models.swin_transformer import SwinTransformerBlock as TimmSwinBlock
 
 from groundup import backend
 from groundup.functional import scaled_dot_product_attention
-from groundup.inspect import capture_attention, summary
 from groundup.layers import StochasticDepth
 from groundup.models.visual_transformers import (
     SwinTransformer,
@@ -17,8 +16,9 @@ from groundup.models.visual_transformers import (
     VisionTransformerConvStem,
 )
 from groundup.models.visual_transformers.swin import PatchMerging, from_windows, shift_mask, to_windows
-from groundup.pretrained import to_ours
-from groundup.pretrained.visual_transformers import SWIN_TIMM, SWIN_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
+from groundup.tools.inspect import capture_attention, summary
+from groundup.weights import to_ours
+from groundup.weights.visual_transformers import SWIN_TIMM, SWIN_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
 from parity import randomise, seeded_randn
 from shape_column import check_shape_column
 from vision_parity import assert_equal_networks

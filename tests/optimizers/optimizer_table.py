@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-import groundup.fused.optimizers as kernels
+import groundup.kernels.optimizers as kernels
 from groundup import optimizers as ours
 from groundup.backend import backend
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from groundup import optimizers
-from groundup.fused import optimizers as kernels
+from groundup.kernels import optimizers as kernels
 from parity import seeded_randn
 
 SHAPES = [(3, 4), (), (5,), (0, 2), (2, 3, 2), (1, 2, 3, 3)]

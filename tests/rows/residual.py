@@ -21,7 +21,7 @@ from groundup.models.residual_networks import (
     SEResNet50,
     SEResNeXt50,
 )
-from groundup.pretrained.residual import DENSENET, LEGACY_SENET, RESNET
+from groundup.weights.residual import DENSENET, LEGACY_SENET, RESNET
 from residual_oracles import (
     DENSE,
     RESIDUAL,

@@ -6,8 +6,8 @@ from torch import nn
 from groundup import functional as G
 from groundup import layers as L
 from groundup.models import transformer_networks as M
-from groundup.pretrained import Row
-from groundup.pretrained.language_tables import gpt2_table, llama_table
+from groundup.weights import Row
+from groundup.weights.language_tables import gpt2_table, llama_table
 from parity import seeded_randn
 from residual_oracles import speaking
 from rows.kit import Case, label, randn, simple

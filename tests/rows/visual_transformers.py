@@ -8,7 +8,7 @@ from groundup.models.visual_transformers import (
     VisionTransformer,
     VisionTransformerConvStem,
 )
-from groundup.pretrained.visual_transformers import SWIN_TORCHVISION, VIT_CONV_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
+from groundup.weights.visual_transformers import SWIN_TORCHVISION, VIT_CONV_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
 from residual_oracles import speaking
 from rows.kit import Case, image, label, shaped
 from visual_oracles import SWIN_BLOCK, TorchSwin, TorchSwinBlock, averaging_vit, swin_speaking, vit

@@ -13,7 +13,7 @@ import torch
 from many_processes import PLANNED, train, trainer
 from safetensors.torch import load_file
 
-import groundup.plan
+import groundup.tools.plan
 from groundup.models.transformer_networks import GPT2
 from groundup.training import export, load_best
 from groundup.training.checkpoint import Checkpoints, damage
@@ -211,7 +211,7 @@ def test_two_processes_hold_and_send_what_was_planned(runs, kind):
     gloo has no reduce-scatter of its own: it reduces all, and sends what NCCL sends twice.
     """
     of_two = {"step_tokens": 2 * 4 * 16, "micro_batch": 2, "model": GPT2(**PLANNED, device="meta")}
-    made = groundup.plan.plan("gpt2", 2, kind, **of_two)
+    made = groundup.tools.plan.plan("gpt2", 2, kind, **of_two)
     expected = {name: getattr(made, name) for name in ("weights", "gradients", "optimizer")}
     twice = 2 / 2 * 4 * made.parameters if kind == "fsdp" else 0  # half of the gradients, after both batches
     for rank in range(2):

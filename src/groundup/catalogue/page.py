@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from groundup import checks, models
 from groundup.catalogue.component import Component
-from groundup.inspect import summary
-from groundup.pretrained import published_weights
+from groundup.tools.inspect import summary
+from groundup.weights import published_weights
 
 
 def component_page(component: Component, preset: str = "", depth: int = 1, width: int = 80) -> str:

@@ -4,13 +4,9 @@ train, test = load("digits")                        # or "mnist", "cifar10", "pa
 batches = Loader(train, 64, shuffle=True, transform=Compose(ToFloat(), RandomShift(1)))
 """
 
-from groundup.data.cifar import cifar10
-from groundup.data.delimited import Sheet, read_sheet
-from groundup.data.digits import digits
 from groundup.data.download import DamagedFileError, DownloadError, cache_folder, fetch
-from groundup.data.edges import Edges, read_edges
-from groundup.data.encoder import Column, Encoder
-from groundup.data.graph_files import (
+from groundup.data.graphs.edges import Edges, read_edges
+from groundup.data.graphs.files import (
     folds,
     gin_graphs,
     load_graphs,
@@ -19,28 +15,24 @@ from groundup.data.graph_files import (
     read_tu,
     tu_graphs,
 )
-from groundup.data.graph_sets import GraphBatch, GraphSet, PaddedBatch
-from groundup.data.graphs import Graph
-from groundup.data.image_data import ImageData
-from groundup.data.image_folder import image_folder
-from groundup.data.known_graphs import karate_club, motif_graphs, planted_graph
-from groundup.data.letters import letters
+from groundup.data.graphs.generated import karate_club, motif_graphs, planted_graph
+from groundup.data.graphs.graph import Graph
+from groundup.data.graphs.own import load_graph, read_graph, write_graph
+from groundup.data.graphs.planetoid import planetoid
+from groundup.data.graphs.sampling import NeighbourSampler, NodeSet, Sample, random_walks
+from groundup.data.graphs.sets import GraphBatch, GraphSet, PaddedBatch
 from groundup.data.load import NAMES, load
 from groundup.data.loader import Loader
-from groundup.data.mackey_glass import mackey_glass
-from groundup.data.mnist import fashion_mnist, mnist
-from groundup.data.multi30k import multi30k
-from groundup.data.numbers import number_name, number_pairs
-from groundup.data.own_graph import load_graph, read_graph, write_graph
-from groundup.data.pairs import PAIRS, load_pairs, load_parallel, read_pairs
-from groundup.data.photo import read_photo, write_photo
-from groundup.data.planetoid import planetoid
-from groundup.data.preprocessing import ImagePreprocessing
-from groundup.data.ratings import Ratings, read_ratings, write_ratings
-from groundup.data.sampling import NeighbourSampler, NodeSet, Sample, random_walks
-from groundup.data.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
-from groundup.data.tables import Table, breast_cancer, load_table, read_table, two_moons, wine, write_table
-from groundup.data.text import (
+from groundup.data.tables.delimited import Sheet, read_sheet
+from groundup.data.tables.encoder import Column, Encoder
+from groundup.data.tables.mackey_glass import mackey_glass
+from groundup.data.tables.ratings import Ratings, read_ratings, write_ratings
+from groundup.data.tables.sources import Table, breast_cancer, load_table, read_table, two_moons, wine, write_table
+from groundup.data.text.multi30k import multi30k
+from groundup.data.text.number_names import number_name, number_pairs
+from groundup.data.text.pairs import PAIRS, load_pairs, load_parallel, read_pairs
+from groundup.data.text.sequences import BucketLoader, ParallelText, SentenceBatch, TextWindows, padded
+from groundup.data.text.sources import (
     TEXTS,
     first_words,
     load_text,
@@ -49,7 +41,7 @@ from groundup.data.text import (
     tiny_shakespeare,
     words,
 )
-from groundup.data.tokenizers import (
+from groundup.data.text.tokenizers import (
     END,
     PAD,
     START,
@@ -59,7 +51,8 @@ from groundup.data.tokenizers import (
     Tokenizer,
     WordTokenizer,
 )
-from groundup.data.tokens import (
+from groundup.data.text.vocabulary import Vocabulary
+from groundup.data.text.windows import (
     TokenWindows,
     load_tokenizer,
     open_tokens,
@@ -68,7 +61,17 @@ from groundup.data.tokens import (
     window_length,
     write_tokens,
 )
-from groundup.data.transforms import (
+from groundup.data.text.word_contexts import WordContexts, cbow_windows, keep_probability, skip_gram_pairs, subsample
+from groundup.data.text.word_vectors import read_vectors, write_vectors
+from groundup.data.vision.cifar import cifar10
+from groundup.data.vision.digits import digits
+from groundup.data.vision.image_data import ImageData
+from groundup.data.vision.image_folder import image_folder
+from groundup.data.vision.letters import letters
+from groundup.data.vision.mnist import fashion_mnist, mnist
+from groundup.data.vision.photo import read_photo, write_photo
+from groundup.data.vision.preprocessing import ImagePreprocessing
+from groundup.data.vision.transforms import (
     CenterCrop,
     Compose,
     Normalize,
@@ -83,9 +86,6 @@ from groundup.data.transforms import (
     ToFloat,
     augmentation,
 )
-from groundup.data.vocabulary import Vocabulary
-from groundup.data.word_contexts import WordContexts, cbow_windows, keep_probability, skip_gram_pairs, subsample
-from groundup.data.word_vectors import read_vectors, write_vectors
 
 __all__ = [
     "load",

@@ -61,7 +61,7 @@ _FASHION_MNIST = {
 _CIFAR10 = {
     "cifar-10-python.tar.gz": (170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
 }
-_CIFAR10_JPEG = {  # the same images as class folders of JPEG files; see groundup.data.cifar
+_CIFAR10_JPEG = {  # the same images as class folders of JPEG files; see groundup.data.vision.cifar
     "train.zip": (51_241_273, "8724a1fba54c41956b17ed0b3e39517016a2375c332b312dd5959618261d6ae2"),
     "test.zip": (10_249_684, "f6b62287187b5537a55b38aa0a2d889ec2ce9b466d58dceefa720a91f9f7b05f"),
 }

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from groundup import checks
-from groundup.data.cifar import cifar10
-from groundup.data.digits import digits
-from groundup.data.image_data import ImageData
-from groundup.data.image_folder import image_folder
-from groundup.data.mnist import fashion_mnist, mnist
+from groundup.data.vision.cifar import cifar10
+from groundup.data.vision.digits import digits
+from groundup.data.vision.image_data import ImageData
+from groundup.data.vision.image_folder import image_folder
+from groundup.data.vision.mnist import fashion_mnist, mnist
 
 #: The data sets that `load` knows by name; each is called with a seed, for a split of its own if it needs one.
 NAMES = {

@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from groundup import checks
-from groundup.data.per_sample import for_batches
-from groundup.data.transforms import Transform
+from groundup.data.vision.per_sample import for_batches
+from groundup.data.vision.transforms import Transform
 
 _Job = tuple[int, int, Tensor]  # epoch, batch, indices
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import activations as kernels
+from groundup.kernels import activations as kernels
 
 
 def _check_float(x: Tensor, *args: object, **kwargs: object) -> None:

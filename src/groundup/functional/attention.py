@@ -27,7 +27,7 @@ from groundup.backend import fused_by
 from groundup.functional.activations import tanh
 from groundup.functional.dropout import dropout
 from groundup.functional.softmax import softmax
-from groundup.fused import attention as kernels
+from groundup.kernels import attention as kernels
 
 Mask = Bool[Tensor, "..."] | Float[Tensor, "..."]
 Attended = Float[Tensor, "*batch T V"] | tuple[Float[Tensor, "*batch T V"], Float[Tensor, "*batch T S"]]

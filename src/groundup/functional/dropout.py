@@ -8,7 +8,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import dropout as kernels
+from groundup.kernels import dropout as kernels
 
 
 def _check(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import embedding as kernels
+from groundup.kernels import embedding as kernels
 
 
 def _check(

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import graph as kernels
+from groundup.kernels import graph as kernels
 
 
 class Edges(NamedTuple):

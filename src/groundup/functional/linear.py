@@ -7,7 +7,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import linear as kernels
+from groundup.kernels import linear as kernels
 
 
 def _check(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:

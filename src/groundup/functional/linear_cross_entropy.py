@@ -13,7 +13,7 @@ from groundup import checks
 from groundup.backend import fused_by
 from groundup.functional.linear import linear
 from groundup.functional.losses import REDUCTIONS, Reduction, cross_entropy
-from groundup.fused import linear_cross_entropy as kernels
+from groundup.kernels import linear_cross_entropy as kernels
 
 
 def _check(

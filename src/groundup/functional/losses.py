@@ -17,7 +17,7 @@ from groundup import checks
 from groundup.backend import fused_by
 from groundup.functional.activations import softplus
 from groundup.functional.softmax import log_softmax
-from groundup.fused import losses as kernels
+from groundup.kernels import losses as kernels
 
 Reduction = Literal["none", "mean", "sum"]
 REDUCTIONS = ("none", "mean", "sum")

@@ -19,7 +19,7 @@ from groundup.backend import fused_by
 from groundup.functional.activations import sigmoid, tanh
 from groundup.functional.linear import linear
 from groundup.functional.recurrence import blank_padding, check_lengths, check_operands, scan
-from groundup.fused import recurrence as kernels
+from groundup.kernels import recurrence as kernels
 
 
 def _check_step(

@@ -16,7 +16,7 @@ from groundup import checks
 from groundup.backend import fused_by
 from groundup.functional.activations import relu, softplus
 from groundup.functional.losses import REDUCTIONS, Reduction, reduced
-from groundup.fused import losses as kernels
+from groundup.kernels import losses as kernels
 
 # ---- two classes -----------------------------------------------------------------------------------------------
 

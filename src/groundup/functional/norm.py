@@ -14,7 +14,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import norm as kernels
+from groundup.kernels import norm as kernels
 
 
 def _check_batch_norm(

@@ -14,7 +14,7 @@ from torch import Tensor
 from groundup import checks
 from groundup.backend import fused_by
 from groundup.functional.windows import output_size, pad2d, windows
-from groundup.fused import pooling as kernels
+from groundup.kernels import pooling as kernels
 
 Pair = int | tuple[int, int]
 

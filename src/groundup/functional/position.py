@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import position as kernels
+from groundup.kernels import position as kernels
 
 
 def frequencies(features: int, base: float, device: torch.device | None = None) -> Float[Tensor, " pairs"]:

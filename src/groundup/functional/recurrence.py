@@ -19,7 +19,7 @@ from groundup.backend import fused_by
 from groundup.functional.activations import relu, tanh
 from groundup.functional.linear import linear
 from groundup.functional.norm import layer_norm
-from groundup.fused import recurrence as kernels
+from groundup.kernels import recurrence as kernels
 
 States = tuple[Tensor, ...]
 

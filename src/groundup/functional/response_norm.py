@@ -13,7 +13,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import norm as kernels
+from groundup.kernels import norm as kernels
 
 
 def _check(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

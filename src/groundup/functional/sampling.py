@@ -15,7 +15,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import sampling as kernels
+from groundup.kernels import sampling as kernels
 
 
 def _check_grid(theta: Tensor, size: tuple[int, int], align_corners: bool = True) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.fused import softmax as kernels
+from groundup.kernels import softmax as kernels
 
 
 def _check(x: Tensor, dim: int = -1, mask: Tensor | None = None) -> None:

@@ -5,7 +5,7 @@ map = model.forward_features(x)                         what the head sees
 maps = model.forward_intermediates(x, "layer2", "layer4")    any stage's output by name, with its graph
 vector = model.forward_head(map, pre_logits=True)       what the last layer sees
 model.reset_classifier(5)                               another last layer, for classes of one's own
-model = Model.from_pretrained("publisher/name")         published weights, or those of a folder: groundup.pretrained
+model = Model.from_pretrained("publisher/name")         published weights, or those of a folder: groundup.weights
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class ImageClassifier(Pretrained, Presets, nn.Module):

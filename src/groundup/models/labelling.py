@@ -36,14 +36,14 @@ from groundup.data import (
     read_ratings,
     read_sheet,
 )
-from groundup.data.delimited import rows_of
-from groundup.data.encoder import FILE
+from groundup.data.tables.delimited import rows_of
+from groundup.data.tables.encoder import FILE
 from groundup.functional import sigmoid, softmax
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from groundup.models.shallow_models import LogisticRegression, MultinomialLogisticRegression
-from groundup.pretrained.config import CONFIG, Config, read_config
-from groundup.pretrained.loading import load_weights
-from groundup.pretrained.saving import save_weights
+from groundup.weights.config import CONFIG, Config, read_config
+from groundup.weights.loading import load_weights
+from groundup.weights.saving import save_weights
 
 _BATCH = 256  # graphs that are scored at a time
 

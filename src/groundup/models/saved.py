@@ -18,15 +18,15 @@ import torch
 from torch import nn
 
 import groundup.models
-from groundup.data.transforms import Transform
-from groundup.pretrained import Pretrained, save_weights
-from groundup.pretrained.config import CONFIG, OWN_NAMES, Config, read_config
-from groundup.pretrained.files import open_weights
-from groundup.pretrained.images import SavedPreprocessing, fitting_names, fitting_preprocessing
-from groundup.pretrained.loading import build
-from groundup.pretrained.reading import Reading, understood
-from groundup.pretrained.sequential import SEQUENTIAL, build_sequential, describe
-from groundup.pretrained.table import SAME_NAMES
+from groundup.data.vision.transforms import Transform
+from groundup.weights import Pretrained, save_weights
+from groundup.weights.config import CONFIG, OWN_NAMES, Config, read_config
+from groundup.weights.files import open_weights
+from groundup.weights.images import SavedPreprocessing, fitting_names, fitting_preprocessing
+from groundup.weights.loading import build
+from groundup.weights.reading import Reading, understood
+from groundup.weights.sequential import SEQUENTIAL, build_sequential, describe
+from groundup.weights.table import SAME_NAMES
 
 
 def save_model(

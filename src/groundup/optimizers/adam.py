@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from groundup.backend import fused_by
-from groundup.fused import adam as kernels
+from groundup.kernels import adam as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from groundup.backend import fused_by
-from groundup.fused import optimizers as kernels
+from groundup.kernels import optimizers as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
 
 

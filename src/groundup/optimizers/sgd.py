@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from groundup.backend import fused_by
-from groundup.fused import optimizers as kernels
+from groundup.kernels import optimizers as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
 
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from groundup import checks
 from groundup.data import NAMES, ImageData, ImagePreprocessing, Loader, Normalize, ToFloat, load
-from groundup.data.photo import write_photo
-from groundup.data.transforms import Transform
+from groundup.data.vision.photo import write_photo
+from groundup.data.vision.transforms import Transform
 from groundup.models.saved import save_model
-from groundup.pretrained import Preprocessing
 from groundup.training import distributed
 from groundup.training.command import RunOptions
 from groundup.training.logs import say
+from groundup.weights import Preprocessing
 
 #: The fewest steps of a training on your own images: a few images have few steps in the usual number of epochs.
 LEAST_STEPS = 300

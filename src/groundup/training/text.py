@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from groundup.checks import integer
-from groundup.data.sequences import ParallelText
-from groundup.data.tokenizers import END, PAD, START
-from groundup.decoding import beam_search
+from groundup.data.text.sequences import ParallelText
+from groundup.data.text.tokenizers import END, PAD, START
 from groundup.functional import cross_entropy
+from groundup.generation import beam_search
 from groundup.training.batches import Batches, to_device
 from groundup.training.logs import say
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import torch
 
 from groundup.checks import integer, require
-from groundup.data.pairs import load_parallel
-from groundup.data.sequences import BucketLoader, ParallelText
+from groundup.data.text.pairs import load_parallel
+from groundup.data.text.sequences import BucketLoader, ParallelText
 from groundup.durable import write_file
 from groundup.training.checkpoint import load_best
 from groundup.training.command import RunOptions

@@ -30,7 +30,7 @@ from groundup.layers.linear import Linear
 from groundup.layers.recurrent import RNN
 from groundup.layers.recurrent_cells import GRU_cell
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class AttentionState(NamedTuple):
@@ -145,7 +145,7 @@ class AttentionDecoder(nn.Module):
         return (logits, torch.stack(weights, 1)) if need_weights else logits
 
     def step(self, tokens: Int[Tensor, " B"], state: AttentionState) -> tuple[Float[Tensor, "B V"], AttentionState]:
-        """One more target word: see `groundup.decoding`."""
+        """One more target word: see `groundup.generation`."""
         y = self.embedding(tokens)
         after, c, _ = self._advance(y, state)
         return self._scores(state.s, y, c), after
@@ -226,7 +226,7 @@ class BahdanauAttention(Pretrained, Presets, nn.Module):
         return self.decoder.begin(self.encoder(source, lengths), lengths)
 
     def step(self, tokens: Int[Tensor, " B"], state: AttentionState) -> tuple[Float[Tensor, "B V"], AttentionState]:
-        """One more target word: see `groundup.decoding`."""
+        """One more target word: see `groundup.generation`."""
         return self.decoder.step(tokens, state)
 
 

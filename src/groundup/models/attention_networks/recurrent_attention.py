@@ -22,7 +22,7 @@ from groundup import checks
 from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, init, relu, softmax, tanh
 from groundup.layers import Linear, RNN_cell
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class Episode(NamedTuple):

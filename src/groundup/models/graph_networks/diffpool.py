@@ -24,7 +24,7 @@ from groundup.functional import l2_normalize, relu
 from groundup.functional.graph import on_real
 from groundup.layers import BatchNorm1d, DiffPool, Dropout, GraphSAGE_cell, Linear, ReLU
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class DiffPoolOutputs(NamedTuple):

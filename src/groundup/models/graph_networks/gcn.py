@@ -20,7 +20,7 @@ from groundup import checks
 from groundup.functional import relu, tanh
 from groundup.layers import Dropout, GCN_cell, Linear
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class GCN(Pretrained, Presets, nn.Module):

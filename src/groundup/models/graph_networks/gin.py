@@ -25,7 +25,7 @@ from groundup.functional import init, neighbour_sum, relu, segment_sum
 from groundup.functional.graph import Edges, blank, check_graph, edges, on_real
 from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class GINLayer(nn.Module):

@@ -22,7 +22,7 @@ from groundup import checks
 from groundup.functional import l2_normalize, relu
 from groundup.layers import Dropout, GraphSAGE_cell, Linear
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class GraphSAGE(Pretrained, Presets, nn.Module):

@@ -26,7 +26,7 @@ from groundup.layers.embedding import Embedding
 from groundup.layers.linear import Linear
 from groundup.layers.recurrent_cells import State
 from groundup.models.recurrent_networks.stacked import RNN_factory
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class OneHot(nn.Module):
@@ -50,12 +50,12 @@ class LangModel(Pretrained, nn.Module):
     tied      the scores are products with the embedding's own vectors: head.weight is embedding.weight, and E must be H
     dropout   the probability of dropping a feature, below and above the core
 
-    state, lengths: as the core takes them. `step` and `read` are for `groundup.decoding`:
+    state, lengths: as the core takes them. `step` and `read` are for `groundup.generation`:
 
         start, state = model.read(prompt)
         text = sample(model.step, start, state, max_len=200)
 
-    `groundup.decoding.generate(model, prompts)` does both.
+    `groundup.generation.generate(model, prompts)` does both.
 
     A core that runs both ways, or backwards, has seen what comes next: it may fill in what is missing, but not decode.
     """
@@ -144,7 +144,7 @@ class LangModel(Pretrained, nn.Module):
             checks.require(
                 kind.forward is RNN_factory.forward and kind._run is RNN_factory._run,
                 f"core is a {kind.__name__}, whose forward config.json cannot hold: save its state_dict, with "
-                "groundup.pretrained.save_weights, and load it with load_weights",
+                "groundup.weights.save_weights, and load it with load_weights",
             )
             self.init_arguments = {**self.init_arguments, "core": self.core.arguments()}
         return super().save_pretrained(folder, *args, **options)

@@ -27,7 +27,7 @@ from groundup.layers.recurrent_cells import State
 from groundup.models.presets import Presets
 from groundup.models.recurrent_networks.language_model import LangModel, as_rows
 from groundup.models.recurrent_networks.stacked import LSTM
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class Encoder(nn.Module):
@@ -129,5 +129,5 @@ class Seq2Seq(Pretrained, Presets, nn.Module):
         return as_rows(self.encoder(source, lengths)[1])
 
     def step(self, tokens: Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B V"], States]:
-        """One more target token: see `groundup.decoding`."""
+        """One more target token: see `groundup.generation`."""
         return self.decoder.step(tokens, state)

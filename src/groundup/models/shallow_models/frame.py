@@ -17,7 +17,7 @@ from groundup import checks
 from groundup.functional import linear
 from groundup.functional.losses import REDUCTIONS, reduced
 from groundup.models.presets import Presets
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 @dataclass(frozen=True)

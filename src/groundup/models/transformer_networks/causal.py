@@ -2,7 +2,7 @@
 
     logits = model(tokens)                              (B, T, V): scores of what follows each token
     state = model.begin(batch_size, max_len)            then `model(tokens, state)`, any number of tokens at a time
-    logits, state = model.step(tokens, state)           one token a row: what `groundup.decoding` asks for
+    logits, state = model.step(tokens, state)           one token a row: what `groundup.generation` asks for
 
 Legend: B batch, T tokens, n tokens seen, these included, E embed_dim, V vocabulary.
 """
@@ -22,7 +22,7 @@ from groundup.functional.linear import linear
 from groundup.layers import Embedding, KVCache, Linear, RotaryEncoding
 from groundup.layers.cache import product_dtype
 from groundup.models.presets import Presets
-from groundup.pretrained.language import PretrainedLanguageModel
+from groundup.weights.language import PretrainedLanguageModel
 
 
 class LanguageState(NamedTuple):

@@ -23,13 +23,13 @@ from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
 from groundup.functional.recurrence import check_lengths
-from groundup.fused.activations import name_of
+from groundup.kernels.activations import name_of
 from groundup.layers import Embedding, KVCache, LayerNorm, MultiHeadAttention, PositionalEncoding
 from groundup.layers.cache import product_dtype
 from groundup.layers.keywords import TorchKeywords
 from groundup.models.presets import Presets
 from groundup.models.transformer_networks.block import FeedForward, TransformerBlock
-from groundup.pretrained import Pretrained
+from groundup.weights import Pretrained
 
 
 class _TorchBlock(TransformerBlock):
@@ -343,6 +343,6 @@ class Transformer(TorchKeywords, Pretrained, Presets, nn.Module):
         return self.decoder.begin(memory, self.positions.max_len if max_len is None else max_len, memory_mask)
 
     def step(self, tokens: Int[Tensor, " B"], state: DecoderState) -> tuple[Float[Tensor, "B V"], DecoderState]:
-        """One token more: its scores and the state that has seen it, for `groundup.decoding`."""
+        """One token more: its scores and the state that has seen it, for `groundup.generation`."""
         x = self.decode(tokens[:, None], state.memory, state.memory_mask, state)
         return self.head(x[:, -1]), state

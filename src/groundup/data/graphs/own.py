@@ -1,0 +1,309 @@
+"""A graph of your own, from a list of edges, with labels of some nodes and features where you have them.
+
+friends/edges.csv       a line for each edge: two names, and a weight where there is one
+friends/nodes.csv       a line for each node: its name first, then columns of features, its label in a column "label",
+                        and, where you choose them yourself, train, validation or test in a column "split"
+
+In place of nodes.csv: labels.csv (name, label) and features.csv (name, features), or one of the two. Or a pair
+NAME.cites (edges) and NAME.content (name, features, label), as Cora, Citeseer and others are published.
+
+Each may be CSV, TSV or words with spaces between them (.csv, .tsv, .txt), with a first line of names or without. Nodes
+without a label, those that only edges name among them, are what a network then predicts: leave the field empty or
+write ?. A number is a feature, standardised unless it is 0 or 1 throughout; a text becomes a feature for each of its
+values.
+
+    graph = read_graph("friends")
+    python examples/graph/cora.py --data friends
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Collection, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from groundup import checks
+from groundup.data.graphs.edges import Edges, is_header, read_edges
+from groundup.data.graphs.generated import karate_club, planted_graph
+from groundup.data.graphs.graph import Graph
+from groundup.data.graphs.planetoid import NAMES as PLANETOID
+from groundup.data.graphs.planetoid import planetoid
+from groundup.data.tables.delimited import Sheet, is_missing, read_sheet, rows_of
+from groundup.data.tables.encoder import DEGREE, NODE, Column, Encoder, in_order
+
+logger = logging.getLogger("groundup")
+
+#: The graphs that `load_graph` knows by name.
+NAMES = (*PLANETOID, "karate_club", "planted")
+_ENDINGS = (".csv", ".tsv", ".txt")
+_LABELS = ("label", "class", "target", "y", "category")  # what a first line may call the label
+_SPLITS = ("train", "validation", "test")
+_LARGEST_IDENTITY = 5000  # nodes that each have a feature of their own; above, they have their degree
+RECIPE = (
+    "a graph of your own is a folder with edges.csv, two names of nodes in each line, and labels.csv, a name and a "
+    "label in each line, or nodes.csv, a name, features and a label; see the first lines of "
+    "src/groundup/data/graphs/own.py"
+)
+
+
+def load_graph(
+    name_or_path: str | PathLike[str], label: str = "", features: str = "", like: Encoder | None = None, seed: int = 0
+) -> Graph:
+    """A graph whose nodes have labels, by name ("cora", "citeseer", "pubmed", "karate_club", "planted") or your own.
+
+    The papers' words are shares of all of a paper's words. label, features, like and seed as in `read_graph`.
+    Raises `ValueError` for what is neither a name nor there.
+    """
+    if name_or_path in PLANETOID:
+        graph = planetoid(str(name_or_path), shares=True)
+    elif name_or_path == "karate_club":
+        graph = karate_club("community")
+    elif name_or_path == "planted":
+        graph = planted_graph(2708, 10_556, num_classes=7, num_features=64, homophily=0.8, train=0.05)
+    else:
+        if not Path(name_or_path).expanduser().exists():
+            names = ", ".join(map(repr, NAMES))
+            raise ValueError(
+                f"name_or_path must be one of {names}, or a path; {str(name_or_path)!r} is neither: {RECIPE}"
+            )
+        return read_graph(name_or_path, label, features, like, seed)
+    if like and graph.encoder and like.feature_names != graph.encoder.feature_names:
+        raise ValueError(f"{name_or_path!r} has other features than the graph of the training")
+    return graph
+
+
+def read_graph(
+    path: str | PathLike[str], label: str = "", features: str = "", like: Encoder | None = None, seed: int = 0
+) -> Graph:
+    """A graph of your own: the layout of its files is at the top of this module.
+
+        path        the folder, or the file of edges, beside which the others lie
+        label       the column that holds the label; by default one that is called label, class, target, y or category
+        features    of nodes that have none: "identity", one for each node, which tells nothing of nodes that training
+                    has not seen; "degree", one for each number of neighbours. By default identity up to 5,000 nodes
+        like        the encoder of a trained model: features and class numbers are made as it says
+        seed        of the split of the labelled nodes: of a class with five or more, a fifth is for validation and a
+                    fifth for test. Others are all for training. A column "split" says it otherwise
+
+    x, y (-1: no label), adj, masks "train", "validation" and "test", node_names and encoder are set.
+    Raises `ValueError`, with file and line, for what is damaged; and for a graph without two classes to tell apart.
+
+    Example:
+        >>> from pathlib import Path
+        >>> folder = Path(getfixture("tmp_path"))
+        >>> _ = (folder / "edges.csv").write_text("Ann,Bob\\nBob,Eve\\nEve,Ann\\nEve,Kim\\n")
+        >>> _ = (folder / "labels.csv").write_text("name,label\\nAnn,red\\nKim,blue\\n")
+        >>> graph = read_graph(folder)
+        >>> graph.node_names, graph.y.tolist(), graph.encoder.class_names
+        (('Ann', 'Kim', 'Bob', 'Eve'), [1, 0, -1, -1], ('blue', 'red'))
+    """
+    checks.choice("features", features, ("", "identity", "degree"))
+    path = Path(path).expanduser()
+    folder = path if path.is_dir() else path.parent
+    edge_file = path if path.is_file() else _file(folder, "edges", (".cites", ".edges", ".edgelist"))
+    if edge_file is None:
+        raise ValueError(f"{folder} holds no file of edges: {RECIPE}")
+    of_nodes = _file(folder, "nodes", (".content",))
+    files = [of_nodes] if of_nodes else [file for stem in ("labels", "features") if (file := _file(folder, stem))]
+    rows = [fields[:3] for _, fields in rows_of(edge_file, comments=True)]
+    rows = rows[1:] if rows and is_header(rows[0], rows[1:]) else rows
+    ends = {name for fields in rows for name in fields[:2]}
+    sheets = [_named(file, ends) for file in files]
+    known = list(dict.fromkeys(row[0] for sheet in sheets for row in sheet.rows))
+    edges = read_edges(edge_file, known)
+    label = label or _label_column(sheets)
+    columns = [(sheet, name) for sheet in sheets for name in sheet.names[1:] if name not in (label, "split")]
+    if columns:
+        edges = _with_features(edges, edge_file, columns[0][0])
+    x, encoder = _features(
+        edges, [*dict.fromkeys(name for _, name in columns)], columns, features, label, like, edge_file
+    )
+    labels = _said_of(edges.names, sheets, label) if label else ["?"] * len(edges.names)
+    if like is None:
+        classes = in_order(name for name in labels if not is_missing(name))
+        if len(classes) < 2:
+            found = f"one, {classes[0]!r}" if classes else "none"
+            raise ValueError(f"{folder}: the nodes' labels must be of two classes or more, got {found}: {RECIPE}")
+        encoder = Encoder(encoder.columns, classes, label, encoder.mean, encoder.scale)
+    y = encoder.classes(labels)
+    masks = _masks(y, _said_of(edges.names, sheets, "split"), seed)
+    return Graph.from_edges(
+        edges.pairs,
+        x=x,
+        weight=edges.weight,
+        y=y,
+        masks=masks,
+        name=folder.resolve().name if path.is_dir() else path.stem,
+        node_names=edges.names,
+        encoder=encoder,
+    )
+
+
+def write_graph(graph: Graph, folder: str | PathLike[str]) -> Path:
+    """Write edges.csv and nodes.csv into a folder, for `read_graph`; an edge that goes both ways is written once.
+
+    Raises `ValueError` for a graph whose edges have a direction, which these files do not hold.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (row, col), weight = graph.edges.tolist(), graph.adj.values().tolist()
+    given = dict(zip(zip(row, col), weight))
+    if any(given.get((j, i)) != w for (i, j), w in given.items()):
+        raise ValueError("graph must be undirected, a_ij = a_ji: edges.csv holds no directions")
+    names = graph.node_names or tuple(map(str, range(len(graph.x))))
+    weighted = any(w != 1 for w in weight)
+    with (folder / "edges.csv").open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["source", "target", "weight"][: 3 if weighted else 2])
+        for (i, j), w in given.items():
+            if i <= j:
+                lines.writerow([names[i], names[j], w][: 3 if weighted else 2])
+    encoder = graph.encoder or Encoder()
+    by_name = encoder.columns and encoder.columns[0].name in (NODE, DEGREE)
+    titles = () if by_name else encoder.feature_names or tuple(f"feature {i}" for i in range(graph.x.size(1)))
+    x: Any = [[]] * len(names) if by_name else graph.x.cpu().numpy()
+    y = [-1] * len(names) if graph.y is None else graph.y.tolist()
+    with (folder / "nodes.csv").open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["name", *titles, "label"])
+        for name, features, c in zip(names, x, y):
+            known = encoder.class_names[c] if encoder.class_names and c >= 0 else "" if c < 0 else str(c)
+            lines.writerow([name, *(np.format_float_positional(v, trim="-") for v in features), known])
+    return folder
+
+
+def _file(folder: Path, stem: str, endings: Sequence[str] = ()) -> Path | None:
+    """The file of that stem, or else the only one with one of these endings."""
+    for ending in _ENDINGS:
+        if (folder / f"{stem}{ending}").is_file():
+            return folder / f"{stem}{ending}"
+    found = sorted(file for file in folder.iterdir() if file.suffix in endings)
+    if len(found) > 1:
+        raise ValueError(f"{folder} holds {found[0].name} and {found[1].name}: name the one that is meant {stem}.csv")
+    return found[0] if found else None
+
+
+def _named(file: Path, ends: Collection[str]) -> Sheet:
+    """The rows of a file about nodes; without a first line of names the last column is the label, or a feature.
+
+    The first line is one of names where it holds no number and does not start with a node that an edge names.
+    """
+    first = next((fields for _, fields in rows_of(file)), [""])
+    titled = first[0] not in ends or any(name.lower() in _LABELS for name in first[1:])
+    header = None if titled and file.suffix != ".content" else False
+    sheet = read_sheet(file, header, "a line for each node, its name first")
+    checks.require(len(sheet.names) > 1, f"{file} must have a name and at least one more column, got one column")
+    if sheet.names[0] == "column 1" and file.stem != "features":
+        sheet = Sheet(file, (*sheet.names[:-1], "label"), sheet.rows, sheet.lines)
+    lines: dict[str, int] = {}
+    for number, fields in zip(sheet.lines, sheet.rows):
+        if (before := lines.setdefault(fields[0], number)) != number:
+            raise ValueError(f"{file}, line {number}: the node {fields[0]!r} comes twice, before in line {before}")
+    return sheet
+
+
+def _label_column(sheets: Sequence[Sheet]) -> str:
+    """The column of the label, if any."""
+    names = [name for sheet in sheets for name in sheet.names[1:]]
+    found = next((name for wanted in _LABELS for name in names if name.lower() == wanted), "")
+    alone = [sheet for sheet in sheets if sheet.path.stem == "labels" and len(sheet.names) == 2]
+    return found or (alone[0].names[1] if alone else "")
+
+
+def _with_features(edges: Edges, file: Path, sheet: Sheet) -> Edges:
+    """The edges between nodes that have features; the others are left out, and a line in the log says so."""
+    having = {row[0] for row in sheet.rows}
+    if having >= set(edges.names):
+        return edges
+    lacking = [name for name in edges.names if name not in having]
+    has = torch.tensor([name in having for name in edges.names])
+    kept = has[edges.pairs].all(1)
+    logger.warning(
+        "%s: %d nodes, such as %r, have no row of features in %s: they and their %d edges are left out",
+        file, len(lacking), lacking[0], sheet.path.name, int((~kept).sum()),
+    )  # fmt: skip
+    number = has.cumsum(0) - 1
+    names = tuple(name for name in edges.names if name in having)
+    return Edges(names, number[edges.pairs[kept]], None if edges.weight is None else edges.weight[kept])
+
+
+def _features(
+    edges: Edges,
+    names: Sequence[str],
+    columns: Sequence[tuple[Sheet, str]],
+    features: str,
+    label: str,
+    like: Encoder | None,
+    file: Path,
+) -> tuple[Tensor, Encoder]:
+    """x (N, C), and the encoder that made it."""
+    count = len(edges.names)
+    degree = torch.bincount(_neighbours(edges.pairs, count), minlength=count).tolist()
+    said = {NODE: edges.names, DEGREE: [str(d) for d in degree]}
+    lines: Sequence[int] = range(1, count + 1)
+    source = file
+    if columns:
+        sheet = columns[0][0]
+        line = {row[0]: number for row, number in zip(sheet.rows, sheet.lines)}
+        lines, source = [line[name] for name in edges.names], sheet.path
+        said |= {name: _said_of(edges.names, [sheet], name) for sheet, name in columns}
+    sheet = Sheet(source, tuple(said), list(zip(*said.values())), lines)
+    if like is not None:
+        if missing := [c.name for c in like.columns if c.name not in said]:
+            raise ValueError(
+                f"{source}: the model was trained with a column {missing[0]!r} of features, which is not there; the "
+                f"columns are {', '.join(names) or 'none'}"
+            )
+        return like.encode(sheet), like
+    if names:
+        encoder = Encoder.of(sheet, names)
+        if encoder.columns:
+            encoder = encoder.standardized(encoder.values(sheet))
+            return encoder.encode(sheet), encoder
+    kind = features or ("identity" if count <= _LARGEST_IDENTITY else "degree")
+    logger.warning(
+        "%s: the nodes have no features: %s",
+        file,
+        "each has one of its own" if kind == "identity" else "it is their degree",
+    )
+    encoder = Encoder((Column(*((NODE, edges.names) if kind == "identity" else (DEGREE, in_order(said[DEGREE])))),))
+    return encoder.encode(sheet), encoder
+
+
+def _neighbours(pairs: Tensor, count: int) -> Int[Tensor, " E"]:
+    """Each node as often as it has neighbours."""
+    both = torch.cat([pairs, pairs.flip(1)])
+    return torch.unique(both[:, 0] * count + both[:, 1]) // count
+
+
+def _said_of(names: Sequence[str], sheets: Sequence[Sheet], column: str) -> list[str]:
+    """The entry of a column for each node; "" for a node without a row."""
+    said: dict[str, str] = {}
+    for sheet in sheets:
+        if column in sheet.names[1:]:
+            said |= dict(zip((row[0] for row in sheet.rows), sheet.column(column)))
+    return [said.get(name, "") for name in names]
+
+
+def _masks(y: Int[Tensor, " N"], said: Sequence[str], seed: int) -> dict[str, Bool[Tensor, " N"]]:
+    """Which of the labelled nodes are for training, validation and test."""
+    if any(said):
+        wrong = sorted({part.lower() for part in said} - {"", *_SPLITS})
+        checks.require(not wrong, f"split must be train, validation, test or empty, got {wrong[0] if wrong else ''!r}")
+        return {name: torch.tensor([part.lower() == name for part in said]) & (y >= 0) for name in _SPLITS}
+    part = torch.zeros_like(y)
+    generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0))
+    for c in range(int(y.max()) + 1 if len(y) else 0):
+        nodes = (y == c).nonzero().squeeze(1)
+        nodes = nodes[torch.randperm(len(nodes), generator=generator)]
+        fifth = len(nodes) // 5
+        part[nodes[:fifth]], part[nodes[fifth : 2 * fifth]] = 1, 2
+    return {name: (part == i) & (y >= 0) for i, name in enumerate(_SPLITS)}

@@ -1,0 +1,1 @@
+"""Tables of numbers: samples with features, ratings, and time series."""

@@ -1,0 +1,1 @@
+"""Images with labels: data sets, your own files, and transforms of batches."""

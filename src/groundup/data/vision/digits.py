@@ -1,0 +1,31 @@
+"""Handwritten digits, embedded in scikit-learn: real data without a network.
+
+1,797 digits by 13 writers, 8x8, each pixel the number of inked dots in a 4x4 block of the scan (0..16).
+Source: Alpaydin and Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository,
+https://doi.org/10.24432/C50P49; scikit-learn ships its test part.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from groundup.data.vision.image_data import ImageData
+
+
+def digits(seed: int = 0, test_fraction: float = 0.2) -> tuple[ImageData, ImageData]:
+    """(train, test): images (N, 1, 8, 8) uint8, the counts 0..16 stretched to 0..255; 1,438 and 359 of them.
+
+    The source has no split of its own: the test part is a stratified random `test_fraction`, chosen by `seed`.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as missing:
+        raise ImportError("the digits come with scikit-learn: pip install 'groundup[data]'") from missing
+    source = load_digits()
+    counts = torch.as_tensor(source.images, dtype=torch.float64).unsqueeze(1)  # N, 1, 8, 8
+    return ImageData(
+        images=(counts * (255 / 16)).round().to(torch.uint8),
+        labels=torch.as_tensor(source.target, dtype=torch.int64),
+        class_names=tuple("0123456789"),
+        name="digits",
+    ).split(test_fraction, seed)

@@ -1,0 +1,243 @@
+"""Classify photos with published weights or your own model: the likeliest classes, and where they are seen."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor, nn
+
+from groundup import checks
+from groundup.backend import backend
+from groundup.data import DownloadError, read_photo
+from groundup.functional import softmax
+from groundup.models.classifier import ImageClassifier
+from groundup.models.folding import imagined
+from groundup.models.saved import load_model, model_classes
+from groundup.tools.saliency import grad_cam, gradient, guided_gradient
+from groundup.weights import Preprocessing, Published, class_names, published_weights
+from groundup.weights.images import SavedPreprocessing
+
+logger = logging.getLogger("groundup")
+
+Photo = UInt8[Tensor, "1 channels height width"]
+
+#: For a model that does not say how its images are prepared: what nearly all of ImageNet's networks take.
+USUAL = Preprocessing()
+GUESSED = (
+    "Nothing says how the images of its training were prepared: this one is prepared as for\n"
+    "ImageNet, and the answer may be wrong. Save the model with its preprocessing:\n"
+    "model.save_pretrained(folder, preprocessing=...)"
+)
+
+
+def image_classifiers() -> dict[str, type[ImageClassifier]]:
+    """Every class of image classifier in groundup.models, by name."""
+    every = model_classes()
+    return {
+        name: cls
+        for name, cls in every.items()
+        if issubclass(cls, ImageClassifier) and cls is not ImageClassifier and cls.__module__.startswith("groundup.")
+    }
+
+
+def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
+    """The class, and the published weights, that `name` means: "torchvision/resnet50", "resnet50", "ResNet50".
+
+    A name that several have published means the first; a class, the weights of what it builds by default, or else its
+    first. Raises `ValueError` that names what is near, or all there is.
+    """
+    classes = image_classifiers()
+    rows = [row for row in published_weights() if row.address and row.model in classes]
+    for i, wanted in enumerate((name, name.lower(), name.lower()) if name not in classes else ()):
+        if (row := next((row for row in rows if _names(row)[i] == wanted), None)) is not None:
+            return classes[row.model], row
+    for known, cls in classes.items():
+        if known.lower() == name.lower():
+            default = next(iter(cls.presets), "")
+            usual = (row for row in rows if row.preset == default and issubclass(classes[row.model], cls))
+            return cls, next(usual, next((row for row in rows if row.model == known), None))
+    if name[:1] in (".", "~") or (
+        os.sep in name and name.split("/")[0] not in {row.name.split("/")[0] for row in rows}
+    ):
+        raise FileNotFoundError(f"model: there is no folder {_shown(name)}; a training writes it when it ends")
+    there = [*dict.fromkeys(row.name.split("/")[1] for row in rows), *classes]
+    near = difflib.get_close_matches(name, there, n=4, cutoff=0.5)
+    every = f"there are {', '.join(classes)}, and the names that weights of them are published by, as {there[0]}"
+    instead = f"did you mean {', '.join(near)}?" if near else every
+    raise ValueError(f"model: there is no image classifier {_shown(name)!r}; {instead}")
+
+
+def _names(row: Published) -> tuple[str, str, str]:
+    """torchvision/resnet50.v2, resnet50.v2 and resnet50."""
+    short = row.name.split("/")[1]
+    return row.name, short, short.split(".")[0]
+
+
+def load(name: str, weights: str = "", num_classes: int | None = None) -> Any:
+    """The model saved in the folder `name`; or the classifier `name` with its published weights, or those at `weights`.
+
+    `weights` is a path, an address or a hub repository, and `num_classes` the number of classes that it is for.
+    """
+    if not weights and _exists(name):
+        checks.require(num_classes is None, f"num_classes: {name} says itself how many classes it has; leave it out")
+        return load_model(name)
+    cls, row = find(name)
+    if not weights and row is None:
+        raise ValueError(f"weights: none are published for {cls.__name__}; name a file or folder of your own")
+    changes: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+    try:
+        if weights:
+            named = row is not None and name not in image_classifiers() and name.lower() in _names(row)
+            preset = row.preset if named and row is not None and not row.alone else ""  # else the file tells
+            return cls.from_pretrained(weights, preset=preset, **changes)
+        assert row is not None
+        return cls.from_pretrained(row.name, **changes)
+    except DownloadError as failure:
+        raise DownloadError(f"{failure}\n  A file that lies elsewhere is named with --weights PATH.") from failure
+
+
+def available(name: str) -> ImageClassifier | None:
+    """`load`, or None where the weights cannot be had; the log says why."""
+    try:
+        model: ImageClassifier = load(name)
+        return model
+    except (OSError, ValueError, ImportError) as failure:
+        logger.warning("no weights for %s: %s", name, failure)
+        return None
+
+
+def likeliest(model: nn.Module, image: Photo, top: int = 5) -> list[tuple[int, str, float]]:
+    """The `top` likeliest classes of an image: index, name, probability; a softmax over the scores."""
+    with torch.no_grad():
+        scores = model(prepared(model).transform()(image))
+    checks.require(
+        scores.dim() == 2,
+        f"model: {type(model).__name__} scores every place of an image, {tuple(scores.shape[2:])} here, and not "
+        "the image: name a classifier of whole images",
+    )
+    checks.require(
+        bool(scores.isfinite().all()), f"model: {type(model).__name__} gives no finite scores: are its weights damaged?"
+    )
+    probabilities, names = softmax(scores, -1)[0], named(model, scores.size(1))
+    best = probabilities.topk(min(checks.integer("top", top), len(probabilities)))
+    return [(int(i), names[int(i)], float(p)) for p, i in zip(*best)]
+
+
+def read(model: nn.Module, photo: str | Path) -> Photo:
+    """The pixels of an image file, decoded as the model's training decoded its images."""
+    seen = prepared(model)
+    channels: Any = seen.channels or getattr(model, "in_channels", 3)
+    return read_photo(photo, channels, seen.size)
+
+
+def prepared(model: Any) -> SavedPreprocessing:
+    """How its images are to be prepared: as it says, or else as `USUAL`, in its channels and a size that it takes."""
+    if getattr(model, "preprocessing", None) is not None:
+        found: SavedPreprocessing = model.preprocessing
+        return found
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(
+            f"model: this {type(model).__name__} was saved without its preprocessing, so that nothing says how an "
+            "image is prepared for it; save it again with preprocessing=, or name an image classifier"
+        )
+    mean, std = ((sum(values) / 3,) if model.in_channels == 1 else values for values in (USUAL.mean, USUAL.std))
+    sizes = [USUAL.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
+    size = next((size for size in sizes if _takes(model, size)), USUAL.crop)
+    return replace(USUAL, crop=size, resize=size * USUAL.resize // USUAL.crop, mean=mean, std=std)
+
+
+def _takes(model: ImageClassifier, size: int) -> bool:
+    """Whether it can see images of so many pixels, tried where nothing is computed."""
+    x = torch.empty(1, model.in_channels, size, size, device="meta", dtype=next(model.parameters()).dtype)
+    try:
+        with backend("auto"), torch.no_grad():
+            imagined(model)(x)
+    except ValueError:
+        return False
+    return True
+
+
+def named(model: Any, count: int) -> tuple[str, ...]:
+    """The names of its `count` classes; of a thousand that have none, ImageNet's; else their numbers."""
+    imagenet, own = class_names("imagenet1k"), getattr(model, "class_names", None)
+    if own and len(own) == count:
+        return tuple(own)
+    return imagenet if count == len(imagenet) else tuple(f"class {i}" for i in range(count))
+
+
+def draw(model: Any, image: Photo, found: list[tuple[int, str, float]], path: Path) -> None:
+    """The picture of what made the model see each class of `found` in the image."""
+    from groundup.plots import saliency_page
+
+    x, classes = prepared(model).transform()(image), torch.tensor([index for index, *_ in found])
+    x = x.expand(len(found), -1, -1, -1)
+    saliency_page(
+        prepared(model).frame()(image).expand(len(found), -1, -1, -1),
+        gradient(model, x, classes),
+        guided_gradient(model, x, classes),
+        grad_cam(model, x, classes),
+        path,
+        [f"{name}\n{100 * p:.1f} %" for _, name, p in found],
+    )
+
+
+def report(
+    photos: Sequence[str],
+    name: str,
+    weights: str = "",
+    top: int = 5,
+    saliency: str = "",
+    num_classes: int | None = None,
+) -> Iterator[str]:
+    """The lines of `groundup classify`: for each photo its likeliest classes."""
+    checks.integer("top", top)
+    own = not weights and _exists(name)
+    row = None if own else find(name)[1]
+    if saliency:
+        from groundup.plots import drawable
+
+        checks.require(len(photos) == 1, f"saliency draws one photo, got {len(photos)}: name one")
+        drawable(saliency)
+    for photo in photos:
+        read_photo(photo)  # before any weights are looked for: what is no photo is said at once
+    model = load(name, weights, num_classes)
+    if saliency and not isinstance(model, ImageClassifier):
+        kind = type(model).__name__
+        raise ValueError(
+            f"saliency draws what the stages of an image classifier see, and a {kind} has none; leave it out"
+        )
+    source = name if own else weights or (row.name if row else "")
+    header = [f"{type(model).__name__} with the weights {source}"]
+    if getattr(model, "preprocessing", None) is None:
+        header.append(GUESSED)
+    for photo in photos:
+        image = read(model, photo)
+        found = likeliest(model, image, top)
+        yield from header
+        header = []
+        yield f"\n{Path(photo).name}"
+        yield from (f"{100 * p:6.1f} %  {class_name}" for _, class_name, p in found)
+        if saliency:
+            draw(model, image, found[:3], Path(saliency))
+            yield f"\nwhat speaks for the best: {saliency}"
+
+
+def _exists(name: str) -> bool:
+    """Whether there is a file or folder of that name."""
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # longer than a name can be, a null byte, the home of no one
+        return False
+
+
+def _shown(name: str) -> str:
+    """A name of any length, short enough for a message."""
+    return name if len(name) <= 80 else f"{name[:40]}…{name[-39:]}"

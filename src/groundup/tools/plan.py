@@ -1,0 +1,215 @@
+"""What training a language model takes, before it is begun: memory of a device, communication, work, time.
+
+Everything is read off the model itself, built on the meta device, where it takes no memory: its parameters, its
+multiply-adds at its context, and what one block keeps for the backward pass.
+
+Sources: what Adam keeps, Rajbhandari et al. 2020 (ZeRO), arXiv:1910.02054, section 3; sharding, Zhao et al. 2023,
+arXiv:2304.11277; activations, Korthikanti et al. 2022, arXiv:2205.05198; 20 tokens a parameter, Hoffmann et al. 2022,
+arXiv:2203.15556.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Any
+
+import torch
+from torch import nn
+
+from groundup import checks
+from groundup.models import transformer_networks
+from groundup.tools.inspect import summary
+from groundup.training.blocks import blocks
+
+FAMILIES = {"gpt2": "GPT2", "gpt3": "GPT3", "llama1": "LLaMA1", "llama2": "LLaMA2"}
+#: Tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small.
+PROBE = 8
+UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Bytes are of one device; `flops` are of the whole training, on all of them."""
+
+    model: str
+    parameters: int
+    devices: int
+    shards: int
+    weights: float  # float32, with the computing copy in bfloat16 where it is not put together block by block
+    gradients: float
+    optimizer: float
+    gathered: float  # whole blocks of a sharded model, while they compute
+    activations: float
+    communication: float  # an optimizer step, sent by one device
+    flops: float
+    step_tokens: float
+    seconds: float
+    micro_batch: int
+    recompute: bool
+
+    @property
+    def memory(self) -> float:
+        """All of it."""
+        return self.weights + self.gradients + self.optimizer + self.gathered + self.activations
+
+
+def size(text: str) -> float:
+    """ "80G" is 8 · 10¹⁰; "300B", in billions of tokens, 3 · 10¹¹."""
+    match = re.fullmatch(r"\s*(\d+\.?\d*(?:e\d+)?)\s*([KMGBTP]?)B?\s*", text, re.IGNORECASE)
+    value = float(match[1]) * UNITS[match[2].upper()] if match else inf
+    checks.require(isfinite(value), f"a size is a number with K, M, G, T or P, as 80G; got {text!r}")
+    return value
+
+
+def layout(parallel: str, devices: int) -> int:
+    """Among how many devices a model is shared: of "ddp" 1, of "fsdp" all, of "fsdp=64" 64, each group a replica."""
+    match = re.fullmatch(r"ddp|fsdp(?:=(\d+))?", parallel)
+    if match is None:
+        raise ValueError(f"parallel must be ddp, fsdp, or fsdp=64 for groups of 64, got {parallel!r}")
+    shards = 1 if parallel == "ddp" else int(match[1] or devices)
+    checks.require(
+        shards > 0 and devices % shards == 0, f"parallel={parallel!r}: {devices} devices are no whole number of groups"
+    )
+    return shards
+
+
+def language_model(name: str) -> Any:
+    """A model by its name, as gpt2, gpt3-175b or llama2-70b, on the meta device, in bfloat16."""
+    family, _, preset = name.lower().partition("-")
+    checks.choice("model", family, tuple(FAMILIES))
+    kind = getattr(transformer_networks, FAMILIES[family])
+    preset = name.lower() if family == "gpt2" else preset or next(iter(kind.presets))
+    return kind.preset(preset, device="meta", dtype=torch.bfloat16)
+
+
+def kept_by_block(model: Any) -> float:
+    """Bytes that a block, the first, keeps for the backward pass, of one token."""
+    own = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
+    kept: dict[int, torch.Tensor] = {}
+    inside: list[nn.Module] = []
+
+    def keep(value: torch.Tensor) -> torch.Tensor:
+        if inside and (place := value.untyped_storage()._cdata) not in own:
+            kept[place] = value
+        return value
+
+    hooks = [
+        model.blocks[0].register_forward_pre_hook(lambda block, _: inside.append(block)),
+        model.blocks[0].register_forward_hook(lambda *_: inside.clear()),
+    ]
+    tokens = torch.zeros(1, min(PROBE, model.context), dtype=torch.long, device="meta")
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        out = model.train()(tokens, pre_logits=True)
+    for hook in hooks:
+        hook.remove()
+    del out
+    return sum(value.untyped_storage().nbytes() for value in kept.values()) / tokens.numel()
+
+
+def plan(
+    name: str,
+    devices: int = 1,
+    parallel: str = "ddp",
+    tokens: float | int = 0,
+    step_tokens: float | int = 0,
+    micro_batch: int = 1,
+    recompute: bool = False,
+    peak: float | int = 312e12,
+    efficiency: float = 0.4,
+    model: nn.Module | None = None,
+) -> Plan:
+    """Plan the training of `name`, or of a `model` on the meta device, by AdamW in bfloat16 with float32 weights.
+
+    tokens         to train on; 20 a parameter if 0
+    step_tokens    of one optimizer step; one micro-batch on every device if 0
+    micro_batch    sequences of the model's context on a device at a time
+    peak           floating-point operations a second of one device, by default an A100's in bfloat16
+    efficiency     the share of them that is had
+    """
+    shards = layout(parallel, checks.integer("devices", devices))
+    checks.require(0 < checks.real("efficiency", efficiency) <= 1, f"efficiency must lie in (0, 1], got {efficiency}")
+    checks.require(checks.real("peak", peak, 0.0) > 0, f"peak must be above 0, got {peak}")
+    given: Any = language_model(name) if model is None else model
+    count = sum(p.numel() for p in given.parameters())
+    context = given.context
+    a_micro_batch = checks.integer("micro_batch", micro_batch) * context
+    tokens, step_tokens = float(tokens or 20 * count), float(step_tokens or a_micro_batch * devices)
+    if step_tokens < a_micro_batch * devices:
+        raise ValueError(
+            f"step_tokens must be at least one micro-batch on every device, {a_micro_batch * devices:,}, got "
+            f"{step_tokens:,.0f}"
+        )
+    rounds = max(1.0, step_tokens / (a_micro_batch * devices))  # micro-batches of one step
+
+    forward = 2 * summary(given, torch.zeros(1, context, dtype=torch.long)).multiply_adds / context
+    parts = [sum(p.numel() for p in block.parameters()) for block in blocks(given)] or [count]
+    outside = count - sum(parts)
+    block = kept_by_block(given)
+    stream = 2 * given.embed_dim  # the input of a block, of one token
+    a_token = len(parts) * stream + block if recompute else len(parts) * block
+
+    # Sharded: the block that computes and the one after it are whole, and what lies outside of blocks always is, with
+    # its gradients. Replicated: autocast holds a copy of the weights of the largest part at a time at least.
+    whole = 2.0 * (2 * max(parts) + 2 * outside) if shards > 1 else 2.0 * max(parts)
+    share, replicas = (shards - 1) / shards, devices // shards
+    # Weights forward, those of blocks backward as well, and float32 gradients.
+    gathering = rounds * share * (2 * count + 2 * sum(parts) + 4 * count)
+    averaging = 2 * (replicas - 1) / replicas * 4 * count / shards
+    work = (4 if recompute else 3) * forward * tokens
+    return Plan(
+        name,
+        count,
+        devices,
+        shards,
+        weights=4 * count / shards,
+        gradients=4 * count / shards,
+        optimizer=8 * count / shards,
+        gathered=whole,
+        activations=a_micro_batch * a_token,
+        communication=gathering + averaging,
+        flops=3 * forward * tokens,
+        step_tokens=step_tokens,
+        seconds=work / (devices * peak * efficiency),
+        micro_batch=micro_batch,
+        recompute=recompute,
+    )
+
+
+def report(plan: Plan, memory: float, tokens: float) -> list[str]:
+    """The plan in words, line by line; what does not fit comes with the remedy."""
+
+    def gigabytes(value: float) -> str:
+        return f"{value / 1e9:>10,.2f} GB"
+
+    rows = {
+        "weights": plan.weights,
+        "gradients": plan.gradients,
+        "optimizer": plan.optimizer,
+        "whole blocks": plan.gathered,
+        "activations": plan.activations,
+    }
+    checks.require(memory > 0, f"memory must be above 0, got {memory}")
+    fits = plan.memory <= memory
+    verdict = f"{'fits' if fits else 'does not fit'} into {memory / 1e9:,.0f} GB"
+    open_to_it = {
+        "--parallel fsdp": plan.shards == 1 < plan.devices,
+        "--recompute": not plan.recompute,
+        "a smaller --micro-batch": plan.micro_batch > 1,
+        "more --gpus to a copy": True,
+    }
+    remedy = "" if fits else f"{'':29}what helps: {', '.join(way for way, can in open_to_it.items() if can)}"
+    steps = tokens / plan.step_tokens
+    devices = f"{plan.devices:,} devices" if plan.devices > 1 else "1 device"
+    copy = f", each copy of the model on {plan.shards:,}" if plan.shards > 1 else ""
+    return [
+        f"{plan.model}: {plan.parameters:,} parameters on {devices}{copy}",
+        "",
+        *(f"  {name:<14}{gigabytes(value)}" for name, value in rows.items()),
+        f"  {'a device':<14}{gigabytes(plan.memory)}   {verdict}",
+        remedy,
+        f"  {'sent':<14}{gigabytes(plan.communication)}   a device and step of {plan.step_tokens:,.0f} tokens",
+        f"  {'work':<14}{plan.flops:>10.3g} floating-point operations, of {tokens:,.3g} tokens in {steps:,.0f} steps",
+        f"  {'time':<14}{plan.seconds / 86400:>10,.2f} days; {plan.seconds * plan.devices / 3600:,.0f} device hours",
+    ]

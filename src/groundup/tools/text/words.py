@@ -1,0 +1,96 @@
+"""Words for a gap in a text, and words with similar vectors."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from groundup import checks
+from groundup.autoencoders.word2vec import nearest
+from groundup.data import PAD, Tokenizer, Vocabulary, WordTokenizer, read_vectors, write_vectors
+from groundup.functional import softmax
+from groundup.models.recurrent_networks import LangModel
+from groundup.tools.text.folders import folder_of, load, quoted, save
+from groundup.training import distributed
+
+VECTORS = "vectors.txt"
+GAP = re.compile(r"-?_{3,}")
+
+
+@torch.no_grad()
+def fill(model: LangModel, tokenizer: Tokenizer, text: str, top: int = 5) -> list[tuple[str, float]]:
+    """The likeliest words for the gap in `text`, which is written ___, with their probabilities.
+
+    The model is one that was trained to find masked words: PAD is what stands in the gap.
+    """
+    pieces = tokenizer.split(text)
+    gaps = [i for i, piece in enumerate(pieces) if GAP.fullmatch(piece)]
+    checks.require(len(gaps) == 1, f"text must have one gap, written ___, got {len(gaps)}")
+    tokens = tokenizer.encode(text)
+    tokens[gaps[0]] = PAD
+    training = model.training
+    scores = model.eval()(tokens[None].to(model.head.weight.device))[0][0, gaps[0]]
+    model.train(training)
+    scores[: len(tokenizer.special)] = -torch.inf
+    best = softmax(scores, -1).topk(min(checks.integer("top", top), len(tokenizer) - len(tokenizer.special)))
+    return [(tokenizer.pieces[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist())]
+
+
+def load_filler(name: str | Path) -> tuple[LangModel, Tokenizer]:
+    """(model, tokenizer) of the folder that the training of masked words saved."""
+    folder = folder_of(name)
+    model, tokenizer = load(str(folder))
+    if not isinstance(model, LangModel) or not isinstance(tokenizer, WordTokenizer):
+        raise ValueError(f"{folder} holds no model of masked words; ask it with `groundup generate`")
+    return model, tokenizer
+
+
+def save_vectors(folder: str | Path, words: Sequence[str], vectors: Float[Tensor, "V E"], asked: str) -> str:
+    """Save the vectors of words in word2vec's text format; return the command that lists the words similar to `asked`.
+
+    Of several processes the main one alone writes.
+    """
+    distributed.on_main(lambda: write_vectors(Path(folder) / VECTORS, words, vectors))
+    return f"groundup similar {quoted(asked)} --model {quoted(folder)}"
+
+
+def similar(name: str | Path, words: Sequence[str], top: int = 10) -> dict[str, list[tuple[str, float]]]:
+    """For each word the words with the most similar vectors, with the cosines; nearest first.
+
+    name    a file in word2vec's text format, or a folder with vectors.txt
+
+    Raises `ValueError` for a word that has no vector, with near ones.
+    """
+    path = Path(name).expanduser()
+    known, vectors = read_vectors(path / VECTORS if path.is_dir() else path)
+    asked = Vocabulary(known, torch.zeros(len(known), dtype=torch.int64)).index(words)
+    found = nearest(vectors[asked], vectors, asked[:, None], min(checks.integer("top", top), len(known) - 1))
+    return {
+        word: [(known[i], cosine) for i, cosine in zip(row.tolist(), cosines.tolist())]
+        for word, cosines, row in zip(words, *found)
+    }
+
+
+def save_and_fill(
+    model: LangModel, tokenizer: WordTokenizer, folder: str | Path, text: str, window: int = 24, count: int = 5
+) -> str:
+    """Save a model of masked words, print what it finds in gaps of `text`; return the command that fills the last.
+
+    window, count    the text's first `count` pieces of `window` + 1 words; the word in the middle of each is the gap
+    """
+    save(model, folder, tokenizer)
+    pieces, command = tokenizer.split(text), ""
+    for start in range(0, min(count * window, len(pieces)), window):
+        words = pieces[start : start + window + 1]
+        words[len(words) // 2], word = "___", words[len(words) // 2]
+        shown = " ".join(words)
+        found = ", ".join(f"{other} {100 * p:.0f} %" for other, p in fill(model, tokenizer, shown, 3))
+        sys.stdout.write(f"{shown}\n    ___: {found} · the author: {word}\n")
+        command = f"groundup fill {quoted(shown)} --model {quoted(folder)}"
+    return command
