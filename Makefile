@@ -1,5 +1,5 @@
-# Every target sets up what it needs of .venv, again when the requirements change, and does nothing twice.
-# PYTHON=python3.12 makes it with another Python; TORCH=cpu takes PyTorch's CPU build, which is smaller on Linux.
+# Every target installs what it needs into .venv, and again when the requirements change.
+# PYTHON=python3.12 creates it with another Python; TORCH=cpu installs PyTorch's CPU build, which is smaller on Linux.
 PYTHON ?= python3
 TORCH ?=
 BIN := .venv/bin
@@ -26,33 +26,34 @@ test: $(ENV)            ## the suite: every component in both bodies, every exam
 test-all: $(ENV)        ## the long tests as well
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --durations 20
 
-mutants: $(ENV)         ## change the source in a hundred small ways, and show that the suite notices each
-	$(BIN)/python tools/mutants.py
+mutants: $(ENV)         ## change the source in a hundred small ways and show that the suite notices each change
+	$(BIN)/python -m tools mutants
 
 lint: $(ENV)            ## style, types, and generated pages up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python tools/readme.py --check
+	$(BIN)/python -m tools pages --check
 
-format: $(ENV)         ## style, mended where it can be
+format: $(ENV)         ## fix style automatically
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-pages: $(ENV)           ## write README's tables and docs/components.md anew
-	$(BIN)/python tools/readme.py
+pages: $(ENV)           ## write the generated tables of README, docs/ and examples/README.md
+	$(BIN)/python -m tools pages
 
-parity: $(ENV)          ## how far every component is from its oracle, into docs/parity.json
+parity: $(ENV)          ## measure the largest difference of every component from its oracle, into docs/parity.json
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) -k "not bfloat16" --parity-table docs/parity.json
 
-pictures: $(ENV)        ## README's pictures, from the examples that draw them
-	$(BIN)/python tools/pictures.py
+pictures: $(ENV)        ## draw README's pictures by running the examples
+	$(BIN)/python -m tools pictures
 
-bench: $(ENV)           ## ratios against PyTorch's own, into benchmarks/results.md; ONLY=name for some rows
+bench: $(ENV)           ## time and memory relative to PyTorch's and others', into benchmarks/results.md; ONLY=name for some rows
 	$(BIN)/python -m benchmarks $(ONLY)
 
-results: $(ENV)         ## run what examples/README.md has not measured yet; may be stopped and goes on
-	$(BIN)/python tools/results.py
+results: $(ENV)         ## run the examples that have no result yet; an interrupted run continues
+	$(BIN)/python -m tools results
+	$(BIN)/python -m tools pages
 
 clean:
 	rm -rf .venv build *.egg-info src/*.egg-info .mypy_cache .ruff_cache

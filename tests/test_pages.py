@@ -140,12 +140,12 @@ def test_programs_of_a_page_run_in_turn(page, tmp_path):
 
 
 def test_generated_parts_are_fresh():
-    done = python("tools/readme.py", "--check", cwd=ROOT)
+    done = python("-m", "tools", "pages", "--check", cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 
 def test_pictures_are_drawn_by_examples_and_small(tmp_path):
-    done = python("tools/pictures.py", "--smoke", "letters", cwd=ROOT)
+    done = python("-m", "tools", "pictures", "--smoke", "letters", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert re.search(r"letters\.png  \d+ kB", done.stdout)
     for picture in (ROOT / "docs" / "pictures").glob("*.png"):

@@ -1,10 +1,8 @@
-"""Change src/ in small ways, one at a time, and show that the suite notices each: what no test notices, none watches.
+"""Change src/ in small ways, one at a time, and show that the suite notices each change.
 
-    python tools/mutants.py [WORD ...]      those of tests/mutants.toml whose text has one of the words; all by default
-
-Each mutant is applied to a copy of src/, and its tests run until the first that fails. A mutant is killed if one fails,
-and survives if all pass. Before, the same tests run on what is not changed: they must pass. Exit code 0 if all are
-killed.
+Each mutant of tests/mutants.toml is applied to a copy of src/, and its tests run until the first failure. A mutant is
+killed if a test fails, and survives if all pass. First the same tests run on the unchanged source: they must pass. The
+exit code is 0 if all mutants are killed.
 """
 
 import importlib
@@ -23,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LIST = ROOT / "tests" / "mutants.toml"
 WORKERS = int(os.environ.get("TEST_WORKERS", "2"))
-#: Imported once, and not for each mutant: what the tests need beside the project.
+#: What the tests need besides the project: imported once, not once per mutant.
 IMPORTS = (
     "pytest",
     "torch",
@@ -38,8 +36,8 @@ IMPORTS = (
 PASSED, FAILED = 0, 1  # pytest's exit codes; the others are: interrupted, crashed, called wrongly, nothing to run
 
 
-def mutants(words: list[str]) -> list[dict[str, str]]:
-    """The list, or those of it in whose text one of the words occurs."""
+def read_mutants(words: list[str]) -> list[dict[str, str]]:
+    """The mutants whose text contains one of the words; all if there are no words."""
     found = tomllib.loads(LIST.read_text(encoding="utf-8"))["mutant"]
     return [m for m in found if not words or any(word.lower() in str(m).lower() for word in words)]
 
@@ -56,17 +54,17 @@ def start(tests: str, mutant: dict[str, str] | None, folder: Path) -> int:
         return child
     code = 3
     try:
-        written = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT)
-        os.dup2(written, 1)
-        os.dup2(written, 2)
+        output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
         os.chdir(ROOT)
         os.environ["PYTHONPATH"] = str(folder / "src")
         sys.path.insert(0, str(folder / "src"))
         import pytest
 
         options = ["-x", "-m", "not slow", "-p", "no:xdist", "-o", "addopts=-q -p no:cacheprovider"]
-        imported = ["-W", "ignore:Module already imported"]  # of pytest's plugins, by this process
-        code = int(pytest.main([*options, *imported, *shlex.split(tests)]))
+        options += ["-W", "ignore:Module already imported"]  # pytest's plugins, by this process
+        code = int(pytest.main([*options, *shlex.split(tests)]))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -76,7 +74,7 @@ def start(tests: str, mutant: dict[str, str] | None, folder: Path) -> int:
 
 
 def run(jobs: list[tuple[str, dict[str, str] | None]]) -> Iterator[tuple[int, int, float, str]]:
-    """Run the jobs, some at a time; yields (number of the job, exit code, seconds, output) as they end."""
+    """Run the jobs, WORKERS at a time; yield (number of the job, exit code, seconds, output) as each ends."""
     with tempfile.TemporaryDirectory() as temporary:
         waiting, running = list(enumerate(jobs)), {}
         while waiting or running:
@@ -86,31 +84,30 @@ def run(jobs: list[tuple[str, dict[str, str] | None]]) -> Iterator[tuple[int, in
                 running[start(tests, mutant, folder)] = number, folder, time.perf_counter()
                 continue
             child, status = os.wait()
-            number, folder, began = running.pop(child)
+            number, folder, start_time = running.pop(child)
             output = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
             shutil.rmtree(folder)
-            yield number, os.waitstatus_to_exitcode(status), time.perf_counter() - began, output
+            yield number, os.waitstatus_to_exitcode(status), time.perf_counter() - start_time, output
 
 
-def main() -> int:
-    chosen = mutants(sys.argv[1:])
-    sys.path.insert(0, str(ROOT))
+def main(words: list[str]) -> int:
+    chosen = read_mutants(words)
     importlib.import_module("benchmarks.peers").ready_torchvision()
     for name in IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)
-    assert "groundup" not in sys.modules, "the project is imported in the children, each its own copy"
+    assert "groundup" not in sys.modules, "each child imports its own copy of the project"
     selections = sorted({m["tests"] for m in chosen})
-    print(f"{len(selections)} selections of tests on the source as it is", flush=True)
+    print(f"{len(selections)} selections of tests on the unchanged source", flush=True)
     for number, code, seconds, output in run([(tests, None) for tests in selections]):
         if code != PASSED:
-            print(f"{output}\n{selections[number]}: must pass before anything is changed")
+            print(f"{output}\n{selections[number]}: must pass on the unchanged source")
             return 1
         print(f"passed    {seconds:4.0f} s  {selections[number]}", flush=True)
     print(f"{len(chosen)} mutants", flush=True)
     survived = []
     for number, code, seconds, output in run([(m["tests"], m) for m in chosen]):
-        crashed = code < 0  # by a signal, as where memory was overwritten: the suite would notice that too
+        crashed = code < 0  # by a signal, for example after memory was overwritten: the suite would notice that too
         verdict = "killed" if crashed else {PASSED: "SURVIVED", FAILED: "killed"}.get(code, "ERROR")
         print(f"{verdict:8}  {seconds:4.0f} s  {chosen[number]['what']}", flush=True)
         if verdict != "killed":
@@ -118,7 +115,3 @@ def main() -> int:
             print(output if verdict == "ERROR" else "", end="")
     print(f"{len(chosen) - len(survived)} of {len(chosen)} killed")
     return int(bool(survived))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,8 +1,8 @@
 """Set up .venv: `python3 tools/set_up.py demo` for what the examples need, `dev` for what the tests need as well.
 
 `make demo` and `make test` call it; without make, or on Windows, call it yourself. --cpu takes PyTorch's CPU build.
-It runs before anything is installed, on the Python that the machine has: it uses the standard library alone, and syntax
-that Python 3.6 parses, so that an old Python gets a sentence and not a SyntaxError.
+It runs before anything is installed, on any Python: it uses only the standard library, and syntax that Python 3.6
+parses, so that an old Python prints a message instead of a SyntaxError.
 """
 
 import os
@@ -26,7 +26,7 @@ NETWORK = r"Retrying \(|NewConnectionError|ConnectTimeout|name resolution|ProxyE
 
 
 def check_python(version, find=shutil.which):
-    """The sentence for a Python that is too old, or None; it names a newer one that the machine has."""
+    """Return an error message for a Python that is too old, or None; it names a newer one that is installed."""
     if tuple(version[:2]) >= OLDEST:
         return None
     newer = [name for name in ("python3.13", "python3.12", "python3.11") if find(name)]
@@ -38,7 +38,7 @@ def check_python(version, find=shutil.which):
 
 
 def check_venv(version, find=find_spec):
-    """The sentence for a Python without the modules that make environments, which Debian packs apart, or None."""
+    """Return an error message for a Python without the modules that create environments, or None."""
     missing = [name for name in ("venv", "ensurepip") if find(name) is None]
     if not missing:
         return None
@@ -47,7 +47,7 @@ def check_venv(version, find=find_spec):
 
 
 def check_space(folder, gigabytes, usage=shutil.disk_usage):
-    """The sentence for a disk without room for the environment, or None."""
+    """Return an error message for a disk without space for the environment, or None."""
     free = usage(folder).free / 1e9
     if free >= gigabytes:
         return None
@@ -55,7 +55,7 @@ def check_space(folder, gigabytes, usage=shutil.disk_usage):
 
 
 def explain_failure(output, log):
-    """The sentence for a failure of pip, from what it printed."""
+    """Return an error message for a failure of pip, from its output."""
     if "No space left on device" in output:
         return "the disk is full: make room, then try again."
     if re.search(NETWORK, output):
@@ -67,7 +67,7 @@ def explain_failure(output, log):
 
 
 def describe(line):
-    """What a person should read of a line that pip prints: a large download, the installation; or None."""
+    """Return what to print for a line of pip's output: a large download, the installation; or None."""
     download = re.match(r"\s*Downloading \S*?([A-Za-z][\w.]*)-\d\S* \(([\d.]+) ([MG])B\)", line)
     if download:
         megabytes = float(download.group(2)) * (1000 if download.group(3) == "G" else 1)
@@ -78,7 +78,7 @@ def describe(line):
 
 
 def run_pip(arguments, log):
-    """Run pip, describe what it does, keep all that it prints in `log`; exit with a sentence where it fails."""
+    """Run pip, print its progress, keep its output in `log`; exit with a message if it fails."""
     command = [environment_python(), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--constraint", "constraints.txt", *arguments]
     output = []
@@ -100,18 +100,18 @@ def environment_python():
 
 
 def has_torch():
-    """Whether PyTorch is installed in .venv, so that little is left to do."""
+    """Return True if PyTorch is installed in .venv, so that little is left to do."""
     folders = ("Lib",) if WINDOWS else ("lib", "python*")
     return bool(glob(os.path.join(ROOT, ".venv", *folders, "site-packages", "torch")))
 
 
 def folder_gigabytes(folder):
-    """What the files below a folder take."""
+    """Return the size of all files of a folder, in GB."""
     return sum(os.lstat(os.path.join(at, name)).st_size for at, _, names in os.walk(folder) for name in names) / 1e9
 
 
 def set_up(profile, cpu):
-    """Create .venv where there is none and install what `profile` lists, saying what happens."""
+    """Create .venv if there is none and install what `profile` lists, printing the progress."""
     requirement, user, gigabytes = PROFILES[profile]
     venv, fresh = os.path.join(ROOT, ".venv"), not os.path.exists(environment_python())
     problem = (fresh and check_venv(sys.version_info)) or (not has_torch() and check_space(ROOT, gigabytes))
@@ -138,7 +138,7 @@ def set_up(profile, cpu):
 
 
 def main(arguments):
-    """Parse the command line; every failure is one line."""
+    """Parse the command line; every error is one line."""
     too_old = check_python(sys.version_info)
     if too_old:
         sys.exit("groundup: " + too_old)

@@ -1,7 +1,7 @@
-"""What groundup set out to reach, beside what was measured: docs/targets.md's tables.
+"""The project's targets next to what was measured: the tables of docs/targets.md.
 
 A row of examples/results.json may have a `target`: `says`, in words; `find`, an expression whose group is the number in
-what the row says; and the `least` or the `most` that it may be. A row of benchmarks/results.json has its limit.
+the row's result; and the `least` or the `most` that it may be. A row of benchmarks/results.json has its limit.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import re
 from statistics import median
 from typing import Any
 
+from tools import results
+
 Row = dict[str, Any]
-#: Rows of the bench whose memory has a limit of its own.
+MET, MISSED, UNKNOWN = "met", "**missed**", "not measured"
+#: Rows of the benchmarks whose memory has a limit of its own.
 MEMORY = {
     ("GPT-2, 124M", "transformers + optim.AdamW"): 0.7,
     ("fixed sparse", "softmax(QKᵀ)V, masked"): 0.25,
@@ -20,53 +23,57 @@ MEMORY = {
 }
 
 
-def reached(row: Row, said: str) -> list[str]:
-    """Aim, number and verdict of a row of results.json that has a target; `said` is its cell of the table."""
+def compare_example(row: Row, result: str) -> list[str]:
+    """Aim, number and verdict of a row of examples/results.json; `result` is its cell of the table."""
     target = row["target"]
-    found = re.search(target["find"], said)
+    found = re.search(target["find"], result)
     if found is None:
-        return [target["says"], "–", "not measured"]
+        return [target["says"], "–", UNKNOWN]
     value = float(found.group(1).replace(",", ""))
-    met = target.get("least", value) <= value <= target.get("most", value)
-    return [target["says"], found.group(1), "met" if met else "**missed**"]
+    is_met = target.get("least", value) <= value <= target.get("most", value)
+    return [target["says"], found.group(1), MET if is_met else MISSED]
 
 
-def examples(rows: list[Row], said: list[str]) -> list[list[str]]:
-    """Of each with a target: what was run, on what, the aim, the number and the verdict."""
+def compare_examples(rows: list[Row]) -> list[list[str]]:
+    """Example, command, aim, number and verdict of each row with a target."""
     return [
-        [f"[{row['example']}](../examples/{row['example']})", row["command"], *reached(row, text)]
-        for row, text in zip(rows, said, strict=True)
+        [
+            *(f"[{row['example']}](../examples/{row['example']})", row["command"]),
+            *compare_example(row, results.cells(row)[3]),
+        ]
+        for row in rows
         if "target" in row
     ]
 
 
-def bench(machine: Row) -> list[list[str]]:
-    """Time and memory over the peer's, the limit, and whether it holds."""
-    rows = []
+def compare_benchmarks(machine: Row) -> list[list[str]]:
+    """Time and memory relative to the peer's, the limit, and the verdict."""
+
+    def compare(what: str, ratio: float, limit: float) -> list[str]:
+        return [f"{what} ≤ {limit:.2f}", f"{ratio:.3f}", MET if ratio <= limit else MISSED]
+
+    cells, ratios = [], []
     for row in machine["rows"].values():
-        what = [row["name"], f"{row['size']}, {row['work']}", f"`{row['against']}`"]
-        ratio, limit = row["default"]["median"], row["limit"]
-        rows.append([*what, f"time ≤ {limit:.2f}", f"{ratio:.3f}", "met" if ratio <= limit else "**missed**"])
-        limit = MEMORY.get((row["name"], row["against"]))
-        if limit is not None:
-            ratio = row["our_bytes"] / row["peer_bytes"]
-            rows.append([*what, f"memory ≤ {limit:.2f}", f"{ratio:.3f}", "met" if ratio <= limit else "**missed**"])
-    of_all = median(row["default"]["median"] for row in machine["rows"].values())
-    verdict = "met" if of_all <= 0.9 else "**missed**"
-    return [["all rows", "the median of what follows", "their peers", "time ≤ 0.90", f"{of_all:.3f}", verdict], *rows]
+        head = [row["name"], f"{row['size']}, {row['work']}", f"`{row['against']}`"]
+        ratios.append(row["default"]["median"])
+        cells.append([*head, *compare("time", ratios[-1], row["limit"])])
+        if limit := MEMORY.get((row["name"], row["against"])):
+            cells.append([*head, *compare("memory", row["our_bytes"] / row["peer_bytes"], limit)])
+    return [["all rows", "the median of what follows", "their peers", *compare("time", median(ratios), 0.9)], *cells]
 
 
-def saving(measured: Row) -> list[list[str]]:
-    """What a checkpoint written beside training costs a step."""
+def compare_checkpointing(measured: Row) -> list[list[str]]:
+    """How much a checkpoint that is written in the background delays a step, relative to a usual step."""
     [row] = [row for row in measured["rows"] if row["who"] == "in the background"]
-    usual, beside = row["usual"], row["with_checkpoint"]
-    largest = max(of(beside) - of(usual) for of in (median, max)) / median(usual)
-    verdict = "met" if largest <= 0.1 else "**missed**"
+    usual, with_checkpoint = row["usual"], row["with_checkpoint"]
+    delay = max(of(with_checkpoint) - of(usual) for of in (median, max)) / median(usual)
     what = [measured["what"], "a checkpoint in the background", "steps without one"]
-    return [[*what, "delay ≤ 0.10", f"{largest:.3f}", verdict]]
+    return [[*what, "delay ≤ 0.10", f"{delay:.3f}", MET if delay <= 0.1 else MISSED]]
 
 
 def count(*tables: list[list[str]]) -> str:
     verdicts = [row[-1] for table in tables for row in table]
-    missed, unknown = verdicts.count("**missed**"), verdicts.count("not measured")
-    return f"{len(verdicts)} targets: {verdicts.count('met')} met, {missed} missed, {unknown} not measured yet."
+    return (
+        f"{len(verdicts)} targets: {verdicts.count(MET)} met, {verdicts.count(MISSED)} missed, "
+        f"{verdicts.count(UNKNOWN)} not measured yet."
+    )
