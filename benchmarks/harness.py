@@ -13,8 +13,8 @@ from torch import Tensor
 
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import Ratio, Settings, interleave, no_garbage_collection, ratio, sampler
-from benchmarks.units import Unit
 from groundup.backend import backend
+from rows.units import Unit
 
 Compare = Callable[[list[Tensor], list[Tensor], float], str | None]
 

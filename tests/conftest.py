@@ -6,7 +6,8 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
-from benchmarks.peers import ready_torchvision
+
+from rows.peers import ready_torchvision
 
 pytest_plugins = ["parity_table"]
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from groundup.backend import current_backend
+from rows.kit import as_list, seeded_randn
+
+__all__ = ["Run", "as_list", "assert_as_accurate", "assert_same", "randomise", "run", "seeded_randn"]
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 3e-5, torch.bfloat16: 4e-2}
 
@@ -22,10 +25,6 @@ def randomise(module, seed=1):
     return module
 
 
-def seeded_randn(*shape, dtype=torch.float64, seed=2):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
-
-
 @dataclass
 class Run:
     """Everything a forward and backward pass leaves behind."""
@@ -34,11 +33,6 @@ class Run:
     input_grads: list
     parameter_grads: dict
     buffers: dict
-
-
-def as_list(outputs):
-    """The tensors of a result, from tuples in tuples too."""
-    return [o for part in outputs for o in as_list(part)] if isinstance(outputs, (tuple, list)) else [outputs]
 
 
 def differentiable(values, constants=()):

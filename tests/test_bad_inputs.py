@@ -6,7 +6,7 @@ import pytest
 
 from groundup import backend
 from groundup.catalogue import COMPONENTS
-from rows import BAD_INPUTS
+from rows.registry import BAD_INPUTS
 
 
 @pytest.mark.usefixtures("untyped")

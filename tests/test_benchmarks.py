@@ -19,7 +19,7 @@ report = importlib.import_module("benchmarks.report")
 rows = importlib.import_module("benchmarks.rows")
 saving = importlib.import_module("benchmarks.saving")
 timing = importlib.import_module("benchmarks.timing")
-units = importlib.import_module("benchmarks.units")
+units = importlib.import_module("rows.units")
 drop_in = importlib.import_module("benchmarks.rows.layers").drop_in
 optimizer_rows = importlib.import_module("benchmarks.rows.optimizers")
 

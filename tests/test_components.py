@@ -11,7 +11,7 @@ import torch
 from groundup import backend
 from groundup.catalogue import COMPONENTS
 from parity import as_list, assert_as_accurate, assert_same, randomise, run
-from rows import CASES, COMPONENTS_WITH_CASES, REQUIRED
+from rows.registry import CASES, COMPONENTS_WITH_CASES, REQUIRED
 
 WITH_ORACLE = [case for case in CASES if case.oracle]
 ONE_EACH = list({case.component: case for case in reversed(CASES)}.values())  # one configuration of each component

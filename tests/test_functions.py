@@ -9,8 +9,8 @@ from groundup import UnsupportedCall, backend
 from groundup import functional as G
 from groundup.backend import registry
 from parity import TOLERANCES, assert_same, run, seeded_randn
-from rows import FUNCTION_CASES
 from rows.feedforward import ELEMENTWISE, wide_range
+from rows.registry import FUNCTION_CASES
 
 by_id = {"ids": lambda value: value.id if hasattr(value, "id") else None}
 GRAD_SMOOTH = [case for case in FUNCTION_CASES if case.smooth]

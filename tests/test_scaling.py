@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
+
 from benchmarks.memory import peak_bytes
 from benchmarks.scaling import GROWTHS, exponent, main
-
 from groundup import backend
 
 SMALL = {

@@ -4,7 +4,7 @@ import torch
 
 from groundup.weights import to_ours, to_theirs
 from parity import seeded_randn
-from residual_oracles import randomise_norms
+from rows.oracles.residual import randomise_norms
 
 
 def assert_equal_networks(ours, oracle, table, size=(64, 64), tolerance=1e-10):

@@ -92,7 +92,7 @@ def run(jobs: list[tuple[str, dict[str, str] | None]]) -> Iterator[tuple[int, in
 
 def main(words: list[str]) -> int:
     chosen = read_mutants(words)
-    importlib.import_module("benchmarks.peers").ready_torchvision()
+    importlib.import_module("rows.peers").ready_torchvision()
     for name in IMPORTS:
         with suppress(ImportError):
             importlib.import_module(name)

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row, same_values
-from benchmarks.units import Apply, Unit, fill
 from groundup import functional as G
 from groundup import layers
+from rows.units import Apply, Unit, fill
 
 FEATURES = 64
 Function = Callable[[Tensor, Tensor, Tensor], Any]

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.units import Train, Unit
 from groundup.autoencoders import Word2Vec
+from rows.units import Train, Unit
 
 VOCAB, DIM, BATCH, NEGATIVES = 10_000, 128, 4096, 5
 COUNTS = [1_000_000 // rank for rank in range(1, VOCAB + 1)]  # Zipf's law

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row
 from benchmarks.rows.transformers import Training, filled
-from benchmarks.units import Unit
 from groundup.functional import linear_cross_entropy
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW
+from rows.units import Unit
 
 STEP, VOCABULARY, CONTEXT, WIDTH, LAYERS, HEADS = (12, 64), 65, 64, 128, 4, 4
 

@@ -11,8 +11,8 @@ from sklearn.neural_network import BernoulliRBM
 from torch import Tensor
 
 from benchmarks.harness import Row
-from benchmarks.units import Unit
 from groundup.models.energy_based_models import RestrictedBoltzmannMachine
+from rows.units import Unit
 
 EPOCHS, BATCH, RATE = 10, 10, 0.1  # scikit-learn's own
 

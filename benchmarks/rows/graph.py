@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.peers import ready_torchvision
-from benchmarks.units import Apply, Unit
 from groundup import layers
 from groundup.data import Graph, planetoid
+from rows.peers import ready_torchvision
+from rows.units import Apply, Unit
 
 
 @cache

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.peers import ready_torchvision
-from benchmarks.units import Unit, fill
 from groundup.data import Graph, GraphSet, Loader, NeighbourSampler, NodeSet, gin_graphs, planetoid, planted_graph
 from groundup.functional import cross_entropy
 from groundup.models.graph_networks import GCN, GIN, GraphSAGE
 from groundup.optimizers import Adam
+from rows.peers import ready_torchvision
+from rows.units import Unit, fill
 
 UNTRACED = "sparse tensors cannot be traced"
 Batches = Callable[

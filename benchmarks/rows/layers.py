@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.units import Apply, Unit
 from groundup import layers
+from rows.units import Apply, Unit
 
 
 def drop_in(

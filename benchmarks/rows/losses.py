@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.harness import Row
-from benchmarks.units import Apply, Unit
 from groundup import functional
+from rows.units import Apply, Unit
 
 LOOK = (
     "where a slice is all -inf PyTorch gives NaN and groundup zeros, so each slice's first score is looked at: 10 µs "

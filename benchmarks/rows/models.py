@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.units import Apply, Train, Unit
 from groundup.functional import cross_entropy
 from groundup.models.convolutional_networks.lenet import LeNet5
+from rows.units import Apply, Train, Unit
 
 BATCH = 128
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from benchmarks.harness import Row
-from benchmarks.units import Step, Unit
+from rows.units import Step, Unit
 
 Shapes = list[tuple[int, ...]]
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks.harness import Row
-from benchmarks.units import Apply, Unit
 from groundup import layers
+from rows.units import Apply, Unit
 
 BATCH, TIME, INPUTS, HIDDEN = 32, 64, 128, 256
 UNROLLED = "64 steps unrolled into one graph take minutes to compile"

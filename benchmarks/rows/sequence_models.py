@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.units import Train, Unit
 from groundup.functional import cross_entropy
 from groundup.models.recurrent_networks import LSTM, LangModel, Seq2Seq
 from groundup.optimizers import Adam
+from rows.units import Train, Unit
 
 BATCH, TIME, VOCABULARY, VECTOR, HIDDEN, LAYERS = 32, 64, 1000, 256, 256, 2
 UNROLLED = "64 steps unrolled into one graph take minutes to compile"

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.peers import ready_torchvision
-from benchmarks.units import Unit, fill
 from groundup.functional import linear_cross_entropy
 from groundup.generation import generate
 from groundup.models.transformer_networks import GPT2, LLaMA2
 from groundup.optimizers import AdamW
 from groundup.weights import Table, to_ours, to_theirs
 from groundup.weights.language_tables import gpt2_table, llama_table
+from rows.peers import ready_torchvision
+from rows.units import Unit, fill
 
 STEP, DECODE = (2, 512), (64, 64)  # batch and tokens; tokens of the prompt and new ones
 SMALL_LLAMA = {"embed_dim": 512, "num_layers": 8, "num_heads": 8, "context": 2048}  # 60 million parameters

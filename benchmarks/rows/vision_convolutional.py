@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.peers import ready_torchvision
 from benchmarks.rows.vision_residual import SHAPE, Build, TrainImages, images
-from benchmarks.units import Apply, Unit
 from groundup.functional import auxiliary_cross_entropy
 from groundup.models.convolutional_networks import VGG16, GoogLeNet
 from groundup.optimizers import SGD_Momentum
+from rows.peers import ready_torchvision
+from rows.units import Apply, Unit
 
 
 def torchvisions(name: str, **options: Any) -> Build:

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.peers import ready_torchvision
-from benchmarks.units import Apply, Train, Unit, fill
 from groundup.functional import cross_entropy
 from groundup.models.folding import fold_batch_norm
 from groundup.models.residual_networks import DenseNet121, ResNet50, SEResNet50
 from groundup.optimizers import SGD_Momentum
+from rows.peers import ready_torchvision
+from rows.units import Apply, Train, Unit, fill
 
 Build = Callable[[], nn.Module]
 SHAPE = (8, 3, 224, 224)

@@ -11,15 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness import Row
-from benchmarks.peers import ready_torchvision
 from benchmarks.rows.vision_residual import Build, TrainImages, timms, torchvisions
-from benchmarks.units import Apply, Unit
 from groundup.functional import cross_entropy
 from groundup.models.visual_transformers import SwinTransformer, VisionTransformer
 from groundup.optimizers import AdamW
 from groundup.weights import to_ours
 from groundup.weights.table import Table
 from groundup.weights.visual_transformers import SWIN_TIMM, SWIN_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
+from rows.peers import ready_torchvision
+from rows.units import Apply, Unit
 
 SHAPE = (4, 3, 224, 224)
 

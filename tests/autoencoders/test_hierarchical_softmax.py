@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from autoencoder_oracles import huffman_codes
 from groundup.autoencoders import HierarchicalSoftmax, Word2Vec, huffman_paths
 from parity import randomise, seeded_randn
+from rows.oracles.autoencoder import huffman_codes
 
 DISTINCT = [40, 21, 1, 8, 13, 2, 5, 3, 90, 34]
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from attention_oracles import attention_oracle
 from groundup import UnsupportedCall, backend
 from groundup import functional as G
 from parity import assert_same, run, seeded_randn
 from peak import peak
+from rows.oracles.attention import attention_oracle
 
 BODIES = pytest.mark.parametrize("mode", ["reference", "fused"])
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from attention_oracles import attention_oracle, pattern
 from groundup import backend
 from groundup import functional as G
 from parity import assert_same, run, seeded_randn
 from peak import peak
+from rows.oracles.attention import attention_oracle, pattern
 
 PATTERNS = pytest.mark.parametrize("name", ["fixed", "strided"])
 FORMS = {

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from attention_oracles import TorchMultiHead
 from groundup import UnsupportedCall, backend
 from groundup import layers as L
 from groundup.layers.multi_head_attention import torch_state
 from parity import assert_same, randomise, run, seeded_randn
+from rows.oracles.attention import TorchMultiHead
 
 BODIES = pytest.mark.parametrize("mode", ["reference", "auto"])
 

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from graph_oracles import coo, csr, graph, uncoalesced
 from groundup import UnsupportedCall, backend
 from groundup import functional as G
 from groundup import layers as L
 from groundup.functional.graph import edge_sum, neighbours
 from parity import assert_same, randomise, run
+from rows.oracles.graph import coo, csr, graph, uncoalesced
 
 MODES = pytest.mark.parametrize("mode", ["reference", "auto"])
 EXACT = {"rtol": 0, "atol": 1e-12}

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from graph_oracles import DiffPoolOracle, coo, csr, graph, uncoalesced
 from groundup import backend
 from groundup import layers as L
 from parity import assert_same, run, seeded_randn
+from rows.oracles.graph import DiffPoolOracle, coo, csr, graph, uncoalesced
 
 MODES = pytest.mark.parametrize("mode", ["reference", "auto"])
 EXACT = {"rtol": 0, "atol": 1e-12}

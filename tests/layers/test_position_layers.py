@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
-from attention_oracles import RotaryOracle, SinusoidOracle, bias_by_pairs
 from groundup import layers as L
 from parity import randomise, seeded_randn
+from rows.oracles.attention import RotaryOracle, SinusoidOracle, bias_by_pairs
 
 LAYERS = pytest.mark.parametrize(
     ("layer", "oracle", "shape"),

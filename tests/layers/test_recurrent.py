@@ -11,7 +11,7 @@ from groundup import UnsupportedCall, backend
 from groundup import functional as G
 from groundup import layers as L
 from parity import as_list, assert_same, randomise, run, seeded_randn
-from recurrent_oracles import SequenceOracle
+from rows.oracles.recurrent import SequenceOracle
 
 I, H, B, T = 3, 4, 4, 6
 LENGTHS = torch.tensor([4, 6, 1, 3])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from attention_oracles import pattern
 from groundup import layers as L
 from parity import assert_same, randomise, run, seeded_randn
+from rows.oracles.attention import pattern
 
 KINDS = pytest.mark.parametrize("name", ["fixed", "strided"])
 

@@ -12,7 +12,7 @@ from groundup.models.convolutional_networks import LeNet5
 from groundup.models.folding import fold_batch_norm
 from groundup.models.residual_networks import DenseNet121, ResNet34, ResNet50, ResNeXt50, SEResNet50
 from parity import randomise, seeded_randn
-from residual_oracles import randomise_norms
+from rows.oracles.residual import randomise_norms
 
 
 def norms(model):

@@ -5,7 +5,6 @@ import torch
 import torch_geometric.nn as pyg
 from torch_geometric.nn.dense import dense_diff_pool
 
-from graph_oracles import coo, csr, graph
 from groundup import backend
 from groundup.data import Graph, GraphSet, random_walks
 from groundup.functional import neighbour_sum, walk_loss
@@ -13,6 +12,7 @@ from groundup.functional.graph import edges, on_real
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from groundup.optimizers import Adam
 from parity import assert_same, randomise, run, seeded_randn
+from rows.oracles.graph import coo, csr, graph
 
 MODES = pytest.mark.parametrize("mode", ["reference", "auto"])
 EXACT = {"rtol": 0, "atol": 1e-11}

@@ -10,7 +10,7 @@ from groundup import layers as L
 from groundup.models.transformer_networks import GPT2, GPT3, GPT_SparseTransformerBlock, LLaMA1, LLaMA2
 from groundup.models.transformer_networks.gpt import GPT_TransformerBlock
 from parity import randomise, seeded_randn
-from transformer_oracles import gpt2_config, llama_config
+from rows.oracles.transformer import gpt2_config, llama_config
 
 SIZES = {
     GPT2: (124_439_808, 354_823_168, 774_030_080, 1_557_611_200),

@@ -19,7 +19,7 @@ from groundup.models.residual_networks import (
 from groundup.tools.inspect import summary
 from groundup.weights import to_ours, to_theirs
 from groundup.weights.residual import LEGACY_SENET, RESNET
-from residual_oracles import caffe, randomise_norms
+from rows.oracles.residual import caffe, randomise_norms
 from shape_column import check_shape_column
 from vision_parity import assert_equal_networks
 

@@ -10,13 +10,13 @@ import torchvision
 from safetensors.torch import load_file
 from torch import nn
 
-from convolutional_oracles import lrn
 from groundup.data.download import sha256
 from groundup.models import convolutional_networks as M
 from groundup.weights import registry
 from groundup.weights.convolutional import ALEXNET, GOOGLENET, GOOGLENET_WEIGHTS, PUBLISHED, VGG
 from groundup.weights.table import WeightError, to_ours, to_theirs
 from parity import randomise, run, seeded_randn
+from rows.oracles.convolutional import lrn
 
 googlenet_module = importlib.import_module("torchvision.models.googlenet")
 VGGS = [f"vgg{depth}{suffix}" for depth in (11, 13, 16, 19) for suffix in ("", "_bn")]

@@ -17,7 +17,7 @@ from groundup.tools.text import model_class
 from groundup.weights import WeightError, consolidated, saving
 from groundup.weights.language_formats import FORMATS
 from groundup.weights.language_params import arguments_of, params_of
-from transformer_oracles import gpt2_config, llama_config
+from rows.oracles.transformer import gpt2_config, llama_config
 
 TOKENS = torch.tensor([[1, 5, 2, 9, 10, 3], [4, 4, 8, 0, 7, 6]])
 

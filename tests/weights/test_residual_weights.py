@@ -8,7 +8,7 @@ import torchvision
 from groundup.models import residual_networks
 from groundup.weights import WeightError, to_ours, to_theirs
 from groundup.weights.residual import DENSENET, PUBLISHED, RESNET
-from residual_oracles import randomise_norms
+from rows.oracles.residual import randomise_norms
 
 TIMM = [row for row in PUBLISHED if row.name.startswith("timm/")]
 TORCHVISION = [row for row in PUBLISHED if row.name.startswith("torchvision/")]

@@ -3,8 +3,8 @@
 import torch
 
 from groundup.models.convolutional_networks import LeNet5
-from oracles import LeNet5Oracle
 from rows.kit import Case, shaped
+from rows.oracles.lenet import LeNet5Oracle
 
 CASES = [
     *[

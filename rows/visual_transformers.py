@@ -9,9 +9,9 @@ from groundup.models.visual_transformers import (
     VisionTransformerConvStem,
 )
 from groundup.weights.visual_transformers import SWIN_TORCHVISION, VIT_CONV_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
-from residual_oracles import speaking
 from rows.kit import Case, image, label, shaped
-from visual_oracles import SWIN_BLOCK, TorchSwin, TorchSwinBlock, averaging_vit, swin_speaking, vit
+from rows.oracles.residual import speaking
+from rows.oracles.visual import SWIN_BLOCK, TorchSwin, TorchSwinBlock, averaging_vit, swin_speaking, vit
 
 TINY = {"num_classes": 3, "image_size": 8, "patch_size": 4, "embed_dim": 8, "num_heads": 2, "mlp_dim": 16}
 STEM = ((4, 2), (6, 1), (5, 2))

@@ -8,7 +8,7 @@ from groundup import functional as G
 from groundup import layers as L
 from groundup.models.attention_networks import SpatialTransformer, SpatialTransformerNet
 from rows.kit import Case, image, label, randn, simple
-from spatial_oracles import NetOracle, TransformerOracle, sample, wide
+from rows.oracles.spatial import NetOracle, TransformerOracle, sample, wide
 
 SMALL = {"num_classes": 3, "in_channels": 2, "image_size": 8, "width": 3, "hidden": 4}
 

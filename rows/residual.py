@@ -22,7 +22,8 @@ from groundup.models.residual_networks import (
     SEResNeXt50,
 )
 from groundup.weights.residual import DENSENET, LEGACY_SENET, RESNET
-from residual_oracles import (
+from rows.kit import Case, image, label
+from rows.oracles.residual import (
     DENSE,
     RESIDUAL,
     BasicBlock,
@@ -37,7 +38,6 @@ from residual_oracles import (
     speaking,
     swapped,
 )
-from rows.kit import Case, image, label
 
 PADDED, CEIL = nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True)
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from graph_oracles import DiffPoolNetOracle, GCNNetOracle, GINOracle, SAGENetOracle
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from rows.graph import COARSE, graphs
 from rows.kit import Case, label
+from rows.oracles.graph import DiffPoolNetOracle, GCNNetOracle, GINOracle, SAGENetOracle
 
 # Statistics of ten rows in bfloat16: of float64's gradients the oracle itself is off by up to 0.21, ours by 0.08.
 NORMED = {torch.bfloat16: 0.3}

@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from parity import seeded_randn
+from rows.kit import seeded_randn
 
 
 def of_graphs(function):

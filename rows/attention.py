@@ -2,7 +2,11 @@
 
 import torch
 
-from attention_oracles import (
+from groundup import functional as G
+from groundup import layers as L
+from groundup.layers.multi_head_attention import torch_state
+from rows.kit import Case, grid, label, randn, seeded_randn, shaped, simple
+from rows.oracles.attention import (
     AdditiveOracle,
     BiasOracle,
     DotProductOracle,
@@ -16,11 +20,6 @@ from attention_oracles import (
     rotary_oracle,
     sparse_heads,
 )
-from groundup import functional as G
-from groundup import layers as L
-from groundup.layers.multi_head_attention import torch_state
-from parity import seeded_randn
-from rows.kit import Case, grid, label, randn, shaped, simple
 
 
 def several(*shapes):

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from parity import as_list
+from rows.kit import as_list
 
 
 class Rows(nn.Module):

@@ -4,8 +4,7 @@ import torch
 from torch import nn
 
 from groundup.models.recurrent_networks import EchoStateNetwork
-from parity import seeded_randn
-from rows.kit import Case, label, shaped
+from rows.kit import Case, label, seeded_randn, shaped
 
 
 class LoopOracle(nn.Module):

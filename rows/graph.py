@@ -4,11 +4,10 @@ import warnings
 
 import torch
 
-from graph_oracles import AddPoolOracle, DiffPoolOracle, GCNOracle, GraphOracle, SAGEOracle
 from groundup import layers as L
 from groundup.functional.graph import edge_sum
-from parity import seeded_randn
-from rows.kit import FunctionCase, both, grid, positive, randn
+from rows.kit import FunctionCase, both, grid, positive, randn, seeded_randn
+from rows.oracles.graph import AddPoolOracle, DiffPoolOracle, GCNOracle, GraphOracle, SAGEOracle
 
 # Directed and weighted, with edges of a node to itself (2 and 4) and, in the second graph, isolated nodes (0 and 3).
 PATTERN = torch.tensor(

@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from groundup import functional as G
-from parity import seeded_randn
-from rows.kit import positive, randn, simple
+from rows.kit import positive, randn, seeded_randn, simple
 
 
 def labels(*shape, classes=5, ignored=0, ignore_index=-100):

@@ -2,9 +2,9 @@
 
 import torch
 
-from autoencoder_oracles import LinearAutoencoderOracle, RatingOracle, Word2VecOracle
 from groundup import autoencoders as A
 from rows.kit import Case, label, shaped
+from rows.oracles.autoencoder import LinearAutoencoderOracle, RatingOracle, Word2VecOracle
 
 COUNTS = [40, 21, 1, 8, 13, 2, 5, 3]
 users, items = torch.tensor([[0, 4, 1], [4, 4, 0]]), torch.tensor([[2, 0, 3], [1, 0, 2]])

@@ -8,8 +8,8 @@ from torch import nn
 
 from groundup import functional as G
 from groundup import layers as L
-from oracles import RangePool2d, RangePoolOracle
 from rows.kit import Case, both, grid, image, label, randn, simple
+from rows.oracles.lenet import RangePool2d, RangePoolOracle
 
 x4 = torch.ones(2, 3, 8, 8)
 ints = x4.long()

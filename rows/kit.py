@@ -8,7 +8,15 @@ import torch
 from torch import nn
 
 from groundup import layers as L
-from parity import seeded_randn
+
+
+def seeded_randn(*shape, dtype=torch.float64, seed=2):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def as_list(outputs):
+    """The tensors of a result, including those of nested tuples."""
+    return [o for part in outputs for o in as_list(part)] if isinstance(outputs, (tuple, list)) else [outputs]
 
 
 @dataclass(frozen=True)

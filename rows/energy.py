@@ -4,8 +4,7 @@ import torch
 from torch import nn
 
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized, RestrictedBoltzmannMachine
-from parity import seeded_randn
-from rows.kit import Case, shaped
+from rows.kit import Case, seeded_randn, shaped
 
 
 class PairEnergy(nn.Module):

@@ -5,7 +5,12 @@ from functools import partial
 import torch
 from torch import nn
 
-from convolutional_oracles import (
+from groundup.layers import BatchNorm2d
+from groundup.models import convolutional_networks as M
+from groundup.models.blocks import ConvReLU, Inception
+from groundup.models.convolutional_networks.nin import Perceptron
+from rows.kit import Case, shaped
+from rows.oracles.convolutional import (
     AlexNetOracle,
     GoogLeNetOracle,
     InceptionOracle,
@@ -15,11 +20,6 @@ from convolutional_oracles import (
     SimpleFullyCNNOracle,
     VGGOracle,
 )
-from groundup.layers import BatchNorm2d
-from groundup.models import convolutional_networks as M
-from groundup.models.blocks import ConvReLU, Inception
-from groundup.models.convolutional_networks.nin import Perceptron
-from rows.kit import Case, shaped
 
 
 def net(component, label, arguments, size, oracle, channels=3, **rest):

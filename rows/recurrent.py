@@ -7,9 +7,8 @@ from torch import nn
 
 from groundup import functional as G
 from groundup import layers as L
-from parity import seeded_randn
-from recurrent_oracles import LayerNormalisedOracle, PeepholeOracle, ResetBeforeOracle, SequenceOracle
-from rows.kit import Case, both, grid, label, randn, shaped, simple
+from rows.kit import Case, both, grid, label, randn, seeded_randn, shaped, simple
+from rows.oracles.recurrent import LayerNormalisedOracle, PeepholeOracle, ResetBeforeOracle, SequenceOracle
 
 I, H, T = 3, 4, 5
 LENGTHS = torch.tensor([3, 5])

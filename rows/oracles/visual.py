@@ -11,7 +11,7 @@ from torchvision.models.vision_transformer import VisionTransformer as TorchViT
 
 from groundup.weights import Row, to_theirs
 from groundup.weights.visual_transformers import _attention
-from residual_oracles import speaking
+from rows.oracles.residual import speaking
 
 __all__ = ["TimmViT", "TorchSwin", "TorchSwinBlock", "TorchViT"]
 

@@ -5,9 +5,8 @@ from torch import nn
 
 from groundup.models.attention_networks import AttentionDecoder, AttentionEncoder, BahdanauAttention
 from groundup.models.recurrent_networks import GRU, LSTM, Decoder, Encoder, LangModel, RNN_factory, Seq2Seq, SimpleRNN
-from parity import seeded_randn
-from rows.kit import Case, grid, label, shaped
-from sequence_oracles import (
+from rows.kit import Case, grid, label, seeded_randn, shaped
+from rows.oracles.sequence import (
     AttentionDecoderOracle,
     AttentionEncoderOracle,
     BahdanauOracle,

@@ -8,11 +8,10 @@ from groundup import layers as L
 from groundup.models import transformer_networks as M
 from groundup.weights import Row
 from groundup.weights.language_tables import gpt2_table, llama_table
-from parity import seeded_randn
-from residual_oracles import speaking
-from rows.kit import Case, label, randn, simple
-from transformer_oracles import Decoder as TorchDecoder
-from transformer_oracles import (
+from rows.kit import Case, label, randn, seeded_randn, simple
+from rows.oracles.residual import speaking
+from rows.oracles.transformer import Decoder as TorchDecoder
+from rows.oracles.transformer import (
     DecoderLayer,
     EncoderLayer,
     GPTBlock,
