@@ -12,7 +12,7 @@ from groundup.data import load_tokenizer, train_byte_pairs
 from groundup.generation import generate
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA2
 from groundup.tools.text import end_of_text, load, model_class, write
-from groundup.weights import loading
+from groundup.weights import hub
 
 TEXT = "the cat sat on the mat — and it sat äöü 日本語 "
 
@@ -108,7 +108,7 @@ def test_a_prompt_of_no_text_is_refused(folder):
 def test_a_folder_here_is_taken_before_a_published_name(folder, tmp_path, monkeypatch):
     shutil.copytree(folder, tmp_path / "gpt2")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "fetch_folder", lambda repository: pytest.fail(f"{repository} was asked for"))
+    monkeypatch.setattr(hub, "fetch_folder", lambda repository: pytest.fail(f"{repository} was asked for"))
     model, _ = load("gpt2")
     assert model.vocab_size == GPT2.from_pretrained("gpt2").vocab_size == 304
 

@@ -20,7 +20,7 @@ def test_an_old_path_imports_the_module_of_the_new_one(old):
 
 
 def test_what_a_moved_package_holds_moves_with_it():
-    assert new_path("groundup.pretrained.table") == "groundup.weights.table"
+    assert new_path("groundup.pretrained.table") == "groundup.weights.weight_map"
     assert new_path("groundup.decoding.generation") == "groundup.generation.sampling"
     assert new_path("groundup.layers") is None
 

@@ -16,8 +16,8 @@ from groundup.functional import cross_entropy
 from groundup.models.visual_transformers import SwinTransformer, VisionTransformer
 from groundup.optimizers import AdamW
 from groundup.weights import to_ours
-from groundup.weights.table import Table
 from groundup.weights.visual_transformers import SWIN_TIMM, SWIN_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
+from groundup.weights.weight_map import Table
 from rows.peers import ready_torchvision
 from rows.units import Apply, Unit
 

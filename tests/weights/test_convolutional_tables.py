@@ -14,7 +14,7 @@ from groundup.data.download import sha256
 from groundup.models import convolutional_networks as M
 from groundup.weights import registry
 from groundup.weights.convolutional import ALEXNET, GOOGLENET, GOOGLENET_WEIGHTS, PUBLISHED, VGG
-from groundup.weights.table import WeightError, to_ours, to_theirs
+from groundup.weights.weight_map import WeightError, to_ours, to_theirs
 from parity import randomise, run, seeded_randn
 from rows.oracles.convolutional import lrn
 

@@ -11,10 +11,9 @@ import pytest
 from pretrained_toy import row
 
 from groundup.data import DamagedFileError, DownloadError
-from groundup.weights import fetch as fetching
+from groundup.weights import hub as weights_hub
 from groundup.weights import registry
-from groundup.weights.fetch import fetch, fetch_folder
-from groundup.weights.loading import locate
+from groundup.weights.hub import fetch, fetch_folder, locate
 
 CONTENT = bytes(range(256)) * 99
 DIGITS = hashlib.sha256(CONTENT).hexdigest()
@@ -198,7 +197,7 @@ def test_the_real_library_without_a_network(call, monkeypatch, tmp_path):
 
 def test_where_a_name_leads(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "published_weights", lambda: (row("torchvision/resnet50"), row("torchvision/vgg16")))
-    monkeypatch.setattr(fetching, "_hub", lambda: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(weights_hub, "_import_hub", lambda: pytest.fail("the hub was asked"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.pth").write_text("")
     assert str(locate("mine.pth")) == "mine.pth"

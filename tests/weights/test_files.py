@@ -196,7 +196,7 @@ def index_with(folder, change):
         (lambda c: c.pop("weight_map"), "is no index of shards"),
         (lambda c: c.update(weight_map=[]), "is no index of shards"),
         (lambda c: c["weight_map"].update(count="../../etc/x"), r"points outside of its folder, to '\.\./\.\./etc/x'"),
-        (lambda c: c["weight_map"].update(count="other.safetensors"), r"not beside it: other\.safetensors"),
+        (lambda c: c["weight_map"].update(count="other.safetensors"), r"not in its folder: other\.safetensors"),
         (
             lambda c: c["weight_map"].update(more="model-00001-of-00003.safetensors"),
             "says that more is in model-00001-of-00003.safetensors, which does not hold it",

@@ -14,9 +14,8 @@ from transformers.activations import ACT2FN
 from groundup.durable import move_into_place
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
 from groundup.tools.text import model_class
-from groundup.weights import WeightError, consolidated, saving
-from groundup.weights.language_formats import FORMATS
-from groundup.weights.language_params import arguments_of, params_of
+from groundup.weights import WeightError, saving
+from groundup.weights.language_configs import FORMATS, arguments_of, params_of
 from rows.oracles.transformer import gpt2_config, llama_config
 
 TOKENS = torch.tensor([[1, 5, 2, 9, 10, 3], [4, 4, 8, 0, 7, 6]])
@@ -186,7 +185,9 @@ def test_garbled_params_are_named(content, tmp_path):
     with pytest.raises(ValueError, match=r"params\.json cannot be understood"):
         LLaMA2.from_pretrained(tmp_path)
     (tmp_path / "params.json").unlink()
-    with pytest.raises(ValueError, match=r"there is no .*params\.json, which must say what the consolidated weights"):
+    with pytest.raises(
+        ValueError, match=r"there is no .*params\.json, which must state the arguments of the consolidated weights"
+    ):
         LLaMA2.from_pretrained(tmp_path)
 
 
@@ -354,7 +355,7 @@ def test_exported_tokens_lie_within_the_vocabulary(cls, vocabulary, tokens, tmp_
 def test_missing_shards_and_parts_are_named(tmp_path):
     theirs(gpt2_config()).save_pretrained(tmp_path / "a", max_shard_size="2KB")
     next((tmp_path / "a").glob("model-00002-of-*")).unlink()
-    with pytest.raises(WeightError, match="names shards that are not beside it: model-00002-of"):
+    with pytest.raises(WeightError, match="names shards that are not in its folder: model-00002-of"):
         GPT2.from_pretrained(tmp_path / "a")
     write_meta(tmp_path / "m", meta_state(PARAMS), PARAMS, 2)
     (tmp_path / "m" / "consolidated.00.pth").unlink()
@@ -450,8 +451,7 @@ def test_a_crash_between_forms_leaves_the_old_the_new_or_a_refusal(earlier, late
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", crashing(Path.unlink))
-        for module in (saving, consolidated):
-            patch.setattr(module, "move_into_place", crashing(move_into_place))
+        patch.setattr(saving, "move_into_place", crashing(move_into_place))
         with contextlib.suppress(KeyboardInterrupt):
             new.save_pretrained(tmp_path, later)
     try:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from groundup.layers import Linear
 from groundup.models.classifier import ImageClassifier
 from groundup.models.residual_networks import DenseNet121, ResNet34
-from groundup.weights import Drop, WeightError, class_names, load_weights, loading, save_weights
+from groundup.weights import Drop, WeightError, class_names, load_weights, matching, save_weights
 
 pytestmark = pytest.mark.usefixtures("publish")
 
@@ -245,7 +245,7 @@ FAULTS = [
 @pytest.mark.parametrize(("state", "words"), FAULTS)
 def test_a_file_that_does_not_fit_is_named_with_the_tensor_and_nothing_is_copied(monkeypatch, file, state, words):
     path = file(state)
-    monkeypatch.setattr(loading, "_copy", lambda *_: pytest.fail("copied"))
+    monkeypatch.setattr(matching, "_copy", lambda *_: pytest.fail("copied"))
     with pytest.raises(WeightError, match=rf"weights\.pth, read as zoo/small: .*{words}"):
         Small.from_pretrained(path, table="zoo/small")
     with pytest.raises(WeightError, match=r"(?s)weights\.pth fits nothing.*as groundup's own names: .*as zoo/small"):

@@ -7,14 +7,14 @@ from torchvision.models._meta import _IMAGENET_CATEGORIES
 from groundup.data import read_photo
 from groundup.tools.classify import image_classifiers
 from groundup.weights import Preprocessing, class_names, published_weights, registry, to_ours, to_theirs
-from groundup.weights.reading import reading_of
+from groundup.weights.matching import candidate_from_row
 
 ROWS = published_weights()
 
 
 def test_a_file_in_the_folder_is_found_by_itself(tmp_path, monkeypatch):
     (tmp_path / "toy_published.py").write_text(
-        "from groundup.weights.published import Published\n"
+        "from groundup.weights.registry import Published\n"
         "PUBLISHED = (Published('zoo/a', 'A', '', (), 'hf://zoo/a.v1/model.safetensors'),)\n"
     )
     monkeypatch.setattr(registry.room, "__path__", [*registry.room.__path__, str(tmp_path)])
@@ -24,7 +24,7 @@ def test_a_file_in_the_folder_is_found_by_itself(tmp_path, monkeypatch):
         for name in ("zoo/a", "zoo/a.v1", "hf://zoo/a.v1/model.safetensors"):
             assert registry.find(name).name == "zoo/a"
         assert registry.find("zoo/b") is None
-        assert "zoo/a" in registry.near("zoo/b")
+        assert "zoo/a" in registry.suggest_names("zoo/b")
     finally:
         registry.published_weights.cache_clear()
 
@@ -33,8 +33,8 @@ def test_a_file_in_the_folder_is_found_by_itself(tmp_path, monkeypatch):
 def test_a_published_row_is_sound(row):
     """Its class and preset are there, its names go there and back, its classes are as many as its scores."""
     assert row.address.startswith(("https://", "hf://")) or not (row.address or registry.find(row.name))
-    reading = reading_of(row, image_classifiers()[row.model])
-    model = reading.model(**reading.arguments, device="meta")
+    candidate = candidate_from_row(row, image_classifiers()[row.model])
+    model = candidate.model(**candidate.arguments, device="meta")
     state = model.state_dict()
     back = to_ours(row.table, to_theirs(row.table, state), state)
     assert back.keys() == state.keys()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.weights.table import (
+from groundup.weights.weight_map import (
     SPLIT_IN_THREE,
     TRANSPOSED,
     Absent,

@@ -41,9 +41,10 @@ from groundup.data.tables.encoder import FILE
 from groundup.functional import sigmoid, softmax
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from groundup.models.shallow_models import LogisticRegression, MultinomialLogisticRegression
-from groundup.weights.config import CONFIG, Config, read_config
-from groundup.weights.loading import load_weights
+from groundup.weights.config import Config, read_config
+from groundup.weights.matching import load_weights
 from groundup.weights.saving import save_weights
+from groundup.weights.weight_files import CONFIG
 
 _BATCH = 256  # graphs that are scored at a time
 

@@ -20,13 +20,18 @@ from torch import nn
 import groundup.models
 from groundup.data.vision.transforms import Transform
 from groundup.weights import Pretrained, save_weights
-from groundup.weights.config import CONFIG, OWN_NAMES, Config, read_config
-from groundup.weights.files import open_weights
-from groundup.weights.images import SavedPreprocessing, fitting_names, fitting_preprocessing
-from groundup.weights.loading import build
-from groundup.weights.reading import Reading, understood
+from groundup.weights.config import (
+    OWN_NAMES,
+    Config,
+    SavedPreprocessing,
+    check_class_names,
+    check_preprocessing,
+    read_config,
+)
+from groundup.weights.matching import Candidate, build_model, choose_candidate
 from groundup.weights.sequential import SEQUENTIAL, build_sequential, describe
-from groundup.weights.table import SAME_NAMES
+from groundup.weights.weight_files import CONFIG, open_weights
+from groundup.weights.weight_map import SAME_NAMES
 
 
 def save_model(
@@ -51,8 +56,8 @@ def save_model(
             f"model must be a model of groundup.models or a Sequential of groundup.layers, got {type(model).__name__}; "
             "derive it from groundup.models.classifier.ImageClassifier, or save its weights alone with save_weights"
         )
-    seen = None if preprocessing is None else fitting_preprocessing(preprocessing, model)
-    named = None if class_names is None else fitting_names(class_names, model)
+    seen = None if preprocessing is None else check_preprocessing(preprocessing, model)
+    named = None if class_names is None else check_class_names(class_names, model)
     config = Config(SEQUENTIAL, {"layers": describe(model)}, OWN_NAMES, seen, named)
     return save_weights(model.state_dict(), folder, config=config.as_json())
 
@@ -81,9 +86,9 @@ def load_model(
             )
         return classes[config.model].from_pretrained(path, device=device, dtype=dtype)
     weights = open_weights(path)
-    way = Reading(f"its {CONFIG} says", build_sequential, config.arguments or {}, SAME_NAMES)
-    reading, fitting = understood([way], weights, {})
-    model, _ = build(reading, weights, fitting, {}, device, dtype)
+    candidate = Candidate(f"its {CONFIG} says", build_sequential, config.arguments or {}, SAME_NAMES)
+    candidate, fitting = choose_candidate([candidate], weights, {})
+    model, _ = build_model(candidate, weights, fitting, {}, device, dtype)
     model.preprocessing, model.class_names = config.preprocessing, config.class_names
     return model.eval()
 

@@ -23,7 +23,7 @@ from groundup.models.folding import imagined
 from groundup.models.saved import load_model, model_classes
 from groundup.tools.saliency import grad_cam, gradient, guided_gradient
 from groundup.weights import Preprocessing, Published, class_names, published_weights
-from groundup.weights.images import SavedPreprocessing
+from groundup.weights.config import SavedPreprocessing
 
 logger = logging.getLogger("groundup")
 

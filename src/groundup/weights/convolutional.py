@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import torch
 
-from groundup.weights.published import Published
-from groundup.weights.table import Absent, Drop, Row, Table
+from groundup.weights.registry import Published
+from groundup.weights.weight_map import Absent, Drop, Row, Table
 
 ADDRESS = "https://download.pytorch.org/models/{}.pth"
 UNCOUNTED = "files from before 2018 do not count their batches"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.weights.table import SPLIT_IN_THREE, TRANSPOSED, Drop, Row, Table, Transform
+from groundup.weights.weight_map import SPLIT_IN_THREE, TRANSPOSED, Drop, Row, Table, Transform
 
 _QKV = ("q_proj", "k_proj", "v_proj")
 _JOINED: tuple[Transform, Transform] = (lambda t: t.mT.chunk(3), lambda *parts: torch.cat(parts).mT)

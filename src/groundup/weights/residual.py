@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.weights.published import Preprocessing, Published
-from groundup.weights.table import Absent, Row, Table
+from groundup.weights.registry import Preprocessing, Published
+from groundup.weights.weight_map import Absent, Row, Table
 
 
 def _matrix(t: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A `Sequential` of this library's layers as names and arguments, so that it is saved and built again without a pickle.
+"""Descriptions of a `Sequential` of this library's layers: its names and arguments, instead of a pickle.
 
 {"0": {"class": "Flatten", "arguments": {...}}, "1": {"class": "Linear", "arguments": {"in_features": 64, ...}}}
 """
@@ -22,15 +22,19 @@ _PLACEMENT = ("device", "dtype")
 
 
 def describe(model: nn.Sequential) -> dict[str, Any]:
-    """Each layer's class and the arguments of its constructor, by the layer's name in `model`.
+    """Return the class and the constructor's arguments of each layer, by the layer's name in `model`.
 
-    The arguments are read off the attributes of the same names, and the layer that they build is compared with the
-    original. Raises `ValueError` for a layer that is not one of `groundup.layers`, or that other arguments built.
+    The arguments are read from attributes of the same names; the layer that they build is compared with the original.
+    Raises `ValueError` for a layer that is not in `groundup.layers`, or whose arguments its attributes do not show.
+
+    Example:
+        >>> describe(nn.Sequential(layers.Flatten()))
+        {'0': {'class': 'Flatten', 'arguments': {'start_dim': 1, 'end_dim': -1}}}
     """
-    return {name: _described(name, layer) for name, layer in model.named_children()}
+    return {name: _describe_layer(name, layer) for name, layer in model.named_children()}
 
 
-def _described(name: str, layer: nn.Module) -> dict[str, Any]:
+def _describe_layer(name: str, layer: nn.Module) -> dict[str, Any]:
     cls, kind = type(layer), type(layer).__name__
     if isinstance(layer, nn.Sequential) and cls is nn.Sequential:
         return {"class": SEQUENTIAL, "arguments": {"layers": describe(layer)}}
@@ -41,7 +45,7 @@ def _described(name: str, layer: nn.Module) -> dict[str, Any]:
         )
     for arguments in _candidates(layer):
         try:
-            if _state(build_layer(kind, arguments, "meta", None)) == _state(layer):
+            if _settings(build_layer(kind, arguments, "meta", None)) == _settings(layer):
                 return {"class": kind, "arguments": arguments}
         except (TypeError, ValueError, RuntimeError):
             continue
@@ -52,9 +56,9 @@ def _described(name: str, layer: nn.Module) -> dict[str, Any]:
 
 
 def _candidates(layer: nn.Module) -> Iterator[dict[str, Any]]:
-    """Arguments that may have built it: its attributes; for what is no attribute the default, or either bool."""
+    """Yield arguments that may have built the layer: its attributes, else the defaults, or both values of a bool."""
     choices: dict[str, tuple[Any, ...]] = {}
-    for name, parameter in _signature(type(layer)).items():
+    for name, parameter in _parameters(type(layer)).items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY) or name in _PLACEMENT:
             continue
         if name == "bias" and hasattr(layer, name):
@@ -70,7 +74,14 @@ def _candidates(layer: nn.Module) -> Iterator[dict[str, Any]]:
 def build_sequential(
     layers: Mapping[str, Any], device: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> nn.Sequential:
-    """The `Sequential` that `describe` describes. Raises `ValueError` for a class that is not one of its layers."""
+    """Build the `Sequential` of a description.
+
+    Args:
+        layers: what `describe` returned.
+        device, dtype: of the parameters.
+
+    Raises `ValueError` for a class that is not in `groundup.layers`.
+    """
     parts = OrderedDict()
     for name, entry in layers.items():
         if not isinstance(entry, Mapping) or entry.keys() != {"class", "arguments"}:
@@ -82,23 +93,23 @@ def build_sequential(
 def build_layer(
     kind: str, arguments: Mapping[str, Any], device: torch.device | str | None, dtype: torch.dtype | None
 ) -> nn.Module:
-    """The layer of that class name with these arguments."""
+    """Build the layer of a class name with these arguments. Raises `ValueError` for an unknown class."""
     if kind == SEQUENTIAL:
         return build_sequential(**arguments, device=device, dtype=dtype)
     if kind not in NAMES:
         raise ValueError(f"there is no layer {kind!r} in groundup.layers")
     cls = getattr(layers, kind)
-    placement = {name: value for name, value in (("device", device), ("dtype", dtype)) if name in _signature(cls)}
+    placement = {name: value for name, value in (("device", device), ("dtype", dtype)) if name in _parameters(cls)}
     layer: nn.Module = cls(**arguments, **placement)
     return layer
 
 
-def _signature(cls: type[nn.Module]) -> Mapping[str, inspect.Parameter]:
+def _parameters(cls: type[nn.Module]) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(cls).parameters
 
 
-def _state(layer: nn.Module) -> dict[str, Any]:
-    """The settings of a layer: everything that decides its output except the numbers in its tensors."""
+def _settings(layer: nn.Module) -> dict[str, Any]:
+    """Return all settings of a layer that determine its output, except the numbers in its tensors."""
     state: dict[str, Any] = {}
     for at, part in layer.named_modules():
         state[f"{at}:class"] = type(part)

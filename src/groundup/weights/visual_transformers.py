@@ -12,8 +12,8 @@ from math import isqrt
 from torch import Tensor
 
 from groundup.functional import relative_index
-from groundup.weights.published import Preprocessing, Published
-from groundup.weights.table import SPLIT_IN_THREE, Derived, Drop, Row, Table
+from groundup.weights.registry import Preprocessing, Published
+from groundup.weights.weight_map import SPLIT_IN_THREE, Derived, Drop, Row, Table
 
 _PARTS = ("weight", "bias")
 

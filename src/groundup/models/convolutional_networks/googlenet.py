@@ -23,7 +23,7 @@ from groundup.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, Loc
 from groundup.models.blocks import ConvReLU, Inception
 from groundup.models.blocks.inception import Norm
 from groundup.models.classifier import ImageClassifier
-from groundup.weights.published import IMAGENET_MEAN, IMAGENET_STD
+from groundup.weights.registry import IMAGENET_MEAN, IMAGENET_STD
 
 
 class GoogLeNetOutputs(NamedTuple):

@@ -22,7 +22,7 @@ from groundup.functional.linear import linear
 from groundup.layers import Embedding, KVCache, Linear, RotaryEncoding
 from groundup.layers.cache import product_dtype
 from groundup.models.presets import Presets
-from groundup.weights.language import PretrainedLanguageModel
+from groundup.weights.pretrained_language import PretrainedLanguageModel
 
 
 class LanguageState(NamedTuple):

@@ -16,10 +16,10 @@ from groundup.models.attention_networks import BahdanauAttention
 from groundup.models.recurrent_networks import LangModel, Seq2Seq
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2, Transformer
 from groundup.training import distributed
-from groundup.weights.config import CONFIG, read_object
-from groundup.weights.files import metas_parts
-from groundup.weights.language import REPOSITORIES
-from groundup.weights.loading import locate
+from groundup.weights.config import read_object
+from groundup.weights.hub import locate
+from groundup.weights.pretrained_language import REPOSITORIES
+from groundup.weights.weight_files import CONFIG, list_meta_parts
 
 #: The name of a model in config.json and its class: language models, and translators.
 MODELS = {"gpt2": GPT2, "llama": LLaMA2, **{cls.__name__: cls for cls in (GPT2, GPT3, LLaMA1, LLaMA2, LangModel)}}
@@ -87,7 +87,7 @@ def model_class(folder: Path, known: Mapping[str, Any] = MODELS) -> Any:
     Meta's params.json does not tell LLaMA 1 from Llama 2, which differ in the context alone: Llama 2 is taken, whose
     context is 4096 where the file states no max_seq_len. `LLaMA1.from_pretrained` reads the same folder with 2048.
     """
-    if metas_parts(folder):
+    if list_meta_parts(folder):
         return LLaMA2
     if not (folder / CONFIG).is_file():
         raise ValueError(f"{folder} does not say what model it holds: there is no {CONFIG} in it")

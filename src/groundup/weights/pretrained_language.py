@@ -1,4 +1,4 @@
-"""Language models from published weights, and back.
+"""Base class of language models: weights of transformers and of Meta, with their configurations, in both directions.
 
 GPT2.from_pretrained("gpt2")                         OpenAI's, from the Hugging Face hub
 LLaMA2.from_pretrained("meta-llama/Llama-2-7b-hf")   a repository of the hub, or a folder like it: config.json and
@@ -15,52 +15,67 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from groundup import checks
-from groundup.weights.config import CONFIG, OWN_NAMES, Config, read_object
-from groundup.weights.consolidated import read_params, save_consolidated
-from groundup.weights.files import PARAMS, metas_parts
-from groundup.weights.language_formats import FORMATS
-from groundup.weights.language_params import UNSTATED_CONTEXT, arguments_of, params_of
+from groundup.weights.config import OWN_NAMES, Config, read_object
+from groundup.weights.language_configs import FORMATS, UNSTATED_CONTEXT, arguments_of, params_of, read_params
 from groundup.weights.language_tables import meta_table
-from groundup.weights.model import Pretrained
-from groundup.weights.reading import Reading
-from groundup.weights.saving import save_weights
-from groundup.weights.table import Table, to_theirs
+from groundup.weights.matching import Candidate
+from groundup.weights.pretrained import Pretrained
+from groundup.weights.saving import save_consolidated, save_weights
+from groundup.weights.weight_files import CONFIG, PARAMS, list_meta_parts
+from groundup.weights.weight_map import Table, to_theirs
 
-#: Short names, and the repositories of the hub that they mean.
+#: Short names of repositories on the hub.
 REPOSITORIES = {name: f"openai-community/{name}" for name in ("gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl")}
 
 
 class PretrainedLanguageModel(Pretrained):
-    """Mixed in in `Pretrained`'s place."""
+    """Mixin for a language model, in the place of `Pretrained`.
+
+    Example:
+        >>> from groundup.models import GPT2
+        >>> model = GPT2(vocab_size=11, context=8, embed_dim=4, num_layers=1, num_heads=2)
+        >>> folder = model.save_pretrained(getfixture("tmp_path") / "gpt2", names="transformers")
+        >>> GPT2.from_pretrained(folder).context
+        8
+    """
 
     aliases: ClassVar[Mapping[str, str]] = REPOSITORIES
-    #: Whose config.json the model understands, of `FORMATS`.
+    #: Key of `FORMATS`, the config.json that the model reads and writes.
     format: ClassVar[str | None] = None
 
     @classmethod
-    def _readings(cls, path: Path, config: Config | None, preset: str, table: str | Table | None) -> list[Reading]:
+    def _candidates(cls, path: Path, config: Config | None, preset: str, table: str | Table | None) -> list[Candidate]:
         folder = path if path.is_dir() else path.parent
         if cls.format is None or preset or table is not None:
-            return super()._readings(path, config, preset, table)
-        if cls.format == "llama" and metas_parts(path):
+            return super()._candidates(path, config, preset, table)
+        if cls.format == "llama" and list_meta_parts(path):
             arguments = arguments_of(read_params(folder), folder / PARAMS)
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
-            return [Reading("Meta's params.json says", cls, arguments, meta_table(head_dim))]
+            return [Candidate("Meta's params.json says", cls, arguments, meta_table(head_dim))]
         if (config is not None and config.model) or not (folder / CONFIG).is_file():
-            return super()._readings(path, config, preset, table)
+            return super()._candidates(path, config, preset, table)
         arguments = FORMATS[cls.format].arguments(read_object(folder / CONFIG), folder / CONFIG)
-        tied = {**_defaults(cls), **arguments}["tie_embeddings"]
-        return [Reading(f"its {CONFIG} says", cls, arguments, FORMATS[cls.format].table(tied))]
+        tied = {**_default_arguments(cls), **arguments}["tie_embeddings"]
+        return [Candidate(f"its {CONFIG} says", cls, arguments, FORMATS[cls.format].table(tied))]
 
     def save_pretrained(
         self, folder: str | Path, names: str = OWN_NAMES, max_shard_size: int | str = "5GB", **described: Any
     ) -> Path:
-        """As `Pretrained` does; `names` "transformers" for that library, "meta" for Meta's code (LLaMA)."""
+        """Save as `Pretrained.save_pretrained`; `names` may also be "transformers" or, for LLaMA, "meta".
+
+        Args:
+            folder: created if need be.
+            names: "groundup"; "transformers" for that library, with its config.json; "meta" for Meta's code.
+            max_shard_size: largest size of a file, in bytes or as "200MB".
+            described: preprocessing and class_names, as for `Pretrained.save_pretrained`.
+
+        Raises `ValueError` for a model with tied embeddings and names="meta", whose files have a separate head.
+        """
         if names == OWN_NAMES:
             return super().save_pretrained(folder, names, max_shard_size, **described)
         others = {"gpt2": ("transformers",), "llama": ("transformers", "meta")}.get(self.format or "", ())
         checks.choice("names", names, (OWN_NAMES, *others))
-        arguments = {**_defaults(type(self)), **self.init_arguments}
+        arguments = {**_default_arguments(type(self)), **self.init_arguments}
         if names == "meta":
             if arguments["tie_embeddings"]:
                 raise ValueError('names="meta": its files have a head; build the model with tie_embeddings=False')
@@ -73,5 +88,5 @@ class PretrainedLanguageModel(Pretrained):
         return save_weights(tensors, folder, max_shard_size, form.config(arguments))
 
 
-def _defaults(cls: type[Any]) -> dict[str, Any]:
+def _default_arguments(cls: type[Any]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in signature(cls).parameters.items()}

@@ -1,15 +1,16 @@
-"""Weight maps: a table from the names the world publishes to ours, applied strictly, in both directions.
+"""Weight maps: tables from the tensor names that the world publishes to ours, applied strictly in both directions.
 
     TABLE = (
         Row("conv1", "stem.conv"),                                    a module, with all its tensors
-        Row("layer{s}.{b}.conv{c}", "layer{s}.{b}.conv{c}"),          {s} stands for what lies between two dots, or less
+        Row("layer{s}.{b}.conv{c}", "layer{s}.{b}.conv{c}"),          {s}: any text without a dot
         Row("attn.c_attn", ("q_proj", "k_proj", "v_proj"), *SPLIT),   one tensor there, three here
         Drop("attn.bias", "the causal mask, which is no parameter"),
         Absent("bn{i}.num_batches_tracked", zero, "files from before 2018 do not have it"),
     )
 
-The first row whose pattern matches is taken. Every tensor of the file must be used or dropped, every tensor of the
-model filled, and all shapes equal, before the first one is copied: a model is never half loaded.
+The first row whose pattern matches is used. Every tensor of the file must be used or dropped, every tensor of the model
+filled, and all shapes equal, before the first tensor is copied: a model is never half loaded. Loading by position or
+ignoring unknown names would let a wrong file pass, and only the accuracy would show it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -25,20 +27,29 @@ Transform = Callable[..., "Tensor | Sequence[Tensor]"]
 
 
 class WeightError(ValueError):
-    """A file does not fit a model; every tensor at fault is named."""
+    """The file does not fit the model; the message names every tensor at fault."""
 
 
 def same(t: Tensor) -> Tensor:
-    """The tensor as it is."""
+    """Return the tensor unchanged."""
     return t
 
 
 @dataclass(frozen=True)
 class Row:
-    """`theirs` ↔ `ours`: patterns of names, each matching a tensor, or a module and all tensors in it.
+    """One line of a weight map: `theirs` ↔ `ours`.
 
-    Several `ours` are made of one tensor by `to_ours`, which returns as many; `to_theirs` takes them and undoes it.
-    With `reading_only` the row is passed over when exporting: for names that only old files have.
+    Args:
+        theirs: pattern of a published name; it matches a tensor, or a module with all its tensors.
+        ours: pattern of our name; or several, if one published tensor holds several of ours.
+        to_ours: function from their tensor to ours, or to as many as there are names in `ours`.
+        to_theirs: its inverse, which takes as many tensors as there are names in `ours`.
+        reading_only: skip the row when exporting; for names that only old files have.
+
+    Example:
+        >>> table = (Row("fc.{name}", "head.{name}"),)
+        >>> sorted(to_theirs(table, {"head.bias": torch.zeros(2)}))
+        ['fc.bias']
     """
 
     theirs: str
@@ -54,9 +65,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Drop:
-    """Something in the file that the model does not have, and why; it is not exported.
+    """A tensor of the file that the model does not have; it is not exported.
 
-    `copy_of`: another name of theirs, whose numbers it has. One that has others is refused: it says something.
+    Args:
+        theirs: pattern of the published name.
+        reason: why it can be dropped.
+        copy_of: pattern of another published tensor with the same numbers. A file in which they differ is refused,
+            because the numbers would be lost.
+
+    Example:
+        >>> to_ours((Drop("mask", "a constant"),), {"mask": torch.ones(2)}, model={})
+        {}
     """
 
     theirs: str
@@ -66,9 +85,17 @@ class Drop:
 
 @dataclass(frozen=True)
 class Absent:
-    """Something in the model that a file may lack, and why: then it is filled with `make(its tensor)`.
+    """A tensor of the model that a file may lack.
 
-    With `exported=False` it is left out when exporting: their model has no such tensor.
+    Args:
+        ours: pattern of our name.
+        make: function from the model's tensor to the one that is used if the file has none.
+        reason: why files lack it.
+        exported: False to leave it out when exporting, for tensors that the publisher's model does not have.
+
+    Example:
+        >>> to_ours((Absent("count", torch.zeros_like, "old files have none"),), {}, model={"count": torch.ones(1)})
+        {'count': tensor([0.])}
     """
 
     ours: str
@@ -79,7 +106,19 @@ class Absent:
 
 @dataclass(frozen=True)
 class Derived:
-    """Something in the file that follows from a tensor of the model, and why: when exporting, it is made of it."""
+    """A tensor of the file that is computed from a tensor of the model when exporting, and dropped when loading.
+
+    Args:
+        theirs: pattern of the published name.
+        ours: pattern of the model's tensor that determines it.
+        make: function from the model's tensor to the published one.
+        reason: why it follows from that tensor.
+
+    Example:
+        >>> table = (Derived("size", "w", lambda w: torch.tensor(len(w)), "the length of w"), Row("w", "w"))
+        >>> to_theirs(table, {"w": torch.zeros(3)})["size"]
+        tensor(3)
+    """
 
     theirs: str
     ours: str
@@ -89,7 +128,7 @@ class Derived:
 
 Table = Sequence[Row | Drop | Absent | Derived]
 
-#: The file has the model's own names.
+#: The weight map of a file that has the model's own names.
 SAME_NAMES: Table = (Row("{name}", "{name}"),)
 
 SPLIT_IN_THREE: tuple[Transform, Transform] = (lambda t: t.chunk(3), lambda *parts: torch.cat(parts))
@@ -98,7 +137,7 @@ TRANSPOSED: tuple[Transform, Transform] = (lambda t: t.mT, lambda t: t.mT)
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of one tensor of theirs; `row` is None for what is dropped."""
+    """The destination of one published tensor: our names, and the row of the table; None if it is dropped."""
 
     theirs: str
     ours: tuple[str, ...]
@@ -106,7 +145,7 @@ class Plan:
 
 
 def plan(table: Table, names: Iterable[str]) -> Iterator[Plan]:
-    """Where each of their tensors goes. Raises `WeightError` that lists the names for which there is no row."""
+    """Yield the destination of each published name. Raises `WeightError` that lists the names without a row."""
     rows = [row for row in table if not isinstance(row, Absent)]
     unknown = []
     for name in names:
@@ -116,19 +155,28 @@ def plan(table: Table, names: Iterable[str]) -> Iterator[Plan]:
             if isinstance(row, (Drop, Derived)):
                 yield Plan(name, (), None)
             else:
-                yield Plan(name, tuple(_filled(target, match) for target in row.targets), row)
+                yield Plan(name, tuple(_fill(target, match) for target in row.targets), row)
             break
         else:
             unknown.append(name)
     if unknown:
-        raise WeightError(f"the file has tensors that the model does not know: {_listed(unknown)}")
+        raise WeightError(f"the file has tensors that the model does not know: {_list_some(unknown)}")
 
 
 def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The model's tensors, made of theirs, each with the shape that it has in `model`, a `state_dict`.
+    """Return the model's tensors, made from the published ones.
 
-    `theirs` may hold meta tensors: then so does the result, and only names and shapes are checked.
-    Raises `WeightError` naming what is unknown, missing, given twice, or of another shape.
+    Args:
+        table: the weight map.
+        theirs: the published tensors by name. With meta tensors only names and shapes are checked, and the result
+            holds meta tensors.
+        model: the model's `state_dict`, which says which names and shapes there must be.
+
+    Raises `WeightError` naming every tensor that is unknown, missing, given twice, or of another shape or kind.
+
+    Example:
+        >>> to_ours((Row("fc", "head"),), {"fc.bias": torch.ones(2)}, model={"head.bias": torch.zeros(2)})
+        {'head.bias': tensor([1., 1.])}
     """
     result: dict[str, Tensor] = {}
     misfits: set[str] = set()
@@ -142,7 +190,7 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
             raise WeightError(f"{step.theirs} gives {len(parts)} tensors for {len(step.ours)} names {step.ours}")
         for name, part in zip(step.ours, parts):
             if name not in model:
-                wrong.append(f"{_renamed(step.theirs, name)}, which the model does not have")
+                wrong.append(f"{_describe_name(step.theirs, name)}, which the model does not have")
             elif name in result:
                 wrong.append(f"{name} is given twice, the second time by {step.theirs}")
             elif _kind(part) != _kind(model[name]):
@@ -164,15 +212,15 @@ def to_ours(table: Table, theirs: Mapping[str, Tensor], model: Mapping[str, Tens
             else:
                 result[name] = row.make(model[name])
     if wrong:
-        raise WeightError(f"the file does not fit the model: {_listed(wrong, '; ')}")
+        raise WeightError(f"the file does not fit the model: {_list_some(wrong, '; ')}")
     return result
 
 
 def _other_copies(table: Table, theirs: Mapping[str, Tensor]) -> Iterator[str]:
-    """What is wrong with tensors that are dropped as copies of others; of meta tensors nothing can be."""
+    """Yield a message for each tensor that would be dropped as a copy of another, but has other numbers."""
     for row in (row for row in table if isinstance(row, Drop) and row.copy_of):
         for name in theirs:
-            if (match := _match(row.theirs, name)) is None or (of := _filled(row.copy_of, match)) not in theirs:
+            if (match := _match(row.theirs, name)) is None or (of := _fill(row.copy_of, match)) not in theirs:
                 continue
             copy, first = theirs[name], theirs[of]
             if not copy.is_meta and not torch.equal(copy.to(first.dtype), first):
@@ -180,7 +228,10 @@ def _other_copies(table: Table, theirs: Mapping[str, Tensor]) -> Iterator[str]:
 
 
 def to_theirs(table: Table, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `to_ours`: a `state_dict` under the published names, as their library loads it."""
+    """Return the model's tensors under the published names, as the publisher's library loads them.
+
+    The inverse of `to_ours`. Raises `WeightError` if the table has no row for a tensor of `model`, a `state_dict`.
+    """
     rows = [row for row in table if isinstance(row, Row) and not row.reading_only]
     left_out = [row.ours for row in table if isinstance(row, Absent) and not row.exported]
     result: dict[str, Tensor] = {}
@@ -188,7 +239,7 @@ def to_theirs(table: Table, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for derived in (row for row in table if isinstance(row, Derived)):
         for name, tensor in model.items():
             if (match := _match(derived.ours, name)) is not None:
-                result[_filled(derived.theirs, match)] = derived.make(tensor)
+                result[_fill(derived.theirs, match)] = derived.make(tensor)
     for name in model:
         if name in used or any(_match(pattern, name) is not None for pattern in left_out):
             continue
@@ -197,46 +248,42 @@ def to_theirs(table: Table, model: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 break
         else:
             raise WeightError(f"the table has no row for {name} of the model")
-        sources = [_filled(target, match) for target in row.targets]
+        sources = [_fill(target, match) for target in row.targets]
         if missing := [source for source in sources if source not in model]:
-            raise WeightError(f"{name} goes with {_listed(missing)}, which the model does not have")
+            raise WeightError(f"{name} goes with {_list_some(missing)}, which the model does not have")
         made = row.to_theirs(*(model[source] for source in sources))
         assert isinstance(made, Tensor)
-        result[_filled(row.theirs, match)] = made.contiguous()
+        result[_fill(row.theirs, match)] = made.contiguous()
         used.update(sources)
     return result
 
 
 def _match(pattern: str, name: str) -> dict[str, str] | None:
-    """What the placeholders stand for, and under "" what of the name follows the pattern; None without a match."""
-    found = _compiled(pattern).fullmatch(name)
+    """Return the text of each placeholder, and under "" the rest of the name; None if the pattern does not match."""
+    found = _compile(pattern).fullmatch(name)
     return None if found is None else {"": found["rest"] or "", **found.groupdict()}
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    if pattern not in _patterns:
-        parts = re.split(r"\{(\w+)\}", pattern)
-        literal = [re.escape(part) if i % 2 == 0 else rf"(?P<{part}>[^.]+?)" for i, part in enumerate(parts)]
-        _patterns[pattern] = re.compile("".join(literal) + r"(?P<rest>\..+)?")
-    return _patterns[pattern]
+@cache
+def _compile(pattern: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", pattern)
+    literal = [re.escape(part) if i % 2 == 0 else rf"(?P<{part}>[^.]+?)" for i, part in enumerate(parts)]
+    return re.compile("".join(literal) + r"(?P<rest>\..+)?")
 
 
-_patterns: dict[str, re.Pattern[str]] = {}
-
-
-def _filled(pattern: str, match: dict[str, str]) -> str:
+def _fill(pattern: str, match: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda placeholder: match[placeholder[1]], pattern) + match[""]
 
 
-def _renamed(theirs: str, ours: str) -> str:
+def _describe_name(theirs: str, ours: str) -> str:
     return f"the file has {ours}" if theirs == ours else f"{theirs} would be {ours}"
 
 
 def _kind(tensor: Tensor) -> str:
-    """Precisions are converted when copying; a whole number is not taken for a weight."""
+    """Return the kind of number. Copying converts between precisions, but not between kinds."""
     return "float" if tensor.is_floating_point() else "complex" if tensor.is_complex() else "whole number"
 
 
-def _listed(items: Sequence[str], separator: str = ", ", most: int = 8) -> str:
+def _list_some(items: Sequence[str], separator: str = ", ", most: int = 8) -> str:
     more = len(items) - most
     return separator.join(items[:most]) + (f" and {more} more" if more > 0 else "")
