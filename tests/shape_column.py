@@ -5,12 +5,18 @@ import re
 
 import torch
 
-LINE = re.compile(r"self\.(\w+)(?:\(| = | *: [\w.]+ = ).*#\s*-> ([\d, ]+)")
+LINE = re.compile(r"^(.*self\.\w+.*\S) *#[\s#]*-> ([\d, ]+)$", re.MULTILINE)
 
 
 def check_shape_column(model, input_size):
-    """Every `self.part(...)  # -> shape` or `self.part = ...  # -> shape` states what `part` returns for one image."""
-    stated = LINE.findall(inspect.getsource(type(model)))
+    """Every line of code that ends in `# -> shape` and has a `self.part` states what `part` returns for one image.
+
+    If there are several parts in a line, as in `drop(relu(self.fc1(x)))`, the first that is a module is meant.
+    """
+    stated = [
+        (next(name for name in re.findall(r"self\.(\w+)", code) if name in model._modules), shape)
+        for code, shape in LINE.findall(inspect.getsource(type(model)))
+    ]
     assert len(stated) >= 3, f"{type(model).__name__} has no column of shapes"
     shapes = {}
     for name, _ in stated:

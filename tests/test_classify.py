@@ -23,13 +23,15 @@ class Toy(ImageClassifier):
     """One convolution, its mean, a linear layer."""
 
     presets = {"toy": {}}  # noqa: RUF012
-    stages = ("conv",)
 
     def __init__(self, num_classes=1000, in_channels=3, device=None, dtype=None):
         super().__init__()
         self.num_classes, self.in_channels = num_classes, in_channels
         self.conv = Conv2d(in_channels, 8, 3, device=device, dtype=dtype)
         self.head = Linear(8, num_classes, device=device, dtype=dtype)
+
+    def forward_features(self, x):
+        return self.conv(x)
 
     def forward_head(self, x, pre_logits=False):
         x = relu(x).mean((2, 3))

@@ -17,8 +17,6 @@ from groundup.tools.saliency import grad_cam, gradient, guided_gradient, salienc
 class Net(ImageClassifier):
     """Convolutions with ReLUs as functions, as layers and in place; a mean; a linear head."""
 
-    stages = ("first", "second")
-
     def __init__(self, inplace=False, dropout=0.0):
         super().__init__()
         self.num_classes, self.in_channels = 4, 3
@@ -26,6 +24,9 @@ class Net(ImageClassifier):
         self.second = nn.Sequential(Conv2d(5, 6, 3, padding=1), ReLU(inplace))
         self.dropout = Dropout(dropout)
         self.head = Linear(6, 4)
+
+    def forward_features(self, x):
+        return self.second(self.first(x))
 
     def forward_head(self, x, pre_logits=False):
         x = x.mean((2, 3))

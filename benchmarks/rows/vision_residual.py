@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from benchmarks.harness import Row
 from groundup.functional import cross_entropy
-from groundup.models.folding import fold_batch_norm
 from groundup.models.residual_networks import DenseNet121, ResNet50, SEResNet50
 from groundup.optimizers import SGD_Momentum
+from groundup.tools.folding import fold_batch_norm
 from rows.peers import ready_torchvision
 from rows.units import Apply, Train, Unit, fill
 

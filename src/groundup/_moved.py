@@ -16,6 +16,7 @@ MOVED = {
     "fused": "kernels",
     "generate": "tools.text",
     "inspect": "tools.inspect",
+    "models.folding": "tools.folding",
     "plan": "tools.plan",
     "pretrained": "weights",
     "pretrained.fetch": "weights.hub",

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from groundup.models.convolutional_networks import LeNet5
-from groundup.models.convolutional_networks.lenet import C3_TABLE
-from groundup.models.convolutional_networks.lenet_codes import DIGIT_CODES
+from groundup.models.convolutional_networks.lenet import C3_TABLE, DIGIT_CODES
 from groundup.tools.inspect import summary
 from shape_column import check_shape_column
 

@@ -26,7 +26,6 @@ class Small(ImageClassifier):
     """Two stages, the mean of the map, a linear head."""
 
     presets: ClassVar = {"narrow": {}, "wide": {"widths": (6, 8)}, "paper": {"slope": 2.0}}
-    stages = ("stage1", "stage2")
 
     def __init__(self, num_classes=7, in_channels=3, widths=(4, 5), slope=1.0, device=None, dtype=None):
         super().__init__()
@@ -34,6 +33,9 @@ class Small(ImageClassifier):
         self.stage1 = Block(in_channels, widths[0], device, dtype)
         self.stage2 = Block(widths[0], widths[1], device, dtype)
         self.head = Linear(widths[1], num_classes, device=device, dtype=dtype)
+
+    def forward_features(self, x):
+        return self.stage2(self.stage1(x))
 
     def forward_head(self, x, pre_logits=False):
         x = self.slope * x.mean((2, 3))

@@ -18,8 +18,7 @@ from groundup import checks
 from groundup.backend import backend
 from groundup.data import DownloadError, read_photo
 from groundup.functional import softmax
-from groundup.models.classifier import ImageClassifier
-from groundup.models.folding import imagined
+from groundup.models.classifier import ImageClassifier, copy_to_meta
 from groundup.models.saved import load_model, model_classes
 from groundup.tools.saliency import grad_cam, gradient, guided_gradient
 from groundup.weights import Preprocessing, Published, class_names, published_weights
@@ -159,7 +158,7 @@ def _takes(model: ImageClassifier, size: int) -> bool:
     x = torch.empty(1, model.in_channels, size, size, device="meta", dtype=next(model.parameters()).dtype)
     try:
         with backend("auto"), torch.no_grad():
-            imagined(model)(x)
+            copy_to_meta(model)(x)
     except ValueError:
         return False
     return True

@@ -105,7 +105,6 @@ class SpatialTransformerNet(ImageClassifier):
     """
 
     presets: ClassVar = {"affine": {}, "attention": {"mode": "attention"}, "thin_plate": {"mode": "thin_plate"}}
-    stages = ("transform", "conv1", "pool1", "conv2", "pool2")
 
     def __init__(
         self,
@@ -146,10 +145,17 @@ class SpatialTransformerNet(ImageClassifier):
             )
             self.transform = SpatialTransformer(localization, hidden, mode, points=points, **factory)
 
-    def checked(self, x: Tensor) -> Tensor:
-        x = super().checked(x)
+    def check_images(self, x: Tensor) -> None:
+        super().check_images(x)
         if x.shape[2:] != (self.image_size, self.image_size):
             raise ValueError(f"x must be {self.image_size} pixels high and wide, got {x.size(2)} × {x.size(3)}")
+
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N width P Q"]:
+        x = self.transform(x)
+        x = self.conv1(x)
+        x = self.pool1(x)
+        x = self.conv2(x)
+        x = self.pool2(x)
         return x
 
     def forward_head(self, x: Float[Tensor, "N width P Q"], pre_logits: bool = False) -> Float[Tensor, "N _"]:

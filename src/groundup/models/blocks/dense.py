@@ -1,4 +1,4 @@
-"""Dense blocks: every layer sees the features of all layers before it.
+"""Dense blocks: every layer receives the features of all layers before it.
 
 Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993, sections 3 and 4 (DenseNet-BC);
 Pleiss et al. 2017, Memory-Efficient Implementation of DenseNets, arXiv:1707.06990 (`memory_efficient`).
@@ -6,34 +6,50 @@ Pleiss et al. 2017, Memory-Efficient Implementation of DenseNets, arXiv:1707.069
     x₀ ─┬─ H₁ ─┬─ H₂ ─┬─ … ─ [x₀, x₁, x₂, …]        x_l = H_l([x₀, x₁, …, x_{l-1}])
         └──────┴──────┴─ …
 
+Why concatenate: a residual block adds its output to its input, so that later layers see the sum alone. Here the
+features of each layer are kept as they are, and every later layer, and the loss, reaches them through one connection.
+A layer does not have to copy what it wants to preserve, so that a few new channels per layer are enough.
+
 Legend: N batch, C input channels, k growth rate (the channels that each layer adds), b bottleneck factor, (H, W) size.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from math import floor
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from groundup import checks
 from groundup.functional import init, relu
-from groundup.layers import AvgPool2d, BatchNorm, BatchNorm2d, Conv2d, Dropout
+from groundup.kernels.recomputation import recompute
+from groundup.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout
 
 
 class DenseLayer(nn.Module):
-    """H(x) = dropout(conv2(relu(bn2(conv1(relu(bn1(x))))))): 1 × 1 to b k channels, then 3 × 3 to the k new ones.
+    """H(x) = dropout(conv2(relu(bn2(conv1(relu(bn1(x)))))))                                  (section 3, DenseNet-BC)
 
-    forward(x₀, x₁, …), each (N, ·, H, W), C channels together, gives the new features (N, k, H, W) alone.
-    (C + 9 k) b k weights. Dropout is for data without augmentation (section 4.2), and 0 for ImageNet.
+    Maps features x₀, x₁, …, each (N, ·, H, W), C channels together, to the new features alone: (N, k, H, W).
+    (C + 9 k) b k weights.
 
-    With `memory_efficient`, the concatenation and what follows it, up to conv1, is not kept for the backward pass but
-    computed again.
+    Why the 1 × 1 first: C grows with the depth of the block. conv1 reduces it to b k channels, so that the 3 × 3
+    costs the same in every layer. Without it the weights of a block grow with the square of its depth nine times as
+    fast. Norm and ReLU precede the convolutions because each layer needs its own normalisation of the shared features.
+
+    Args:
+        in_channels: C, the channels of all given features together.
+        growth_rate: k, the channels that the layer adds.
+        bn_size: b; the 1 × 1 convolution has b k output channels.
+        dropout: probability of dropping a new feature: for data without augmentation (section 4.2), 0 for ImageNet.
+        memory_efficient: do not keep the concatenation and the steps up to conv1; compute them again in the backward
+            pass.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> DenseLayer(64, growth_rate=32)(torch.randn(2, 64, 8, 8)).shape
+        torch.Size([2, 32, 8, 8])
     """
 
     def __init__(
@@ -66,48 +82,34 @@ class DenseLayer(nn.Module):
             norm.reset_parameters()
 
     def bottleneck(self, *features: Float[Tensor, "N _ H W"]) -> Float[Tensor, "N bk H W"]:
-        x = features[0] if len(features) == 1 else torch.cat(features, 1)
+        x = features[0] if len(features) == 1 else torch.cat(features, 1)  # N, C, H, W
         return self.conv1(relu(self.bn1(x), inplace=True))
 
     def forward(self, *features: Float[Tensor, "N _ H W"]) -> Float[Tensor, "N k H W"]:
         if not features:
             raise TypeError("features must be at least one tensor, got none")
-        compiled = torch.compiler.is_compiling()
-        again = self.memory_efficient and torch.is_grad_enabled() and not checks.transformed()  # which takes none
-        if again and not torch.compiler.is_exporting():
-            options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
-            if not compiled:  # which computes again without moving the statistics again
-                options["context_fn"] = partial(_both_passes, self.bn1)
-            y = checkpoint(self.bottleneck, *features, **options)
+        if self.memory_efficient:
+            y = recompute(self.bottleneck, *features, norm=self.bn1)
         else:
-            y = self.bottleneck(*features)
+            y = self.bottleneck(*features)  # N, bk, H, W
         return self.dropout(self.conv2(relu(self.bn2(y), inplace=True)))
 
 
-def _both_passes(norm: BatchNorm) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    return nullcontext(), _StatisticsKept(norm)
-
-
-class _StatisticsKept(AbstractContextManager[None]):
-    """Lets a pass over the same batch again, or several, leave the running statistics as the first has left them."""
-
-    def __init__(self, norm: BatchNorm) -> None:
-        self.norm = norm
-
-    def __enter__(self) -> None:
-        self.buffers = dict(self.norm.named_buffers())
-        for name, buffer in self.buffers.items():
-            setattr(self.norm, name, buffer.clone())
-
-    def __exit__(self, *_: Any) -> None:
-        for name, buffer in self.buffers.items():
-            setattr(self.norm, name, buffer)
-
-
 class DenseBlock(nn.Module):
-    """[x₀, x₁, …, x_L]: `num_layers` = L dense layers, the features of each appended to what it saw (equation 2).
+    """[x₀, x₁, …, x_L]: L dense layers, the features of each appended to its input                       (equation 2)
 
-    x₀ (N, C, H, W) → (N, C + L k, H, W), old features first. The layers are `layer1` … `layerL`.
+    Maps x₀ (N, C, H, W) to (N, C + L k, H, W), old features first. The layers are `layer1` … `layerL`.
+
+    Args:
+        in_channels: C, the channels of x₀.
+        num_layers: L.
+        growth_rate, bn_size, dropout, memory_efficient: of each `DenseLayer`. With `memory_efficient` the memory for
+            the backward pass grows with L, not with L².
+        device, dtype: of the parameters.
+
+    Example:
+        >>> DenseBlock(64, num_layers=6, growth_rate=32)(torch.randn(2, 64, 8, 8)).shape
+        torch.Size([2, 256, 8, 8])
     """
 
     def __init__(
@@ -134,7 +136,7 @@ class DenseBlock(nn.Module):
             self.add_module(f"layer{i + 1}", layer)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N O H W"]:
-        if self.memory_efficient:  # the layers concatenate, and forget what they made
+        if self.memory_efficient:  # the layers concatenate, and do not keep the result
             features = [x]
             for layer in self.children():
                 features.append(layer(*features))
@@ -145,9 +147,19 @@ class DenseBlock(nn.Module):
 
 
 class DenseTransition(nn.Module):
-    """y = mean over 2 × 2 of conv(relu(bn(x))), 1 × 1 to O = ⌊θ C⌋ channels, θ = `compression` (section 3).
+    """y = mean over 2 × 2 of conv(relu(bn(x))), conv 1 × 1 to O = ⌊θ C⌋ channels                            (section 3)
 
-    x (N, C, H, W) → (N, O, ⌊H / 2⌋, ⌊W / 2⌋);  C O weights.
+    Maps x (N, C, H, W) to (N, O, ⌊H / 2⌋, ⌊W / 2⌋);  C O weights. Concatenation needs maps of one size, so that the
+    size can only change between blocks; θ < 1 also stops the channels from growing block by block.
+
+    Args:
+        in_channels: C.
+        compression: θ, in (0, 1].
+        device, dtype: of the parameters.
+
+    Example:
+        >>> DenseTransition(256)(torch.randn(2, 256, 8, 8)).shape
+        torch.Size([2, 128, 4, 4])
     """
 
     def __init__(
@@ -160,7 +172,7 @@ class DenseTransition(nn.Module):
         super().__init__()
         self.in_channels = checks.integer("in_channels", in_channels)
         self.compression = checks.real("compression", compression, 0.0, 1.0)
-        self.out_channels = floor(compression * in_channels + 1e-9)  # not one less for the rounding of θ C
+        self.out_channels = floor(compression * in_channels + 1e-9)  # 0.7 · 10 is slightly less than 7 in binary
         checks.require(
             self.out_channels > 0, f"compression={compression} leaves none of in_channels={in_channels} channels"
         )

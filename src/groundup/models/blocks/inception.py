@@ -1,6 +1,12 @@
-"""The Inception module, and the unit that it and its kin are built of: a convolution, perhaps normalised, then a ReLU.
+"""The Inception module, and its unit: a convolution, an optional normalisation, a ReLU.
 
 Szegedy et al. 2015, Going Deeper with Convolutions, arXiv:1409.4842, section 4 and figure 2b.
+
+        ┌─ 1 × 1 ─────────────────────┐
+        ├─ 1 × 1 ─ 3 × 3 ─────────────┤
+    x ──┤                             ├── concatenate ── y
+        ├─ 1 × 1 ─ 5 × 5 ─────────────┤
+        └─ max pooling 3 × 3 ─ 1 × 1 ─┘
 
 Legend: N batch, C input channels, O output channels, (H, W) and (P, Q) sizes of feature maps.
 """
@@ -24,26 +30,32 @@ Pair = int | tuple[int, int]
 Norm = Callable[..., nn.Module]
 
 ARGUMENTS = ("in_channels", "ch1x1", "ch3x3red", "ch3x3", "ch5x5red", "ch5x5", "pool_proj")
-#: The nine modules of GoogLeNet, table 1, in the order of `ARGUMENTS`.
+#: The nine modules of GoogLeNet, table 1: the channels in the order of `ARGUMENTS`, and the size of the map.
 TABLE_1 = {
-    "3a": (192, 64, 96, 128, 16, 32, 32),
-    "3b": (256, 128, 128, 192, 32, 96, 64),
-    "4a": (480, 192, 96, 208, 16, 48, 64),
-    "4b": (512, 160, 112, 224, 24, 64, 64),
-    "4c": (512, 128, 128, 256, 24, 64, 64),
-    "4d": (512, 112, 144, 288, 32, 64, 64),
-    "4e": (528, 256, 160, 320, 32, 128, 128),
-    "5a": (832, 256, 160, 320, 32, 128, 128),
-    "5b": (832, 384, 192, 384, 48, 128, 128),
+    "3a": ((192, 64, 96, 128, 16, 32, 32), 28),
+    "3b": ((256, 128, 128, 192, 32, 96, 64), 28),
+    "4a": ((480, 192, 96, 208, 16, 48, 64), 14),
+    "4b": ((512, 160, 112, 224, 24, 64, 64), 14),
+    "4c": ((512, 128, 128, 256, 24, 64, 64), 14),
+    "4d": ((512, 112, 144, 288, 32, 64, 64), 14),
+    "4e": ((528, 256, 160, 320, 32, 128, 128), 14),
+    "5a": ((832, 256, 160, 320, 32, 128, 128), 7),
+    "5b": ((832, 384, 192, 384, 48, 128, 128), 7),
 }
-MAP_SIZES = {"3": (28, 28), "4": (14, 14), "5": (7, 7)}
 
 
 class ConvReLU(nn.Module):
     """y = relu(norm(W ∗ x + b)), x (N, C, H, W), y (N, O, P, Q).
 
-    norm    what makes the normalisation of O channels, such as `BatchNorm2d`; None for none.
-    bias    whether there is a b; None: only without `norm`, which would take it away again.
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, groups: of the `Conv2d`.
+        norm: a function that makes the normalisation of O channels, such as `BatchNorm2d`; None for none.
+        bias: whether the convolution has a bias. By default only without `norm`, which would subtract it again.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> ConvReLU(3, 8, kernel_size=3, padding=1)(torch.randn(2, 3, 9, 9)).shape
+        torch.Size([2, 8, 9, 9])
     """
 
     def __init__(
@@ -68,22 +80,38 @@ class ConvReLU(nn.Module):
         x = self.conv(x)
         if self.norm is not None:
             x = self.norm(x)
-        return relu(x, inplace=True)  # nobody else holds x
+        return relu(x, inplace=True)  # x is the convolution's own output
 
 
 class Inception(Presets, nn.Module):
-    """One map seen at several scales at once: y = [1×1 | 1×1 → 3×3 | 1×1 → 5×5 | max pool 3×3 → 1×1], side by side.
+    """y = [1×1 | 1×1 → 3×3 | 1×1 → 5×5 | max pooling 3×3 → 1×1], four branches, concatenated.
 
-    x (N, in_channels, H, W) → y (N, ch1x1 + ch3x3 + ch5x5 + pool_proj, H, W). A ReLU follows each convolution. The
-    1 × 1 before the larger kernels reduce their input to `ch3x3red` and `ch5x5red` channels; that is what makes them
-    affordable. Arguments and their order are torchvision's.
+    Maps x (N, in_channels, H, W) to (N, ch1x1 + ch3x3 + ch5x5 + pool_proj, H, W). A ReLU follows each convolution.
 
-    large    the kernel of the third branch: 5, or torchvision's 3 (a slip that its published weights have made last).
-    norm     what normalises each convolution, which then has no bias, as in torchvision; None in the paper.
+    Why: objects appear at several scales, so each module looks at its input through several kernel sizes and lets the
+    next one choose. Why the 1 × 1 before the larger kernels: they reduce the input's channels. Without them the 5 × 5
+    branch of module 3a alone would cost ten times as much, and the pooling branch would add all input channels to
+    the output.
+
+    Args: their names and order are torchvision's.
+        in_channels: the channels of x.
+        ch1x1: the output channels of the first branch.
+        ch3x3red, ch3x3: the channels of the second branch, after the 1 × 1 and after the 3 × 3.
+        ch5x5red, ch5x5: those of the third branch.
+        pool_proj: the output channels of the fourth branch.
+        large: the kernel size of the third branch: 5, or 3 as in torchvision, whose published weights fixed a mistake
+            of its code.
+        norm: a function that makes the normalisation after each convolution, which then has no bias, as in
+            torchvision; None in the paper.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> Inception.preset("3a")(torch.randn(2, 192, 28, 28)).shape
+        torch.Size([2, 256, 28, 28])
     """
 
-    presets: ClassVar = {name: dict(zip(ARGUMENTS, sizes)) for name, sizes in TABLE_1.items()}
-    input_sizes: ClassVar = {name: (sizes[0], *MAP_SIZES[name[0]]) for name, sizes in TABLE_1.items()}
+    presets: ClassVar = {name: dict(zip(ARGUMENTS, channels)) for name, (channels, _) in TABLE_1.items()}
+    input_sizes: ClassVar = {name: (channels[0], size, size) for name, (channels, size) in TABLE_1.items()}
 
     def __init__(
         self,

@@ -4,8 +4,10 @@
                 64 × 112²      64    192 × 56²    480 × 28²      832 × 14²  │           1024 × 7²       1000
                                                          4a, 4d ─ auxiliary classifiers
 
-Nine Inception modules, 22 layers deep, a twelfth of AlexNet's parameters. Two small classifiers half-way up push
-gradient into the lower layers while training, and are not asked afterwards.
+Nine Inception modules (models/blocks/inception.py), 22 layers deep, with a twelfth of AlexNet's parameters.
+
+Why auxiliary classifiers: in 22 layers without batch normalisation or shortcuts little gradient reaches the first ones.
+Two small classifiers half-way up add their loss, with weight 0.3, while training; afterwards they are not used.
 """
 
 from __future__ import annotations
@@ -22,14 +24,14 @@ from groundup.functional import adaptive_avg_pool2d, init, relu
 from groundup.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d
 from groundup.models.blocks import ConvReLU, Inception
 from groundup.models.blocks.inception import Norm
-from groundup.models.classifier import ImageClassifier
+from groundup.models.classifier import ConvolutionalClassifier, rebuild_last_layer
 from groundup.weights.registry import IMAGENET_MEAN, IMAGENET_STD
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """What GoogLeNet gives while training: the scores of its three classifiers, each (N, num_classes).
+    """GoogLeNet's output in training mode: the scores of its three classifiers, each (N, num_classes).
 
-    `auxiliary_cross_entropy(outputs, target)` weighs the last two by 0.3, as the paper does (section 5).
+    `auxiliary_cross_entropy(outputs, target)` gives the last two the weight 0.3, as the paper does (section 5).
     """
 
     logits: Tensor
@@ -38,10 +40,17 @@ class GoogLeNetOutputs(NamedTuple):
 
 
 class AuxiliaryClassifier(nn.Module):
-    """x (N, C, H, W) → scores (N, num_classes), of a map half-way up: its mean over 4 × 4 parts, then three layers.
+    """x (N, C, H, W), a map half-way up → scores (N, num_classes): its means over 4 × 4 parts, then three layers.
 
-    The paper averages 5 × 5 windows with stride 3, which makes 4 × 4 of its 14 × 14; torchvision averages equal parts
-    of the map, whatever its size. `width` is that of the first of its layers, a 1 × 1 convolution.
+    Args:
+        in_channels: C.
+        num_classes: the number of scores.
+        dropout: the probability of dropping, before the last layer.
+        variant: "paper" averages 5 × 5 windows of stride 3, which gives 4 × 4 for 14 × 14; "torchvision" averages equal
+            parts of the map, whatever its size.
+        norm: see `ConvReLU`.
+        width: the channels of the first layer, a 1 × 1 convolution.
+        device, dtype: of the parameters.
     """
 
     def __init__(
@@ -75,33 +84,46 @@ class AuxiliaryClassifier(nn.Module):
 
 
 class ToUnitRange(nn.Module):
-    """Images normalised with ImageNet's mean and deviation, back to 0..1 and from there to -1..1."""
+    """Undoes the normalisation by ImageNet's mean and deviation, which gives 0..1, and maps that to -1..1."""
 
     def forward(self, x: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N 3 H W"]:
         mean, std = (x.new_tensor(values).view(3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
         return 2 * (x * std + mean) - 1
 
 
-class GoogLeNet(ImageClassifier):
-    """x (N, in_channels, H, W) → scores (N, num_classes), or while training `GoogLeNetOutputs`; 224 × 224 in the paper.
+class GoogLeNet(ConvolutionalClassifier):
+    """Images (N, in_channels, H, W) → scores (N, num_classes), in training mode `GoogLeNetOutputs`; 224 × 224 in the
+    paper.
 
-    variant          "paper", or "torchvision", which has batch normalisation (ε = 10⁻³) instead of biases and of the
-                     response normalisation, a 3 × 3 kernel for the 5 × 5 in every module, and a 2 × 2 last max pooling.
-    aux_logits       whether there are auxiliary classifiers; without them training gives plain scores too.
-    dropout          the probability of dropping the mean of the last map; `dropout_aux`, inside the auxiliary ones.
-    transform_input  the images come normalised as ImageNet's are, and are put into -1..1 first, for which torchvision's
-                     published weights were trained.
-    width            channels of the first convolution, a multiple of 8; all others are in proportion.
-
-    The paper gives no numbers for its response normalisation and its first weights. They are those of its replication
+    The paper states no numbers for its response normalisation and its initialisation. They are those of its replication
     in Caffe: 5 channels, α = 10⁻⁴ over their mean square, β = 0.75, k = 1; weights uniform in ±√(3 / fan-in), biases
-    0.2, those of the scores 0. In torchvision weights begin N(0, 0.01²), no further out than ±2.
+    0.2, those of the last layers 0. In torchvision weights are initialised N(0, 0.01²), truncated at ±2.
+
+    Args:
+        num_classes: the number of scores.
+        in_channels: the channels of an image.
+        dropout: the probability of dropping a mean of the last map.
+        dropout_aux: the same inside the auxiliary classifiers.
+        aux_logits: whether there are auxiliary classifiers; without them training mode gives plain scores too.
+        variant: "paper"; "torchvision" has batch normalisation (ε = 10⁻³) instead of biases and of the response
+            normalisation, a 3 × 3 kernel instead of the 5 × 5 in every module, and a 2 × 2 last max pooling.
+        transform_input: the images are normalised as ImageNet's, and are mapped to -1..1 first, for which torchvision's
+            published weights were trained.
+        width: the channels of the first convolution, a multiple of 8; all others are in proportion.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = GoogLeNet(num_classes=10, width=8)
+        >>> [tuple(scores.shape) for scores in model(torch.randn(2, 3, 96, 96))]
+        [(2, 10), (2, 10), (2, 10)]
+        >>> model.eval()(torch.randn(2, 3, 96, 96)).shape
+        torch.Size([2, 10])
     """
 
     presets: ClassVar = {
-        "paper": {},  # 6,998,552 parameters, with the auxiliary classifiers 13,378,280; 1.583 G multiply-adds
-        "torchvision": {"variant": "torchvision", "dropout": 0.2},  # 6,624,904; 13,004,888; 1.498 G
-        # As `torchvision.models.googlenet(weights=...)` is: the auxiliary classifiers in its file are not trained.
+        "paper": {},  # 6,998,552 parameters (13,378,280 with the auxiliary classifiers), 1.583 · 10⁹ multiply-adds
+        "torchvision": {"variant": "torchvision", "dropout": 0.2},  # 6,624,904 (13,004,888), 1.498 · 10⁹
+        # As `torchvision.models.googlenet(weights=...)`: the auxiliary classifiers in its file are not trained.
         "torchvision_weights": {
             "variant": "torchvision",
             "dropout": 0.2,
@@ -110,7 +132,6 @@ class GoogLeNet(ImageClassifier):
         },
     }
     classifier = "fc"
-    channels_last = True
 
     def __init__(
         self,
@@ -125,9 +146,7 @@ class GoogLeNet(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = checks.integer("num_classes", num_classes)
-        self.in_channels = checks.integer("in_channels", in_channels)
+        super().__init__(num_classes, in_channels)
         checks.probability("dropout", dropout)
         checks.probability("dropout_aux", dropout_aux)
         checks.require(
@@ -137,42 +156,41 @@ class GoogLeNet(ImageClassifier):
             checks.integer("width", width) % 8 == 0, f"width must be a multiple of 8, as table 1's are, got {width}"
         )
         self.variant = checks.choice("variant", variant, ("paper", "torchvision"))
-        paper = variant == "paper"
-        self.min_size = 31 if paper else 15
-        norm = None if paper else partial(BatchNorm2d, eps=1e-3)
+        is_paper = variant == "paper"
+        self.min_size = 31 if is_paper else 15
+        norm = None if is_paper else partial(BatchNorm2d, eps=1e-3)
         conv = partial(ConvReLU, norm=norm, device=device, dtype=dtype)
         pool = partial(MaxPool2d, stride=2, ceil_mode=True)
         w = width
 
         def inception(row: str) -> Inception:
             sizes = {name: w * channels // 64 for name, channels in Inception.presets[row].items()}
-            return Inception(**sizes, large=5 if paper else 3, norm=norm, device=device, dtype=dtype)
+            return Inception(**sizes, large=5 if is_paper else 3, norm=norm, device=device, dtype=dtype)
 
         self.transform = ToUnitRange() if transform_input else None
-        self.conv1 = conv(in_channels, w, 7, stride=2, padding=3)  # -> 64, 112, 112
-        self.pool1 = pool(3)  #                                       -> 64, 56, 56
-        self.norm1 = LocalResponseNorm(5) if paper else None
-        self.conv2 = conv(w, w, 1)  #                                 -> 64, 56, 56
-        self.conv3 = conv(w, 3 * w, 3, padding=1)  #                  -> 192, 56, 56
-        self.norm2 = LocalResponseNorm(5) if paper else None
-        self.pool2 = pool(3)  #                                       -> 192, 28, 28
-        self.inception3a = inception("3a")  #                         -> 256, 28, 28
-        self.inception3b = inception("3b")  #                         -> 480, 28, 28
-        self.pool3 = pool(3)  #                                       -> 480, 14, 14
-        self.inception4a = inception("4a")  #                         -> 512, 14, 14
-        self.inception4b = inception("4b")  #                         -> 512, 14, 14
-        self.inception4c = inception("4c")  #                         -> 512, 14, 14
-        self.inception4d = inception("4d")  #                         -> 528, 14, 14
-        self.inception4e = inception("4e")  #                         -> 832, 14, 14
-        self.pool4 = pool(3 if paper else 2)  #                       -> 832, 7, 7
-        self.inception5a = inception("5a")  #                         -> 832, 7, 7
-        self.inception5b = inception("5b")  #                         -> 1024, 7, 7
-        self.stages = tuple(name for name, _ in self.named_children())
+        self.conv1 = conv(in_channels, w, 7, stride=2, padding=3)
+        self.pool1 = pool(3)
+        self.norm1 = LocalResponseNorm(5) if is_paper else None
+        self.conv2 = conv(w, w, 1)
+        self.conv3 = conv(w, 3 * w, 3, padding=1)
+        self.norm2 = LocalResponseNorm(5) if is_paper else None
+        self.pool2 = pool(3)
+        self.inception3a = inception("3a")
+        self.inception3b = inception("3b")
+        self.pool3 = pool(3)
+        self.inception4a = inception("4a")
+        self.inception4b = inception("4b")
+        self.inception4c = inception("4c")
+        self.inception4d = inception("4d")
+        self.inception4e = inception("4e")
+        self.pool4 = pool(3 if is_paper else 2)
+        self.inception5a = inception("5a")
+        self.inception5b = inception("5b")
         auxiliary = partial(AuxiliaryClassifier, variant=variant, norm=norm, width=2 * w, device=device, dtype=dtype)
         self.aux1 = auxiliary(self.inception4a.out_channels, num_classes, dropout_aux) if aux_logits else None
         self.aux2 = auxiliary(self.inception4d.out_channels, num_classes, dropout_aux) if aux_logits else None
         self.dropout = Dropout(dropout)
-        self.fc = Linear(16 * w, num_classes, device=device, dtype=dtype)  # -> 1000
+        self.fc = Linear(16 * w, num_classes, device=device, dtype=dtype)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -189,24 +207,55 @@ class GoogLeNet(ImageClassifier):
                     init.kaiming_uniform_(layer.weight, nonlinearity="linear")
                     init.constant_(layer.bias, 0.0 if layer in scores else 0.2)
 
-    def forward_head(self, x: Float[Tensor, "N C H W"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
-        x = x.mean((2, 3))
-        return x if pre_logits else self.fc(self.dropout(x))
+    def forward_features(
+        self, x: Float[Tensor, "N C H W"], auxiliary_maps: list[Tensor] | None = None
+    ) -> Float[Tensor, "N _ P Q"]:
+        """Return the last map; append those of 4a and 4d to `auxiliary_maps`, if given. Shapes: 224 × 224."""
+        if self.transform is not None:
+            x = self.transform(x)
+        x = self.conv1(x)  #       -> 64, 112, 112
+        x = self.pool1(x)  #       -> 64, 56, 56
+        if self.norm1 is not None:
+            x = self.norm1(x)
+        x = self.conv2(x)  #       -> 64, 56, 56
+        x = self.conv3(x)  #       -> 192, 56, 56
+        if self.norm2 is not None:
+            x = self.norm2(x)
+        x = self.pool2(x)  #       -> 192, 28, 28
+        x = self.inception3a(x)  # -> 256, 28, 28
+        x = self.inception3b(x)  # -> 480, 28, 28
+        x = self.pool3(x)  #       -> 480, 14, 14
+        x = self.inception4a(x)  # -> 512, 14, 14
+        if auxiliary_maps is not None:
+            auxiliary_maps.append(x)
+        x = self.inception4b(x)  # -> 512, 14, 14
+        x = self.inception4c(x)  # -> 512, 14, 14
+        x = self.inception4d(x)  # -> 528, 14, 14
+        if auxiliary_maps is not None:
+            auxiliary_maps.append(x)
+        x = self.inception4e(x)  # -> 832, 14, 14
+        x = self.pool4(x)  #       -> 832, 7, 7
+        x = self.inception5a(x)  # -> 832, 7, 7
+        x = self.inception5b(x)  # -> 1024, 7, 7
+        return x
+
+    def forward_head(self, x: Float[Tensor, "N _ P Q"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
+        x = x.mean((2, 3))  # 1024
+        return x if pre_logits else self.fc(self.dropout(x))  # -> 1000
 
     def forward(  # type: ignore[override]
         self, x: Float[Tensor, "N C H W"]
     ) -> Float[Tensor, "N classes"] | GoogLeNetOutputs:
         if not self.training or self.aux1 is None or self.aux2 is None:
-            return super().forward(x)
-        maps = self.forward_intermediates(x, "inception4a", "inception4d", "inception5b")
-        aux1, aux2 = self.aux1(maps["inception4a"]), self.aux2(maps["inception4d"])
-        return GoogLeNetOutputs(self.forward_head(maps["inception5b"]), aux2, aux1)
+            return self.forward_head(self.forward_features(x))
+        maps: list[Tensor] = []
+        x = self.forward_features(x, maps)
+        aux1, aux2 = self.aux1(maps[0]), self.aux2(maps[1])
+        return GoogLeNetOutputs(self.forward_head(x), aux2, aux1)
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Put fresh last layers for `num_classes` classes in the place of all three classifiers' old ones."""
+        """Replace the last layers of all three classifiers by new ones for `num_classes` classes."""
         super().reset_classifier(num_classes)
         for head in (self.aux1, self.aux2):
             if head is not None:
-                old = head.fc2
-                new = Linear(old.in_features, num_classes, device=old.weight.device, dtype=old.weight.dtype)
-                head.fc2 = new.train(old.training)
+                head.fc2 = rebuild_last_layer(head.fc2, num_classes)

@@ -3,8 +3,12 @@
     image 32 × 32 ─ C1 5×5 conv ─ S2 subsample ─ C3 5×5 conv ─ S4 subsample ─ C5 5×5 conv ─ F6 linear ─ output
                     6 × 28 × 28   6 × 14 × 14    16 × 10 × 10  16 × 5 × 5     120           84          10
 
-C3 sees only some of S2's maps (table I), S2 and S4 are trainable, every unit up to F6 squashes with 1.7159 tanh(2x/3),
-and the output measures how far F6 lies from a 7 × 12 picture of each digit. 60,000 trainable parameters.
+C3 receives only some of S2's maps (table I), S2 and S4 have trainable weights, every unit up to F6 is squashed by
+1.7159 tanh(2x/3), and the output measures the distance of F6 from a 7 × 12 picture of each digit. 60,000 parameters.
+
+Why convolutions: a stroke looks the same wherever it is, so that one small kernel can find it everywhere; a linear
+layer would have to learn it again for each place. Why subsampling: the exact place of a stroke varies from writer to
+writer and matters less with each layer.
 """
 
 from __future__ import annotations
@@ -19,13 +23,33 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional import avg_pool2d, conv2d, init, relu, scaled_tanh, tanh
 from groundup.layers import AvgPool2d, Conv2d, Linear, MaxPool2d
-from groundup.models.classifier import ImageClassifier
-from groundup.models.convolutional_networks.lenet_codes import DIGIT_CODES
+from groundup.models.classifier import ConvolutionalClassifier
 
-#: Table I: which of S2's six maps each of C3's sixteen sees.
+#: Figure 3: a picture per digit, which F6 should reproduce; ink is +1, paper -1. Why not one-of-ten codes: there every
+#: unit would have to be off for nine of ten classes. With pictures, digits that look alike also have similar codes.
+DIGIT_PICTURES = """
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+..###..  ...##..  .#####.  .#####.  ....##.  #######  ..####.  #######  .#####.  .#####.
+.##.##.  ..###..  ##...##  ##...##  ...###.  ##.....  .##....  #....##  ##...##  ##...##
+##...##  .####..  .....##  .....##  ..####.  ##.....  ##.....  .....##  ##...##  ##...##
+##...##  ...##..  .....##  .....##  .##.##.  ##.....  ##.....  ....##.  ##...##  ##...##
+##...##  ...##..  ....##.  ..####.  ##..##.  ######.  ######.  ....##.  .#####.  ##...##
+##...##  ...##..  ...##..  .....##  ##..##.  .....##  ##...##  ...##..  ##...##  .######
+##...##  ...##..  ..##...  .....##  #######  .....##  ##...##  ...##..  ##...##  .....##
+##...##  ...##..  .##....  .....##  ....##.  .....##  ##...##  ..##...  ##...##  .....##
+.##.##.  ...##..  ##.....  ##...##  ....##.  ##...##  ##...##  ..##...  ##...##  ....##.
+..###..  .######  #######  .#####.  ....##.  .#####.  .#####.  ..##...  .#####.  .####..
+.......  .......  .......  .......  .......  .......  .......  .......  .......  .......
+"""
+#: (10, 84): row d is the picture of digit d, row by row.
+DIGIT_CODES: tuple[tuple[float, ...], ...] = tuple(
+    tuple(1.0 if dot == "#" else -1.0 for line in DIGIT_PICTURES.split("\n") if line for dot in line.split()[digit])
+    for digit in range(10)
+)
+#: Table I: the maps of S2, of six, that each of the sixteen maps of C3 receives.
 C3_TABLE: tuple[tuple[int, ...], ...] = (
-    *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),  # three in a row, round the end
-    *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),  # four in a row, likewise
+    *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),  # three in a row, cyclically
+    *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),  # four in a row
     *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),  # four, in two pairs
     (0, 1, 2, 3, 4, 5),  # all
 )
@@ -34,9 +58,10 @@ SUBSAMPLINGS = ("trainable", "average", "max")
 
 
 class PartialConv2d(nn.Module):
-    """A convolution whose output map o sees only the input maps `table[o]`; absent connections are no parameters.
+    """A convolution whose output map o receives only the input maps `table[o]`; other connections have no parameters.
 
-    weight (connections, k, k), in the order of the table; bias (outputs,).
+    weight (connections, k, k), in the order of the table; bias (outputs,). Why: different inputs make the maps extract
+    different features, and fewer connections cost less (section II-B).
     """
 
     connection: Tensor
@@ -67,7 +92,7 @@ class PartialConv2d(nn.Module):
 
 
 class Subsampling(nn.Module):
-    """Half the resolution: y = f(w Σ + b), Σ the sum of a 2 × 2 window; one w and one b a map, both trained."""
+    """y = f(w Σ + b) at half the resolution, Σ the sum of a 2 × 2 window; one w and one b per map, both trained."""
 
     def __init__(self, channels: int, activation: str) -> None:
         super().__init__()
@@ -86,7 +111,7 @@ class Subsampling(nn.Module):
 
 
 class RadialBasisOutput(nn.Module):
-    """scores_i = -Σ_j (x_j - w_ij)²: minus the paper's penalty y_i (equation 7), so that the best class is the largest.
+    """scores_i = -Σ_j (x_j - w_ij)², the negative of the paper's penalty y_i: the largest is the best    (equation 7)
 
     w (classes, features) holds fixed codes of -1 and +1, a buffer.
     """
@@ -101,24 +126,32 @@ class RadialBasisOutput(nn.Module):
         return -((x[:, None, :] - self.codes) ** 2).sum(-1)
 
 
-class LeNet5(ImageClassifier):
-    """x (N, in_channels, 32, 32) → scores (N, num_classes), larger is likelier.
+class LeNet5(ConvolutionalClassifier):
+    """Images (N, in_channels, 32, 32) → scores (N, num_classes); the largest is the predicted class.
 
     The paper's images have background -0.1 and ink 1.175: mean about 0, variance about 1.
-
-    connection    "partial" (table I) or "full": what C3 sees of S2.
-    subsampling   "trainable", or a parameter-free "average" or "max".
-    activation    "scaled_tanh", "tanh" or "relu".
-    output        "rbf", distances to `codes` (num_classes, 84), by default the ten digits'; or "linear".
-
-    Every weight begins uniform in ±2.4 / fan-in (appendix A).
+    Every weight is initialised uniformly in ±2.4 / fan-in (appendix A).
     Differs from the paper: the digits' codes are drawn after figure 3, whose pixels are not published as data.
+
+    Args:
+        num_classes: the number of scores.
+        in_channels: the channels of an image.
+        connection: the connections of C3: "partial" (table I) or "full".
+        subsampling: "trainable", or without parameters, "average" or "max".
+        activation: "scaled_tanh", "tanh" or "relu".
+        output: "rbf", distances to `codes`, or "linear".
+        codes: (num_classes, 84) of -1 and +1; by default those of the ten digits.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> LeNet5()(torch.randn(2, 1, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     presets: ClassVar = {
         "paper": {},  # 60,000 parameters
         "paper_linear": {"output": "linear"},  # 60,850
-        "simplified": {  # 61,706: the form most tutorials show
+        "simplified": {  # 61,706: the form that most tutorials show
             "connection": "full",
             "subsampling": "average",
             "activation": "tanh",
@@ -126,10 +159,8 @@ class LeNet5(ImageClassifier):
         },
     }
     input_sizes: ClassVar = dict.fromkeys(presets, (1, 32, 32))
-    stages = ("c1", "s2", "c3", "s4", "c5")
     classifier = "output"
     min_size = 32
-    channels_last = True
 
     def __init__(
         self,
@@ -143,9 +174,7 @@ class LeNet5(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = checks.integer("num_classes", num_classes)
-        self.in_channels = checks.integer("in_channels", in_channels)
+        super().__init__(num_classes, in_channels)
         checks.choice("connection", connection, ("partial", "full"))
         checks.choice("subsampling", subsampling, SUBSAMPLINGS)
         checks.choice("activation", activation, tuple(ACTIVATIONS))
@@ -157,14 +186,14 @@ class LeNet5(ImageClassifier):
                 return Subsampling(channels, activation)
             return AvgPool2d(2) if subsampling == "average" else MaxPool2d(2)
 
-        self.c1 = Conv2d(in_channels, 6, 5)  #                                                     -> 6, 28, 28
-        self.s2 = subsample(6)  #                                                                  -> 6, 14, 14
-        self.c3 = PartialConv2d(6, C3_TABLE, 5) if connection == "partial" else Conv2d(6, 16, 5)  # -> 16, 10, 10
-        self.s4 = subsample(16)  #                                                                 -> 16, 5, 5
-        self.c5 = Conv2d(16, 120, 5)  #                                                            -> 120, 1, 1
-        self.f6 = Linear(120, 84)  #                                                               -> 84
+        self.c1 = Conv2d(in_channels, 6, 5)
+        self.s2 = subsample(6)
+        self.c3 = PartialConv2d(6, C3_TABLE, 5) if connection == "partial" else Conv2d(6, 16, 5)
+        self.s4 = subsample(16)
+        self.c5 = Conv2d(16, 120, 5)
+        self.f6 = Linear(120, 84)
         if output == "rbf":
-            self.output: nn.Module = RadialBasisOutput(_codes(codes, num_classes))
+            self.output: nn.Module = RadialBasisOutput(_check_codes(codes, num_classes))
         else:
             checks.require(codes is None, 'codes belong to output="rbf"; leave them out with output="linear"')
             self.output = Linear(84, num_classes)
@@ -181,34 +210,42 @@ class LeNet5(ImageClassifier):
             elif isinstance(layer, (PartialConv2d, Subsampling)):
                 layer.reset_parameters()
 
-    def checked(self, x: Tensor) -> Tensor:
+    def check_images(self, x: Tensor) -> None:
         checks.rank("x", checks.floating("x", x), 4, layout="(N, C, 32, 32)")
         if x.shape[2:] != (32, 32):
             raise ValueError(
                 f"x must be 32 × 32 pixels for LeNet5, got {x.size(2)} × {x.size(3)}: pad 28 × 28 images by 2, "
                 "resize others"
             )
-        return super().checked(x)
+        super().check_images(x)
 
-    def forward_stage(self, name: str, x: Tensor) -> Tensor:
-        """Convolutions are squashed; subsampling squashes by itself, where it does."""
-        x = getattr(self, name)(x)
-        return self.activation(x) if name in ("c1", "c3", "c5") else x
+    def forward_features(self, x: Float[Tensor, "N C 32 32"]) -> Float[Tensor, "N 120 1 1"]:
+        x = self.activation(self.c1(x))  # -> 6, 28, 28
+        x = self.s2(x)  #                   -> 6, 14, 14
+        x = self.activation(self.c3(x))  # -> 16, 10, 10
+        x = self.s4(x)  #                   -> 16, 5, 5
+        x = self.activation(self.c5(x))  # -> 120, 1, 1
+        return x
 
-    def forward_head(self, x: Float[Tensor, "N 120 1 1"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
-        x = self.activation(self.f6(x.flatten(1)))
-        return x if pre_logits else self.output(x)
+    def forward_head(self, x: Float[Tensor, "N 120 1 1"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
+        x = self.activation(self.f6(x.flatten(1)))  #  -> 84
+        return x if pre_logits else self.output(x)  # -> 10
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.forward_head(self.forward_features(x))
 
     def reset_classifier(self, num_classes: int) -> None:
+        """Replace the last layer by a new one for `num_classes` classes; raise `ValueError` with output="rbf"."""
         checks.require(
             not isinstance(self.output, RadialBasisOutput),
-            'output="rbf" compares with fixed codes and has nothing to learn anew: build the model with codes of '
+            'output="rbf" compares with fixed codes and has nothing to learn: build the model with codes of '
             'shape (num_classes, 84), or with output="linear"',
         )
         super().reset_classifier(num_classes)
 
 
-def _codes(codes: Tensor | None, num_classes: int) -> Tensor:
+def _check_codes(codes: Tensor | None, num_classes: int) -> Tensor:
+    """Return the codes, or the digits' if None; raise `ValueError` if they do not fit the classes."""
     if codes is None:
         if num_classes != len(DIGIT_CODES):
             raise ValueError(
@@ -218,4 +255,4 @@ def _codes(codes: Tensor | None, num_classes: int) -> Tensor:
         return torch.tensor(DIGIT_CODES)
     if tuple(checks.tensor("codes", codes).shape) != (num_classes, 84):
         raise ValueError(f"codes must have shape ({num_classes}, 84), got {tuple(codes.shape)}")
-    return codes.detach().to(torch.get_default_dtype(), copy=True)  # as the weights begin; they are none
+    return codes.detach().to(torch.get_default_dtype(), copy=True)  # the type of new weights

@@ -1,11 +1,15 @@
 """Network in Network. Lin, Chen and Yan 2014, Network In Network, arXiv:1312.4400.
 
-A convolution is a linear model that slides over the image. Here a small multilayer perceptron slides instead: a k × k
-convolution, then 1 × 1 convolutions, each with a ReLU (equation 2). The last perceptron makes one map a class, and the
-mean of a map is the score of its class: no linear layer, nothing to overfit with, and any image size will do.
-
     CIFAR-10   32 × 32 ─ perceptron 5×5 ─ max pool ─ perceptron 5×5 ─ average pool ─ perceptron 3×3 ─ mean of each map
                          192 160 96       16 × 16    192 192 192      8 × 8          192 192 classes
+
+A convolution applies one linear model to every window of the image. Here a small multilayer perceptron takes its place:
+a k × k convolution, then 1 × 1 convolutions, each with a ReLU (equation 2). The last perceptron has one output map per
+class, and the mean of a map is the score of its class.
+
+Why: whether a window shows an object is rarely a linear function of its pixels; the 1 × 1 layers combine features
+nonlinearly at each place. Why the mean: the linear layers at the end of AlexNet hold most of its parameters and
+overfit; a mean has none, and accepts any image size.
 """
 
 from __future__ import annotations
@@ -22,21 +26,21 @@ from groundup import checks
 from groundup.functional import init, relu
 from groundup.layers import AvgPool2d, Conv2d, Dropout, MaxPool2d
 from groundup.models.blocks import ConvReLU
-from groundup.models.classifier import ImageClassifier
+from groundup.models.classifier import ConvolutionalClassifier
 
 
 class Perceptron(NamedTuple):
-    """One multilayer perceptron that slides: its layers' `channels`, how it slides, and the pooling after it."""
+    """One multilayer perceptron: the `channels` of its layers, how it moves over the map, and the pooling after it."""
 
     channels: tuple[int, ...]
     kernel_size: int
     padding: int = 0
     stride: int = 1
-    pool: str = ""  # "max" or "average": 3 × 3 windows with stride 2, a last one over the edge; "" for none
-    drops: bool = False
+    pool: str = ""  # "max" or "average": 3 × 3 windows of stride 2, the last may extend over the edge; "" for none
+    drops: bool = False  # whether dropout follows
 
 
-# The authors' released definitions, for Caffe; the paper prints no widths. `head` makes the classes' maps of the last.
+# The authors' definitions for Caffe; the paper states no widths. The layer `head` adds one map per class to the last.
 CIFAR10 = (
     Perceptron((192, 160, 96), 5, padding=2, pool="max", drops=True),  #     -> 96, 16, 16
     Perceptron((192, 192, 192), 5, padding=2, pool="average", drops=True),  # -> 192, 8, 8
@@ -51,25 +55,30 @@ IMAGENET = (
 POOLS = {"max": MaxPool2d, "average": AvgPool2d}
 
 
-class NetworkInNetwork(ImageClassifier):
-    """x (N, in_channels, H, W) → scores (N, num_classes).
+class NetworkInNetwork(ConvolutionalClassifier):
+    """Images (N, in_channels, H, W) → scores (N, num_classes), never negative: a ReLU follows the last layer.
 
-    perceptrons   what slides, stage by stage; `head`, a 1 × 1 layer more, makes a map a class.
-    dropout       the probability of dropping, where a perceptron asks for it.
+    Weights are initialised N(0, 2 / fan-in), biases 0; those of the head N(0, 0.01²) and 1. Otherwise the maps of half
+    of the classes would initially be 0 everywhere, and stay so without a gradient. Differs from the authors'
+    definitions, whose N(0, 0.05²) lets hardly any signal through nine layers.
 
-    Scores are never negative: a ReLU follows the last layer too.
+    Args:
+        num_classes: the number of scores.
+        in_channels: the channels of an image.
+        dropout: the probability of dropping, after each perceptron with `drops`.
+        perceptrons: the stages, each a `Perceptron` or a tuple of its values; a 1 × 1 layer, `head`, follows them.
+        device, dtype: of the parameters.
 
-    Weights begin N(0, 2 / fan-in), biases 0; the head N(0, 0.01²) and 1: else the maps of half of the classes begin at
-    nothing everywhere and stay there, without a gradient. Differs from the authors' definitions, whose N(0, 0.05²)
-    hardly lets a signal through nine layers.
+    Example:
+        >>> NetworkInNetwork()(torch.randn(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
     """
 
     presets: ClassVar = {
-        "cifar10": {},  # 966,986 parameters: the paper's section 4.2
-        "imagenet": {"num_classes": 1000, "perceptrons": IMAGENET},  # 7,595,176
+        "cifar10": {},  # 966,986 parameters, 0.222 · 10⁹ multiply-adds: section 4.2
+        "imagenet": {"num_classes": 1000, "perceptrons": IMAGENET},  # 7,595,176, 1.100 · 10⁹
     }
     input_sizes: ClassVar = {"imagenet": (3, 224, 224)}
-    channels_last = True
 
     def __init__(
         self,
@@ -80,15 +89,14 @@ class NetworkInNetwork(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = checks.integer("num_classes", num_classes)
-        self.in_channels = channels = checks.integer("in_channels", in_channels)
+        super().__init__(num_classes, in_channels)
         checks.probability("dropout", dropout)
         if not isinstance(perceptrons, Sequence) or not all(isinstance(one, tuple) and one for one in perceptrons):
             raise TypeError(f"perceptrons must be a list of Perceptron, got {perceptrons!r}")
         checks.require(len(perceptrons) > 0, "perceptrons must hold at least one")
-        plan = [Perceptron(*one) for one in perceptrons]  # of plain tuples too, as a file holds them
-        self.min_size = _smallest(plan)
+        plan = [Perceptron(*one) for one in perceptrons]  # a saved config holds plain tuples
+        self.min_size, self.num_perceptrons = _find_min_size(plan), len(plan)
+        channels = in_channels
         conv = partial(ConvReLU, device=device, dtype=dtype)
         for number, one in enumerate(plan, 1):
             checks.require(len(one.channels) > 0, f"channels of perceptron {number} must hold at least one number")
@@ -104,7 +112,6 @@ class NetworkInNetwork(ImageClassifier):
             self.add_module(f"mlpconv{number}", stage)
             channels = one.channels[-1]
         self.head = Conv2d(channels, num_classes, 1, device=device, dtype=dtype)
-        self.stages = tuple(f"mlpconv{number}" for number in range(1, len(plan) + 1))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -121,17 +128,26 @@ class NetworkInNetwork(ImageClassifier):
         init.constant_(self.head.bias, 1.0)
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Put a fresh last layer for `num_classes` classes in the place of the old one."""
+        """Replace the last layer by a new one for `num_classes` classes, initialised as in a new network."""
         super().reset_classifier(num_classes)
         self._reset_head()
 
-    def forward_head(self, x: Float[Tensor, "N C H W"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
-        """Scores of a feature map; with `pre_logits`, the mean of the vectors that the last layer sees."""
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N _ P Q"]:
+        """Return the last map. The tables above have the shapes."""
+        for number in range(1, self.num_perceptrons + 1):
+            x = getattr(self, f"mlpconv{number}")(x)
+        return x
+
+    def forward_head(self, x: Float[Tensor, "N _ P Q"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
+        """Return the scores of a map; with `pre_logits`, the mean of the vectors that the last layer receives."""
         return (x if pre_logits else relu(self.head(x))).mean((2, 3))
 
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.forward_head(self.forward_features(x))
 
-def _smallest(perceptrons: Sequence[Perceptron]) -> int:
-    """The smallest image of which something is left in the end: two pixels make one where a pooling may run over."""
+
+def _find_min_size(perceptrons: Sequence[Perceptron]) -> int:
+    """Return the smallest image size that leaves one pixel in the end: a pooling that may extend needs two for one."""
     size = 1
     for one in reversed(perceptrons):
         size = 2 * size if one.pool else size

@@ -1,12 +1,14 @@
 """VGG. Simonyan and Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition.
 
-arXiv:1409.1556. Nothing but 3 × 3: two of them see what a 5 × 5 sees, three a 7 × 7, with fewer weights and more
-nonlinearity between.
+arXiv:1409.1556.
 
     224 × 224 ─ stage 1 ─ stage 2 ─ stage 3 ─ stage 4 ─ stage 5 ─ FC6 ─ FC7 ─ FC8
                 64 × 112²  128 × 56²  256 × 28²  512 × 14²  512 × 7²   4096   4096   1000
 
 A stage is a few convolutions at one size, then a 2 × 2 max pooling; a ReLU follows every layer but the last.
+
+Why 3 × 3 only: two of them cover the same 5 × 5 pixels as one larger kernel, three cover 7 × 7, with fewer weights
+(27 C² instead of 49 C²) and a ReLU after each (section 2.3). With larger kernels the same depth would cost far more.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from groundup import checks
 from groundup.functional import adaptive_avg_pool2d, init, relu
 from groundup.layers import BatchNorm2d, Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d
 from groundup.models.blocks import ConvReLU
-from groundup.models.classifier import ImageClassifier
+from groundup.models.classifier import ConvolutionalClassifier
 
-#: Table 1: how many convolutions each stage has. In C the third of a stage is 1 × 1.
+#: Table 1: the number of convolutions in each stage. In C the third of a stage is 1 × 1.
 CONFIGURATIONS = {
     "A": (1, 1, 2, 2, 2),
     "A-LRN": (1, 1, 2, 2, 2),
@@ -35,34 +37,44 @@ CONFIGURATIONS = {
 }
 
 
-class VGG(ImageClassifier):
-    """x (N, in_channels, H, W), H and W at least 32 → scores (N, num_classes); 224 × 224 in the paper.
+class VGG(ConvolutionalClassifier):
+    """Images (N, in_channels, H, W), H and W at least 32 → scores (N, num_classes); 224 × 224 in the paper.
 
-    configuration   a column of table 1. "A-LRN" normalises the first convolution's response as AlexNet does.
-    batch_norm      normalise every convolution (not in the paper; torchvision's `vgg16_bn` and its kin).
-    width           channels of stage 1; the others have 2, 4, 8 and 8 times as many. `hidden`: of FC6 and FC7.
-    dropout         the probability of dropping the results of FC6 and FC7.
+    Another image size: the last map is averaged to 7 × 7, as in torchvision; at 224 × 224 it has that size anyway.
+    Convolutions are initialised N(0, 2 / fan-out), linear layers N(0, 0.01²), biases 0, as in torchvision.
+    Differs from the paper, where A was initialised N(0, 0.01²) and the deeper ones with A's trained layers
+    (section 3.1).
 
-    Other image sizes: the last map is averaged to 7 × 7, as in torchvision; at 224 × 224 it has that size anyway.
-    Convolutions begin N(0, 2 / fan-out), linear layers N(0, 0.01²), biases 0, as in torchvision. Differs from the
-    paper, where A began N(0, 0.01²) and the deeper ones with A's trained layers (section 3.1).
+    Args:
+        num_classes: the number of scores.
+        in_channels: the channels of an image.
+        dropout: the probability of dropping a result of FC6 or FC7.
+        configuration: a column of table 1. "A-LRN" has local response normalisation, as AlexNet, after the first
+            convolution.
+        batch_norm: normalise every convolution: not in the paper; torchvision's `vgg16_bn` and its relatives.
+        width: the channels of stage 1; the others have 2, 4, 8 and 8 times as many.
+        hidden: the units of FC6 and of FC7.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = VGG.preset("vgg11", num_classes=10, width=8, hidden=32)
+        >>> model(torch.randn(2, 3, 64, 64)).shape
+        torch.Size([2, 10])
     """
 
-    presets: ClassVar = {
-        "vgg16": {},  # 138,357,544 parameters, 15.470 G multiply-adds
-        "vgg11": {"configuration": "A"},  # 132,863,336
-        "vgg11_lrn": {"configuration": "A-LRN"},
-        "vgg13": {"configuration": "B"},  # 133,047,848
-        "vgg16_c": {"configuration": "C"},  # 133,638,952
-        "vgg19": {"configuration": "E"},  # 143,667,240
-        "vgg11_bn": {"configuration": "A", "batch_norm": True},
-        "vgg13_bn": {"configuration": "B", "batch_norm": True},
-        "vgg16_bn": {"batch_norm": True},
-        "vgg19_bn": {"configuration": "E", "batch_norm": True},
+    presets: ClassVar = {  # parameters, 10⁹ multiply-adds at 224 × 224
+        "vgg16": {},  #                                         138,357,544  15.470
+        "vgg11": {"configuration": "A"},  #                     132,863,336   7.609
+        "vgg11_lrn": {"configuration": "A-LRN"},  #             132,863,336   7.609
+        "vgg13": {"configuration": "B"},  #                     133,047,848  11.308
+        "vgg16_c": {"configuration": "C"},  #                   133,638,952  11.771
+        "vgg19": {"configuration": "E"},  #                     143,667,240  19.632
+        "vgg11_bn": {"configuration": "A", "batch_norm": True},  # 132,868,840   7.609
+        "vgg13_bn": {"configuration": "B", "batch_norm": True},  # 133,053,736  11.308
+        "vgg16_bn": {"batch_norm": True},  #                    138,365,992  15.470
+        "vgg19_bn": {"configuration": "E", "batch_norm": True},  # 143,678,248  19.632
     }
-    stages = ("stage1", "stage2", "stage3", "stage4", "stage5")
     classifier = "fc8"
-    channels_last = True
     min_size = 32
 
     def __init__(
@@ -77,13 +89,11 @@ class VGG(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = checks.integer("num_classes", num_classes)
-        self.in_channels = checks.integer("in_channels", in_channels)
+        super().__init__(num_classes, in_channels)
         checks.probability("dropout", dropout)
         w, hidden = checks.integer("width", width), checks.integer("hidden", hidden)
         self.configuration = checks.choice("configuration", configuration, tuple(CONFIGURATIONS))
-        # In torchvision's batch-normalised networks the convolutions keep their bias, though the norm undoes it.
+        # In torchvision's batch-normalised networks the convolutions keep their bias, though the norm subtracts it.
         conv = partial(ConvReLU, norm=BatchNorm2d if batch_norm else None, bias=True, device=device, dtype=dtype)
         linear = partial(Linear, device=device, dtype=dtype)
         n1, n2, n3, n4, n5 = CONFIGURATIONS[configuration]
@@ -95,14 +105,14 @@ class VGG(ImageClassifier):
                 layers.append(conv(out_channels if place else in_channels, out_channels, kernel, padding=kernel // 2))
             return layers.append(MaxPool2d(2))
 
-        self.stage1 = stage(in_channels, w, n1)  #       -> 64, 112, 112
-        self.stage2 = stage(w, 2 * w, n2)  #             -> 128, 56, 56
-        self.stage3 = stage(2 * w, 4 * w, n3)  #         -> 256, 28, 28
-        self.stage4 = stage(4 * w, 8 * w, n4)  #         -> 512, 14, 14
-        self.stage5 = stage(8 * w, 8 * w, n5)  #         -> 512, 7, 7
-        self.fc6 = linear(8 * w * 7 * 7, hidden)  #      -> 4096
-        self.fc7 = linear(hidden, hidden)  #             -> 4096
-        self.fc8 = linear(hidden, num_classes)  #        -> 1000
+        self.stage1 = stage(in_channels, w, n1)
+        self.stage2 = stage(w, 2 * w, n2)
+        self.stage3 = stage(2 * w, 4 * w, n3)
+        self.stage4 = stage(4 * w, 8 * w, n4)
+        self.stage5 = stage(8 * w, 8 * w, n5)
+        self.fc6 = linear(8 * w * 7 * 7, hidden)
+        self.fc7 = linear(hidden, hidden)
+        self.fc8 = linear(hidden, num_classes)
         if configuration == "A-LRN":
             self.stage1.insert(1, LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0))
         self.dropout = Dropout(dropout)
@@ -120,14 +130,31 @@ class VGG(ImageClassifier):
                 else:
                     init.normal_(layer.weight, std=0.01)
 
-    def forward_head(self, x: Float[Tensor, "N C H W"], pre_logits: bool = False) -> Float[Tensor, "N *rest"]:
-        x = adaptive_avg_pool2d(x, 7).flatten(1)
-        x = self.dropout(relu(self.fc6(x)))
-        x = self.dropout(relu(self.fc7(x)))
-        return x if pre_logits else self.fc8(x)
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N _ P Q"]:
+        """Return the last map. Shapes: vgg16 at 224 × 224."""
+        x = self.stage1(x)  # -> 64, 112, 112
+        x = self.stage2(x)  # -> 128, 56, 56
+        x = self.stage3(x)  # -> 256, 28, 28
+        x = self.stage4(x)  # -> 512, 14, 14
+        x = self.stage5(x)  # -> 512, 7, 7
+        return x
+
+    def forward_head(self, x: Float[Tensor, "N _ P Q"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
+        x = adaptive_avg_pool2d(x, 7).flatten(1)  # 25088
+        x = self.dropout(relu(self.fc6(x)))  #      4096
+        x = self.dropout(relu(self.fc7(x)))  #      4096
+        return x if pre_logits else self.fc8(x)  # -> 1000
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.forward_head(self.forward_features(x))
 
 
 class VGG16(VGG):
-    """VGG of configuration D: thirteen convolutions and three linear layers."""
+    """VGG of configuration D: thirteen convolutions and three linear layers. Args: those of `VGG`.
+
+    Example:
+        >>> VGG16(num_classes=10, width=8, hidden=32)(torch.randn(2, 3, 64, 64)).shape
+        torch.Size([2, 10])
+    """
 
     presets: ClassVar = {name: VGG.presets[name] for name in ("vgg16", "vgg16_bn")}

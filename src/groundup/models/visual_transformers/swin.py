@@ -192,7 +192,6 @@ class SwinTransformer(ImageClassifier):
             "stochastic_depth": 0.5,
         },
     }
-    stages = ("patches", "stage1", "stage2", "stage3", "stage4", "norm")
 
     def __init__(
         self,
@@ -243,6 +242,15 @@ class SwinTransformer(ImageClassifier):
                 init.trunc_normal_(part.weight, std=0.02)
                 if part.bias is not None:
                     init.constant_(part.bias, 0.0)
+
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N P Q E"]:
+        x = self.patches(x)
+        x = self.stage1(x)
+        x = self.stage2(x)
+        x = self.stage3(x)
+        x = self.stage4(x)
+        x = self.norm(x)
+        return x
 
     def forward_head(self, x: Float[Tensor, "N P Q E"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
         """Scores of a map; with `pre_logits`, the mean over its places."""

@@ -86,7 +86,6 @@ class VisionTransformer(ImageClassifier):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     input_sizes: ClassVar = {"vit_b_16_384": (3, 384, 384), "digits": (1, 16, 16), "cifar10": (3, 32, 32)}
-    stages = ("tokens", "blocks", "norm")
 
     def __init__(
         self,
@@ -151,6 +150,12 @@ class VisionTransformer(ImageClassifier):
         init.constant_(self.head.weight, 0.0)
         if self.head.bias is not None:
             init.constant_(self.head.bias, 0.0)
+
+    def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N T E"]:
+        x = self.tokens(x)
+        x = self.blocks(x)
+        x = self.norm(x)
+        return x
 
     def forward_head(self, x: Float[Tensor, "N T E"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
         """Scores of tokens; with `pre_logits`, the class token, or the mean of all."""

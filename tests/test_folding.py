@@ -9,8 +9,8 @@ from torch import nn
 from groundup import backend
 from groundup.layers import BatchNorm1d, BatchNorm2d, Conv2d, Linear, ReLU
 from groundup.models.convolutional_networks import LeNet5
-from groundup.models.folding import fold_batch_norm
 from groundup.models.residual_networks import DenseNet121, ResNet34, ResNet50, ResNeXt50, SEResNet50
+from groundup.tools.folding import fold_batch_norm
 from parity import randomise, seeded_randn
 from rows.oracles.residual import randomise_norms
 

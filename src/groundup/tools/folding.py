@@ -1,10 +1,10 @@
-"""Batch norms folded into the layers before them: at inference both are linear, and one layer does.
+"""Folding of batch norms into the layers before them: in eval mode both are linear, and one layer computes both.
 
-    γ (W x + b - μ) / √(σ² + ε) + β  =  (s W) x + (β + s (b - μ)),   s = γ / √(σ² + ε), one number a channel
+    γ (W x + b - μ) / √(σ² + ε) + β  =  (s W) x + (β + s (b - μ)),   s = γ / √(σ² + ε), one number per channel
 
 Jacob et al. 2018, Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference,
-arXiv:1712.05877, section 3.2. Which norm follows which layer is not read off names but seen: a copy of the model, with
-none of its user's hooks, runs once on the meta device, where nothing is computed.
+arXiv:1712.05877, section 3.2. Names do not show which norm follows which layer: a copy of the model, without its user's
+hooks, runs once on the meta device, where nothing is computed, and the operations on each output are recorded.
 """
 
 from __future__ import annotations
@@ -23,21 +23,34 @@ from torch.utils._pytree import tree_leaves
 from groundup import checks
 from groundup.backend import backend
 from groundup.layers import BatchNorm, Conv2d, Linear
-from groundup.models.classifier import ImageClassifier
+from groundup.models.classifier import ImageClassifier, copy_to_meta, hooks_of
 
 M = TypeVar("M", bound=nn.Module)
 
 
 def fold_batch_norm(model: M, *inputs: Sequence[int] | Tensor) -> M:
-    """A copy of `model`, in eval mode, that computes the same without the batch norms that follow a Conv2d or Linear.
+    """Return a copy of `model`, in eval mode, that computes the same without batch norms after a Conv2d or Linear.
 
     A norm is folded if its input is the output of such a layer and nothing else uses that output, and if both run once,
-    have no hooks, and have the `forward` and the parameters of their class in groundup.layers. Others stay, as those
-    before a convolution in DenseNet. In the place of a folded one stands an empty chain.
+    have no hooks, and have the `forward` and the parameters of their class in groundup.layers. Others remain, such as
+    those before a convolution in DenseNet. A folded norm is replaced by an empty `Sequential`.
 
-    inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch;
-    an image classifier needs none. Raises `ValueError` for a model in training mode, whose batch norms depend on the
-    batch, and for one all of whose batch norms are torch.nn's. Save before folding: `save_pretrained` refuses after it.
+    Why: a batch norm reads and writes the whole map and computes almost nothing, so that it costs memory bandwidth at
+    inference; folded it costs nothing.
+
+    Args:
+        model: in eval mode. Save it before folding: `save_pretrained` refuses a folded model.
+        inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch;
+            an image classifier needs none.
+
+    Raises `ValueError` for a model in training mode, whose batch norms depend on the batch, and for one all of whose
+    batch norms are of torch.nn.
+
+    Example:
+        >>> from groundup.models import ResNet34
+        >>> folded = fold_batch_norm(ResNet34(width=4).eval())
+        >>> any(isinstance(module, BatchNorm) for module in folded.modules())
+        False
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
@@ -45,8 +58,8 @@ def fold_batch_norm(model: M, *inputs: Sequence[int] | Tensor) -> M:
     checks.require(
         not training, f"model must be in eval mode to be folded, but {training[:1]} trains: call model.eval() first"
     )
-    pairs = _seen(imagined(model), _arguments(model, inputs))
-    others = [name for name, module in model.named_modules() if _of_torch(module)]
+    pairs = _find_pairs(model, _build_arguments(model, inputs))
+    others = [name for name, module in model.named_modules() if _is_torchs(module)]
     checks.require(
         bool(pairs) or not others,
         f"model: nothing can be folded, its batch norms ({', '.join(others[:1])}, …) are of torch.nn, not of "
@@ -62,14 +75,14 @@ def fold_batch_norm(model: M, *inputs: Sequence[int] | Tensor) -> M:
         for module in list(folded.modules()):
             if isinstance(module, ImageClassifier) and (layer in module.modules() or norm in module.modules()):
                 module.folded = True
-            for name in [name for name, part in module._modules.items() if part is norm]:  # it may have several
+            for name in [name for name, part in module._modules.items() if part is norm]:  # one norm, several names
                 setattr(module, name, empty)
     return folded
 
 
 @torch.no_grad()
 def _fold(layer: Conv2d | Linear, norm: BatchNorm) -> None:
-    """Give the layer new parameters, in float64 until the last moment; tensors it shared with others stay theirs."""
+    """Give the layer new parameters, computed in float64; tensors that it shared with other layers do not change."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = (norm.running_var.double() + norm.eps).rsqrt()
@@ -83,7 +96,7 @@ def _fold(layer: Conv2d | Linear, norm: BatchNorm) -> None:
     layer.bias = nn.Parameter(bias.to(layer.weight.dtype), trained)
 
 
-def _arguments(model: nn.Module, inputs: Sequence[Sequence[int] | Tensor]) -> list[Tensor]:
+def _build_arguments(model: nn.Module, inputs: Sequence[Sequence[int] | Tensor]) -> list[Tensor]:
     if not inputs and isinstance(model, ImageClassifier):
         inputs = ((model.in_channels, *[max(model.min_size, 32)] * 2),)
     checks.require(len(inputs) > 0, "inputs: give the shape of one sample for each argument of forward")
@@ -101,7 +114,7 @@ def _arguments(model: nn.Module, inputs: Sequence[Sequence[int] | Tensor]) -> li
 
 @dataclass
 class _Output:
-    """What a Conv2d or Linear returned, and who used it: batch norms by name, and anything else by ""."""
+    """The output of a Conv2d or Linear, and its users: batch norms by name, and any other operation as ""."""
 
     layer: str
     value: Tensor
@@ -109,7 +122,7 @@ class _Output:
 
 
 class _Uses(TorchDispatchMode):
-    """Notes every operation on an output of interest."""
+    """Records every operation on one of `outputs`."""
 
     def __init__(self, outputs: list[_Output]) -> None:
         super().__init__()
@@ -129,7 +142,7 @@ class _Uses(TorchDispatchMode):
 
 
 def _leaves(values: Any) -> Iterator[Any]:
-    """What containers hold, dataclasses and plain objects among them, which PyTorch's own trees do not look into."""
+    """Yield all values in nested containers, including the attributes of objects, which PyTorch's trees do not open."""
     waiting, known = [values], set()
     while waiting:
         for value in tree_leaves(waiting.pop()):
@@ -142,45 +155,32 @@ def _leaves(values: Any) -> Iterator[Any]:
                 waiting.extend(getattr(value, field.name, None) for field in fields(value))
 
 
-def imagined(model: M) -> M:
-    """A copy with all its tensors on the meta device; what was under several names, still is."""
-    memo: dict[int, Any] = {}
-    for tensor in (*model.parameters(), *model.buffers()):
-        there = tensor.detach().to("meta")
-        memo[id(tensor)] = nn.Parameter(there, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else there
-    return copy.deepcopy(model, memo)
-
-
-def _hooks(module: nn.Module) -> list[dict[int, Any]]:
-    return [module._forward_pre_hooks, module._forward_hooks, module._backward_pre_hooks, module._backward_hooks]
-
-
-def _plain(module: nn.Module) -> bool:
-    """Whether it computes what its class in groundup.layers does, of its own parameters, and nobody looks on."""
+def _is_plain(module: nn.Module) -> bool:
+    """Return whether the module computes what its class in groundup.layers does, from its own parameters, unhooked."""
     own = next(kind for kind in (Conv2d, Linear, BatchNorm) if isinstance(module, kind))
     return (
         type(module).forward is own.forward
         and "forward" not in vars(module)
         and {"weight", "bias"} <= module._parameters.keys()
-        and not any(_hooks(module))
+        and not any(hooks_of(module))
     )
 
 
-def _of_torch(module: nn.Module) -> bool:
+def _is_torchs(module: nn.Module) -> bool:
     return any(kind.__name__ == "_BatchNorm" for kind in type(module).__mro__)
 
 
-def _seen(model: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
-    """(layer, norm) for every norm that can be folded, by running the model, all of whose tensors are on meta."""
+def _find_pairs(original: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
+    """Return (layer, norm) for every norm that can be folded, from a run of a copy on the meta device."""
+    model = copy_to_meta(original)
     outputs: list[_Output] = []
     uses = _Uses(outputs)
     calls: Counter[nn.Module] = Counter()
-    plain = {module for module in model.modules() if isinstance(module, (Conv2d, Linear, BatchNorm)) and _plain(module)}
 
-    def seen_by_hooks(module: nn.Module, *values: Any) -> None:
+    def use_in_hooks(module: nn.Module, *values: Any) -> None:
         uses.note("", values)
 
-    for name, module in model.named_modules():
+    for (name, module), own in zip(model.named_modules(), original.modules()):
 
         def after_layer(module: nn.Module, _: Any, y: Tensor, name: str = name) -> None:
             calls[module] += 1
@@ -194,17 +194,13 @@ def _seen(model: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
         def after_norm(*_: Any) -> None:
             uses.norm = ""
 
-        looked_at = any(_hooks(module))
-        for hooks in _hooks(module):  # numbers they would not find; pruning, and the like, makes the weight in one
-            for key in [key for key, hook in hooks.items() if not type(hook).__module__.startswith("torch.")]:
-                del hooks[key]
-        if looked_at:
-            module.register_forward_pre_hook(seen_by_hooks)
-            module.register_forward_hook(seen_by_hooks)
-        elif module in plain and isinstance(module, BatchNorm):
+        if any(hooks_of(own)):
+            module.register_forward_pre_hook(use_in_hooks)
+            module.register_forward_hook(use_in_hooks)
+        elif isinstance(module, BatchNorm) and _is_plain(own):
             module.register_forward_pre_hook(before_norm)
             module.register_forward_hook(after_norm)
-        elif module in plain:
+        elif isinstance(module, (Conv2d, Linear)) and _is_plain(own):
             module.register_forward_hook(after_layer)
     with backend("auto"), torch.no_grad(), uses:
         result = model(*arguments)
@@ -217,7 +213,7 @@ def _seen(model: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
             continue
         layer, norm = model.get_submodule(output.layer), model.get_submodule(output.users[0])
         assert isinstance(norm, BatchNorm)
-        axes = 4 if isinstance(layer, Conv2d) else 2  # where the channels are the axis that is normalised
+        axes = 4 if isinstance(layer, Conv2d) else 2  # the rank for which axis 1, the norm's, is the layer's output
         if calls[layer] == calls[norm] == 1 and norm.running_mean is not None and output.value.dim() == axes:
             pairs.append((output.layer, output.users[0]))
     return pairs
