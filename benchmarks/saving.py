@@ -23,7 +23,7 @@ from benchmarks.report import environment, saving_markdown, write
 from groundup.models.transformer_networks import GPT2
 from groundup.optimizers import AdamW
 from groundup.training import Trainer, language_model
-from groundup.training.writer import Writer
+from groundup.training.checkpoint_writer import CheckpointWriter
 
 EVERY = 16  # steps from one checkpoint to the next
 
@@ -47,7 +47,7 @@ class Tokens:
 def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[list[float], list[float], list[float]]:
     """Seconds of steps without a checkpoint, of steps with one, and of copying the state."""
     model = GPT2(context=given.context, dropout=0.0, **({"embed_dim": 96, "num_layers": 2} if given.small else {}))
-    objective, calls, copies, copied = language_model(), [], [], Writer.copied
+    objective, calls, copies, copied = language_model(), [], [], CheckpointWriter.copy_state
 
     def timed(model, batch):
         pending = trainer.writer.pending
@@ -61,13 +61,13 @@ def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[li
         copies.append(time.perf_counter() - start)
         return state
 
-    Writer.copied = copying
+    CheckpointWriter.copy_state = copying
     loader = Tokens(given.batch, given.context, model.vocab_size)
     how = {"steps": given.steps, "save_every": EVERY, "keep": 1, "background_saves": background, "run_dir": folder}
     quiet = {"log_every": 1000, "progress": False, "device": "cpu"}
     trainer = Trainer(model, AdamW(model.parameters()), timed, loader, **how, **quiet)
     trainer.fit()
-    Writer.copied = copied
+    CheckpointWriter.copy_state = copied
     usual, with_save = [], []
     for step, ((began, writing), (ended, _)) in enumerate(pairwise(calls), 1):
         if step > 1:  # the first makes the optimizer's state

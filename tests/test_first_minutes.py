@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from commands import ROOT
-from groundup.training.command import activation_hint
+from groundup.training.command_line import activation_hint
 
 ACTIVATE = Path(sys.prefix) / "bin" / "activate"
 needs_a_shell = pytest.mark.skipif(

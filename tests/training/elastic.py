@@ -44,7 +44,7 @@ def arm(kills, seed):
 
         return act
 
-    os.fsync, os.rename, Trainer._step = watched(os.fsync), watched(os.rename), watched(Trainer._step)
+    os.fsync, os.rename, Trainer.train_step = watched(os.fsync), watched(os.rename), watched(Trainer.train_step)
 
 
 def main():

@@ -24,7 +24,7 @@ sys.modules["tensorboard"] = None  # a second of import in every process, and no
 from training_toy import make_trainer, objective, weights  # noqa: E402
 
 import groundup.plots  # noqa: E402
-from groundup.training import checkpoint, logs  # noqa: E402
+from groundup.training import checkpoint_files, logs  # noqa: E402
 from groundup.training.trainer import Trainer  # noqa: E402
 
 groundup.plots.curves = lambda *_, **__: None
@@ -58,9 +58,9 @@ def arm(kill_at):
 
     for name in ("fsync", "rename", "unlink", "rmdir"):
         setattr(os, name, watched(getattr(os, name)))
-    checkpoint.save_tensors = watched(checkpoint.save_tensors, half_file)
+    checkpoint_files.save_tensors = watched(checkpoint_files.save_tensors, half_file)
     logs.MetricsLog.write = watched(logs.MetricsLog.write, half_line)
-    Trainer._step = watched(Trainer._step)
+    Trainer.train_step = watched(Trainer.train_step)
 
 
 def jittered(model, batch):

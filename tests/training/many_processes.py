@@ -31,14 +31,14 @@ from groundup.models.transformer_networks import GPT2  # noqa: E402
 from groundup.optimizers import Adam, AdamW, LR_CosineDecayScheduler, SGD_Momentum  # noqa: E402
 from groundup.training import (  # noqa: E402
     Trainer,
-    checkpoint,
+    checkpoint_files,
     language_model,
     next_token,
     perplexity,
     seed_everything,
     supervised,
 )
-from groundup.training.distributed import shards  # noqa: E402
+from groundup.training.distributed import sharded_checkpoint  # noqa: E402
 
 
 class Samples(torch.utils.data.Dataset):
@@ -172,8 +172,8 @@ def faulty(one, fault):
                 total = total * float("nan")
         if fault == "disk" and len(calls) == 4:  # of a sharded model the last process's, of a whole one the first's
             if last:
-                shards.fingerprint = full_disk
-            checkpoint.save_tensors = full_disk
+                sharded_checkpoint.fingerprint = full_disk
+            checkpoint_files.save_tensors = full_disk
         return total, count
 
     def full_disk(*_, **__):
@@ -184,7 +184,7 @@ def faulty(one, fault):
 
 def main():
     groundup.plots.curves = lambda *_, **__: None
-    folder, usual = Path(sys.argv[1]), (shards.fingerprint, checkpoint.save_tensors)
+    folder, usual = Path(sys.argv[1]), (sharded_checkpoint.fingerprint, checkpoint_files.save_tensors)
     for name, run, settings in json.loads(sys.argv[2]):
         fault, resume = settings.pop("fault", None), settings.pop("resume", False)
         half, measured = settings.pop("half", False), settings.pop("measured", False)
@@ -200,7 +200,7 @@ def main():
                 one.fit(resume=resume)
         except (SystemExit, Exception) as end:
             ended = f"{type(end).__name__}: {end}"
-        shards.fingerprint, checkpoint.save_tensors = usual
+        sharded_checkpoint.fingerprint, checkpoint_files.save_tensors = usual
         path = folder / f"{run}{'-resumed' * resume}-{rank}.pt"
         result = {"weights": one.model.state_dict(), "ended": ended, "scale": one.scaler.get_scale()}
         torch.save(result | {"graphs": len(graphs), "measured": seen and seen.found}, path)

@@ -1,4 +1,4 @@
-"""Windows of batches, and their way to the device."""
+"""Groups of batches, and their way to the device."""
 
 from collections import namedtuple
 
@@ -8,15 +8,15 @@ from training_toy import Stream
 
 from groundup.data import Loader
 from groundup.training import Batches, supervised, to_device
-from groundup.training.batches import seekable, windows
+from groundup.training.batches import check_loader, group_batches
 
 Pair = namedtuple("Pair", ["x", "y"])
 
 
-def test_windows_cover_the_rest_of_the_epoch():
-    sizes = [[len(y) for _, y in window] for window in windows(Stream(5), 0, 0, 2)]
+def test_groups_cover_the_rest_of_the_epoch():
+    sizes = [[len(y) for _, y in group] for group in group_batches(Stream(5), 0, 0, 2)]
     assert sizes == [[8, 9], [10, 11], [12]]
-    assert [[len(y) for _, y in window] for window in windows(Stream(5), 0, 4, 2)] == [[12]]
+    assert [[len(y) for _, y in group] for group in group_batches(Stream(5), 0, 4, 2)] == [[12]]
 
 
 def test_a_loader_shorter_than_it_promises():
@@ -25,16 +25,16 @@ def test_a_loader_shorter_than_it_promises():
             yield from list(super().__iter__())[:-1]
 
     with pytest.raises(ValueError, match=r"ended epoch 3 after 4 batches, but its len\(\) is 5"):
-        list(windows(Short(), 2, 0, 2))
+        list(group_batches(Short(), 2, 0, 2))
 
 
-def test_our_loader_is_seekable():
+def test_our_loader_has_a_position():
     data = torch.utils.data.TensorDataset(torch.arange(10.0), torch.arange(10))
     loader = Loader(data, 3, shuffle=True, seed=1)
     assert isinstance(loader, Batches)
-    assert seekable("train", loader) is loader
-    whole = [y.tolist() for window in windows(loader, 2, 0, 2) for _, y in window]
-    assert [y.tolist() for window in windows(loader, 2, 2, 2) for _, y in window] == whole[2:]
+    check_loader("train", loader)
+    whole = [y.tolist() for group in group_batches(loader, 2, 0, 2) for _, y in group]
+    assert [y.tolist() for group in group_batches(loader, 2, 2, 2) for _, y in group] == whole[2:]
     assert sorted(y for batch in whole for y in batch) == list(range(10))
 
 

@@ -12,7 +12,8 @@ from torch import nn
 from training_toy import make_model, make_trainer, weights
 
 from groundup.training import CheckpointError, load_best
-from groundup.training.checkpoint import Checkpoints, damage, read_model, write_model
+from groundup.training.checkpoint import Checkpoints, find_damage
+from groundup.training.checkpoint_files import read_model, write_model
 
 
 def truncate(folder, name):
@@ -76,20 +77,20 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_used(tmp_path, c
     assert re.search(f"step-000009 is damaged: {report}.*; using the one before it", line)
     assert weights(trainer.model) == finished[1]
     assert (run_dir / "metrics.jsonl").read_bytes() == finished[2]
-    assert damage(run_dir / "checkpoints" / "step-000009") is None  # written anew
+    assert find_damage(run_dir / "checkpoints" / "step-000009") is None  # written anew
     assert (run_dir / "checkpoints" / "damaged-step-000009").exists()
 
 
 def test_every_flipped_bit_of_the_table_is_found(finished, tmp_path):
     folder = tmp_path / "step-000009"
     shutil.copytree(finished[0] / "checkpoints" / "step-000009", folder)
-    assert damage(folder) is None
+    assert find_damage(folder) is None
     whole = (folder / "checksums.json").read_bytes()
     for position in range(len(whole)):
         flipped = bytearray(whole)
         flipped[position] ^= 1 << (position % 8)
         (folder / "checksums.json").write_bytes(bytes(flipped))
-        assert damage(folder) is not None, position
+        assert find_damage(folder) is not None, position
 
 
 def test_none_good_is_an_error(tmp_path, finished, capsys):
@@ -143,7 +144,7 @@ def test_a_disk_error_leaves_the_old_checkpoints_and_says_what_to_do(tmp_path):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         assert [path.name for path in checkpoints.folder.iterdir()] == ["step-000001"]
-        assert damage(checkpoints.path(1)) is None
+        assert find_damage(checkpoints.path(1)) is None
 
 
 def test_state_that_is_not_plain_is_refused_when_saved_not_when_needed(tmp_path):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import groundup.tools.plan
 from groundup.models.transformer_networks import GPT2
 from groundup.training import export, load_best
-from groundup.training.checkpoint import Checkpoints, damage
+from groundup.training.checkpoint import Checkpoints, find_damage
 from programs import ranks
 
 SCRIPT = Path(__file__).with_name("many_processes.py")
@@ -279,17 +279,17 @@ def test_the_best_of_a_sharded_run(runs):
 def test_a_damaged_shard_is_found(runs, tmp_path):
     folder = shutil.copytree(runs[0] / "gpt-fsdp-2" / "checkpoints", tmp_path / "checkpoints")
     checkpoints = Checkpoints(folder)
-    newest = checkpoints.newest()
+    newest = checkpoints.find_newest()
     for shard in (folder / f"step-{newest:06d}" / "shards").rglob("*.safetensors"):
         content = bytearray(shard.read_bytes())
         content[-1] ^= 1
         shard.write_bytes(content)
-        assert f"{shard.name} does not match its checksum" in damage(folder / f"step-{newest:06d}")
+        assert f"{shard.name} does not match its checksum" in find_damage(folder / f"step-{newest:06d}")
         content[-1] ^= 1
         shard.write_bytes(content)
-    assert damage(folder / f"step-{newest:06d}") is None
+    assert find_damage(folder / f"step-{newest:06d}") is None
     shard.unlink()
-    assert checkpoints.newest() == newest - 1
+    assert checkpoints.find_newest() == newest - 1
 
 
 # ---- faults

@@ -1,4 +1,4 @@
-"""What a person can mend ends a run, in all its processes, with one line; once it is mended the run goes on."""
+"""Errors of the user end a run, in all its processes, with one line; once they are corrected the run goes on."""
 
 import json
 import re
@@ -10,13 +10,13 @@ import torch
 from faults import trainer, unwritable
 
 from groundup.training import DataError, RunFolderError, run
-from groundup.training.batches import death_of_a_worker, windows
+from groundup.training.batches import explain_dead_worker, group_batches
 from groundup.training.checkpoint import Checkpoints
 from programs import ranks
 
 SCRIPT = Path(__file__).with_name("faults.py")
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-TORN = r"DataError: batch 5 of epoch 1 could not be read: ValueError: row 19 is torn \(faults.py:\d+{}\); mend "
+TORN = r"DataError: batch 5 of epoch 1 could not be read: ValueError: row 19 is torn \(faults.py:\d+{}\); correct "
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def losses(run_dir):
 def assert_whole_and_resumable(run_dir, last, folder):
     """The newest checkpoint is the one before the fault, and the run goes on from it as one left alone."""
     checkpoints = Checkpoints(run_dir / "checkpoints")
-    assert checkpoints.newest() == checkpoints.steps()[-1] == last
+    assert checkpoints.find_newest() == checkpoints.steps()[-1] == last
     assert not list(checkpoints.folder.glob(".tmp-*"))
     resumed, undisturbed = trainer(run_dir), trainer(folder / "undisturbed")
     assert resumed.fit(resume=True).steps == undisturbed.fit().steps == 12
@@ -68,7 +68,7 @@ def test_a_data_worker_that_is_killed_ends_the_run_in_one_line(tmp_path):
     """PyTorch raises wherever training is: a checkpoint that is being written then is not kept."""
     words = last_words(lambda: trainer(tmp_path / "run", "dies").fit())
     assert re.match(r"(DataError|CheckpointError): .*DataLoader worker \(pid.*resume=True\)", words)
-    assert_whole_and_resumable(tmp_path / "run", Checkpoints(tmp_path / "run" / "checkpoints").newest(), tmp_path)
+    assert_whole_and_resumable(tmp_path / "run", Checkpoints(tmp_path / "run" / "checkpoints").find_newest(), tmp_path)
 
 
 def test_a_pipe_that_breaks_before_the_death_is_told(untyped):
@@ -92,10 +92,10 @@ def test_a_pipe_that_breaks_before_the_death_is_told(untyped):
     before = signal.signal(signal.SIGALRM, told)
     try:
         with pytest.raises(RuntimeError, match=r"^DataLoader worker") as failure:
-            next(windows(Broken(), 0, 0, 1))
+            next(group_batches(Broken(), 0, 0, 1))
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert re.fullmatch("DataLoader worker .* killed.*resume=True.*", str(death_of_a_worker(failure.value)))
+    assert re.fullmatch("DataLoader worker .* killed.*resume=True.*", str(explain_dead_worker(failure.value)))
 
 
 def test_the_cause_is_kept(tmp_path):
@@ -117,7 +117,7 @@ def test_data_that_fails_one_of_two_processes_ends_both(two, tmp_path):
 @pytest.mark.parametrize("name", ["below", "claim", "log"])
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, two, name):
     """Alone; and of two processes the first says it, and the second ends with it."""
-    expected = "RunFolderError: run folder {} cannot be written .*; mend that, or choose another run_dir"
+    expected = "RunFolderError: run folder {} cannot be written .*; correct the cause, or choose another run_dir"
     run_dir = unwritable(tmp_path)[name]
     assert re.fullmatch(expected.format(run_dir), last_words(lambda: trainer(run_dir).fit()))
     words = [(two[0] / f"{name}-{rank}.txt").read_text() for rank in range(2)]
@@ -131,6 +131,6 @@ def test_a_full_disk_at_the_start_names_the_folder(tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("groundup.training.runs.write_file", full)
+    monkeypatch.setattr("groundup.training.run_folder.write_file", full)
     with pytest.raises(RunFolderError, match=rf"run folder {tmp_path}/run cannot be written .*No space left"):
         trainer(tmp_path / "run").fit()

@@ -14,7 +14,7 @@ from training_toy import make_trainer, objective, weights
 from commands import module_of
 from groundup.optimizers import LR_CosineDecayScheduler
 from groundup.training import Trainer
-from groundup.training.runs import LENGTHS, claim
+from groundup.training.run_folder import LENGTHS, claim_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -109,7 +109,7 @@ def test_every_example_goes_on_for_longer(path, tmp_path, monkeypatch):
 
     def fit(trainer, resume=False):
         trainer.run_dir.mkdir(parents=True, exist_ok=True)
-        assert claim(trainer.run_dir, trainer.config, resume) == resume
+        assert claim_folder(trainer.run_dir, trainer.config, resume) == resume
         lengths.append(trainer.total_steps)
         raise Claimed
 

@@ -13,7 +13,7 @@ from training_toy import make_trainer, objective, weights
 
 from groundup.models.recurrent_networks import LSTM
 from groundup.training import command_line, threads
-from groundup.training.command import Options
+from groundup.training.command_line import Options
 from groundup.training.threads import ThreadChoice
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").rglob("*.py"))
@@ -25,7 +25,7 @@ def _two_threads(monkeypatch):
     before = torch.get_num_threads()
     for name in threads.VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(threads, "_default", 2)
+    monkeypatch.setattr(threads, "_default_threads", 2)
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
@@ -49,7 +49,7 @@ def test_a_small_step_has_one_thread_and_says_so(tmp_path, capsys):
 
 
 def test_a_large_step_has_all_threads(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(threads, "LARGE_STEP", 1000)
+    monkeypatch.setattr(threads, "ONE_THREAD_MAX_OPERATIONS", 1000)
     seen = []
     make_trainer(tmp_path / "r", objective=watched(seen), progress=True).fit()
     assert seen[0] == 1  # until the work is known
@@ -82,12 +82,12 @@ def test_counting_changes_no_bit(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("first", "then"), [(10**8, 1000), (1000, 10**8)])
 def test_a_resumed_run_has_the_threads_it_was_started_with(tmp_path, monkeypatch, capsys, first, then):
-    monkeypatch.setattr(threads, "LARGE_STEP", first)
+    monkeypatch.setattr(threads, "ONE_THREAD_MAX_OPERATIONS", first)
     seen = []
     make_trainer(tmp_path / "r", scheduler=None, epochs=1, objective=watched(seen)).fit()
     started = seen[-1]
-    monkeypatch.setattr(threads, "LARGE_STEP", then)
-    monkeypatch.setattr(threads, "available_cores", lambda: 2)
+    monkeypatch.setattr(threads, "ONE_THREAD_MAX_OPERATIONS", then)
+    monkeypatch.setattr(threads, "count_cores", lambda: 2)
     seen.clear()
     make_trainer(tmp_path / "r", scheduler=None, epochs=2, objective=watched(seen)).fit(resume=True)
     assert set(seen) == {started}
@@ -96,11 +96,11 @@ def test_a_resumed_run_has_the_threads_it_was_started_with(tmp_path, monkeypatch
 
 def test_threads_that_are_not_there_are_said(tmp_path, monkeypatch, capsys):
     make_trainer(tmp_path / "r", scheduler=None, epochs=1).fit()
-    from groundup.training import distributed
+    from groundup.training.device import describe_machine, report_other_machine
 
-    was = distributed.machine(torch.device("cpu")) | {"threads": 4096}
+    was = describe_machine(torch.device("cpu")) | {"threads": 4096}
     threads.use_saved_threads(4096)
-    distributed.compare(was, torch.device("cpu"))
+    report_other_machine(was, describe_machine(torch.device("cpu")))
     assert torch.get_num_threads() == 2
     assert "threads (4096, now 2)" in capsys.readouterr().out
 

@@ -71,7 +71,7 @@ def test_files_are_replaced_on_windows(windows, tmp_path, monkeypatch):
 
 def test_runs_import_where_nothing_forks(monkeypatch):
     monkeypatch.delattr(os, "register_at_fork")
-    spec = importlib.util.spec_from_file_location("runs_on_windows", SOURCE / "training" / "runs.py")
+    spec = importlib.util.spec_from_file_location("runs_on_windows", SOURCE / "training" / "run_folder.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.holds_run("nowhere") is False

@@ -21,7 +21,7 @@ from torch import nn
 from groundup import checks
 from groundup.models import transformer_networks
 from groundup.tools.inspect import summary
-from groundup.training.blocks import blocks
+from groundup.training.recompute import find_blocks
 
 FAMILIES = {"gpt2": "GPT2", "gpt3": "GPT3", "llama1": "LLaMA1", "llama2": "LLaMA2"}
 #: Tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small.
@@ -144,7 +144,7 @@ def plan(
     rounds = max(1.0, step_tokens / (a_micro_batch * devices))  # micro-batches of one step
 
     forward = 2 * summary(given, torch.zeros(1, context, dtype=torch.long)).multiply_adds / context
-    parts = [sum(p.numel() for p in block.parameters()) for block in blocks(given)] or [count]
+    parts = [sum(p.numel() for p in block.parameters()) for block in find_blocks(given)] or [count]
     outside = count - sum(parts)
     block = kept_by_block(given)
     stream = 2 * given.embed_dim  # the input of a block, of one token

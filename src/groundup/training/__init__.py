@@ -1,25 +1,18 @@
-"""Training: a trainer that stops and resumes at any step to the bit, and the run folder it writes."""
+"""Training: a trainer that stops and resumes at any step, to the bit, and the run folder that it writes.
+
+Read step.py for the training step, objectives.py for what is minimised, trainer.py for the rest.
+"""
 
 from groundup.training.batches import Batches, DataError, to_device
-from groundup.training.checkpoint import CheckpointError, load_best
-from groundup.training.command import Options, RunOptions, command_line, run
-from groundup.training.distributed.export import export
-from groundup.training.evaluation import classification, predict
+from groundup.training.checkpoint import export, load_best
+from groundup.training.checkpoint_files import CheckpointError
+from groundup.training.command_line import Options, RunOptions, command_line, run
+from groundup.training.evaluation import classification, count_pairs, perplexity, predict
 from groundup.training.images import ImageOptions, save_classifier
-from groundup.training.language import language_model
-from groundup.training.objective import Objective, supervised
-from groundup.training.position import NonFiniteLoss, Result
-from groundup.training.runs import RunFolderError, holds_run, latest_run_dir, next_run_dir
+from groundup.training.objectives import Objective, language_model, next_token, supervised, translation
+from groundup.training.run_folder import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
-from groundup.training.text import (
-    count_pairs,
-    exact_match,
-    fit_length,
-    next_token,
-    perplexity,
-    translate,
-    translation,
-)
+from groundup.training.state import NonFiniteLoss, Result
 from groundup.training.trainer import Trainer
 from groundup.training.translations import (
     Bleu,
@@ -27,8 +20,11 @@ from groundup.training.translations import (
     TranslatorOptions,
     bleu,
     compare_lengths,
+    exact_match,
+    fit_length,
     look_up,
     score_translations,
+    translate,
 )
 
 __all__ = [

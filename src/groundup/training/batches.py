@@ -1,9 +1,10 @@
-"""Batches: what the trainer asks of a loader, windows of them for one optimizer step, and their way to the device."""
+"""Batches: the interface of a loader, groups of batches for one optimizer step, and the move to a device."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any, Protocol, TypeVar, runtime_checkable
@@ -18,19 +19,22 @@ T = TypeVar("T")
 
 
 class DataError(RuntimeError):
-    """A batch could not be read in the middle of training; the checkpoints are as they were."""
+    """A batch could not be read during training; the checkpoints are unchanged."""
 
 
 @runtime_checkable
 class Batches(Protocol):
-    """A loader that can be positioned: the batch at (epoch, index) depends on nothing but a seed and those two."""
+    """A loader with a position: the batch at (epoch, index) depends only on a seed and these two numbers.
+
+    Why: a resumed run must see the batches that an undisturbed run would see, without reading those before them.
+    """
 
     def __len__(self) -> int:
-        """Batches in a whole epoch."""
+        """Return the number of batches per epoch."""
         ...
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches of the epoch that remain."""
+        """Iterate over the remaining batches of the epoch."""
         ...
 
     def seek(self, epoch: int, batch: int = 0) -> None:
@@ -38,8 +42,8 @@ class Batches(Protocol):
         ...
 
 
-def seekable(name: str, loader: Any) -> Batches:
-    """A loader with at least one batch; anything without `seek` is a `TypeError`, for it could not be resumed."""
+def check_loader(name: str, loader: Any) -> None:
+    """Raise `TypeError` for a loader that is not `Batches`, and `ValueError` for one without batches."""
     missing = [m for m in ("__len__", "__iter__", "seek") if not hasattr(loader, m)]
     if missing:
         raise TypeError(
@@ -47,47 +51,49 @@ def seekable(name: str, loader: Any) -> Batches:
             f"{type(loader).__name__} lacks {', '.join(missing)}; wrap the data in groundup.data.Loader"
         )
     require(len(loader) > 0, f"{name} has no batches: the dataset is empty, or smaller than one batch")
-    return loader
 
 
-def windows(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list[Any]]:
-    """The rest of an epoch from `batch` on, `size` batches at a time; the last window may be shorter."""
+def group_batches(loader: Batches, epoch: int, batch: int, size: int) -> Iterator[list[Any]]:
+    """Iterate over an epoch from `batch` on, `size` batches at a time; the last group may be smaller.
+
+    Raises `DataError` if a batch cannot be read and `ValueError` if the loader ends too early.
+    """
     loader.seek(epoch, batch)
     source, promised = iter(loader), len(loader)
     while batch < promised:
-        window: list[Any] = []
-        while len(window) < size and batch < promised:
+        group: list[Any] = []
+        while len(group) < size and batch < promised:
             try:
-                window.append(next(source))
+                group.append(next(source))
             except StopIteration:
                 raise ValueError(
                     f"the loader ended epoch {epoch + 1} after {batch} batches, but its len() is {promised}"
                 ) from None
             except Exception as error:
                 if isinstance(error, (ConnectionError, EOFError)):
-                    sleep(0.2)  # a killed worker's pipe breaks first; the signal of its death tells what happened
+                    sleep(0.2)  # a killed worker's pipe breaks first; then its signal arrives and is the better error
                 raise DataError(
-                    f"batch {batch + 1} of epoch {epoch + 1} could not be read: {_cause(error)}; "
-                    "mend the data or what reads it, then go on with --resume, or fit(resume=True)"
+                    f"batch {batch + 1} of epoch {epoch + 1} could not be read: {_format_cause(error)}; "
+                    "correct the data or the code that reads it, then go on with --resume, or fit(resume=True)"
                 ) from error
             batch += 1
-        yield window
+        yield group
 
 
-def _cause(error: Exception) -> str:
-    """An error and the line of code it came from, in one line. A worker's is told by PyTorch as a text of many."""
+def _format_cause(error: Exception) -> str:
+    """Return an error and its line of code, in one line. PyTorch gives a worker's error as a text of many lines."""
     lines = str(error).splitlines() or [""]
     if any(line.startswith("Original Traceback") for line in lines):
         last = max(number for number, line in enumerate(lines) if line.startswith("  File "))
-        what = next((line for line in lines[last:] if not line.startswith(" ")), lines[-1])
+        message = next((line for line in lines[last:] if not line.startswith(" ")), lines[-1])
         file, number = lines[last].split('"')[1], lines[last].split(", ")[1].removeprefix("line ")
-        return f"{what} ({Path(file).name}:{number}, in a data worker)"
+        return f"{message} ({Path(file).name}:{number}, in a data worker)"
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {lines[0].strip()} ({Path(frame.filename).name}:{frame.lineno})"
 
 
-def death_of_a_worker(error: RuntimeError) -> DataError | None:
-    """What to raise in place of PyTorch's error for a data worker that was killed, which comes at any moment."""
+def explain_dead_worker(error: RuntimeError) -> DataError | None:
+    """Return the error to raise instead of PyTorch's for a killed data worker; None for another error."""
     if not str(error).startswith("DataLoader worker (pid"):
         return None
     return DataError(
@@ -97,15 +103,38 @@ def death_of_a_worker(error: RuntimeError) -> DataError | None:
 
 
 def to_device(batch: T, device: torch.device) -> T:
-    """Every tensor of nested tuples, lists and mappings moved; what is no tensor stays as it is."""
+    """Return the batch with every tensor, in nested tuples, lists and mappings, on `device`.
+
+    Example:
+        >>> to_device({"x": torch.ones(1), "name": "a"}, torch.device("meta"))
+        {'x': tensor(..., device='meta', size=(1,)), 'name': 'a'}
+    """
+    return map_leaves(lambda x: x.to(device, non_blocking=True) if _is_movable(x) else x, batch, _is_movable)
+
+
+def _is_movable(value: Any) -> bool:
+    return not isinstance(value, StandIn) and hasattr(value, "to")
+
+
+def map_leaves(
+    function: Callable[[Any], Any], batch: Any, is_leaf: Callable[[Any], bool] = lambda value: isinstance(value, Tensor)
+) -> Any:
+    """Return the batch with `function` applied to every leaf.
+
+    Args:
+        function: function of one leaf.
+        batch: nested tuples, lists and mappings. Anything else is a leaf.
+        is_leaf: tells which tuples, lists and mappings are leaves too.
+    """
+    recurse = partial(map_leaves, function, is_leaf=is_leaf)
+    if is_leaf(batch):
+        return function(batch)
     if isinstance(batch, StandIn):
-        return StandIn(to_device(batch.batch, device))  # type: ignore[return-value]
-    if isinstance(batch, Tensor) or (hasattr(batch, "to") and callable(batch.to)):
-        return batch.to(device, non_blocking=True)
+        return StandIn(recurse(batch.batch))
     if isinstance(batch, Mapping):
-        return {key: to_device(value, device) for key, value in batch.items()}  # type: ignore[return-value]
+        return {key: recurse(value) for key, value in batch.items()}
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):  # a named tuple takes its fields one by one
-        return type(batch)(*(to_device(value, device) for value in batch))
+        return type(batch)(*map(recurse, batch))
     if isinstance(batch, (tuple, list)):
-        return type(batch)(to_device(value, device) for value in batch)
-    return batch
+        return type(batch)(map(recurse, batch))
+    return function(batch)

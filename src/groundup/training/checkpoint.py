@@ -1,11 +1,14 @@
-"""Checkpoints: written aside, synced and renamed; verified before they are believed.
+"""Checkpoints: written to a temporary folder, synced, renamed; verified before they are read.
 
-step-000100/model.safetensors   the weights and buffers, tied ones once
-            state.pt            optimizer, scheduler, scaler, random states, position (`weights_only` types)
-            checksums.json      size and SHA-256 of both, and of this table itself
+    step-000100/model.safetensors   the weights and buffers; tied tensors once
+                state.pt            optimizer, scheduler, scaler, random states, progress (`weights_only` types)
+                checksums.json      size and SHA-256 of both, and of this table itself
 
-Of a model that is sharded, shards/ takes the place of the first, and of the tensors of the optimizer: see
-distributed/shards.py.
+Why: a process can be killed at any moment. A reader sees the whole checkpoint or none, because only the rename makes
+it visible; and a damaged file is found by its checksum, not by a wrong result.
+
+A sharded model has a folder shards/ in place of model.safetensors and of the optimizer's tensors: see
+distributed/sharded_checkpoint.py.
 """
 
 from __future__ import annotations
@@ -20,37 +23,50 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from torch import Tensor, nn
+from safetensors.torch import save_file
+from torch import nn
 
 from groundup.durable import move_into_place, sync
+from groundup.training import checkpoint_files
+from groundup.training.checkpoint_files import CheckpointError, HashedFile, Pause, fingerprint
 from groundup.training.logs import say
-from groundup.training.output import Output, Rest, save_tensors
 
 MODEL, STATE, SHARDS, CHECKSUMS = "model.safetensors", "state.pt", "shards", "checksums.json"
 
 
-class CheckpointError(RuntimeError):
-    """A checkpoint could not be written, or none can be read."""
-
-
 class Checkpoints:
-    """The checkpoints of one run: the newest `keep` of them, and the best."""
+    """The checkpoints of one run: the newest ones and the best one.
+
+    Args:
+        folder: the folder of the checkpoints; created when the first one is saved.
+        keep: how many of the newest checkpoints stay, in addition to the best.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> checkpoints = Checkpoints(Path(mkdtemp()), keep=2)
+        >>> for step in (1, 2, 3, 4):
+        ...     _ = checkpoints.save(step, nn.Linear(2, 2), {}, best=1)
+        >>> checkpoints.steps()
+        [1, 3, 4]
+    """
 
     def __init__(self, folder: Path, keep: int = 3) -> None:
         self.folder, self.keep = folder, keep
 
     def path(self, step: int) -> Path:
-        """Where the checkpoint of `step` is."""
+        """Return the folder of the checkpoint of `step`."""
         return self.folder / f"step-{step:06d}"
 
+    def _draft_path(self, step: int) -> Path:
+        return self.folder / f".tmp-{step:06d}"
+
     def steps(self) -> list[int]:
-        """The steps that have one, oldest first."""
+        """Return the steps that have a checkpoint, oldest first."""
         names = (re.fullmatch(r"step-(\d{6,})", path.name) for path in self.folder.glob("step-*"))
         return sorted(int(name[1]) for name in names if name)
 
     def clean(self) -> None:
-        """Remove what a process that died while saving left behind."""
+        """Remove the drafts of processes that were killed while saving."""
         for leftover in self.folder.glob(".tmp-*"):
             shutil.rmtree(leftover)
 
@@ -60,71 +76,81 @@ class Checkpoints:
         model: nn.Module | Mapping[str, Any],
         state: dict[str, Any],
         best: int | None = None,
-        rest: Rest | None = None,
+        pause: Pause | None = None,
     ) -> Path:
-        """Write the checkpoint of `step`, then drop those that are neither among the newest nor the `best`.
+        """Write the checkpoint of `step`; delete those that are neither among the newest nor the best.
 
-        rest    called after each piece that is written: see `Output`
+        Args:
+            model: the model, or its `state_dict`.
+            state: everything else, in types that `torch.load(weights_only=True)` reads.
+            best: the step of the best checkpoint so far.
+            pause: called after each piece that is written: see `HashedFile`.
 
-        On any failure the temporary folder is removed, the older checkpoints stay, and `CheckpointError` says why.
+        Raises `CheckpointError` on any failure; the draft is then removed and older checkpoints are unchanged.
         """
         try:
-            folder = self.draft(step)
-            known = {MODEL: write_model(model, folder / MODEL, rest)}
-            self.commit(step, state, best, known, rest)
-        except Exception as error:  # the disk's errors come as OSError, RuntimeError or SafetensorError
-            raise self.discarded(step, error) from error
+            folder = self.open_draft(step)
+            fingerprints = {MODEL: checkpoint_files.write_model(model, folder / MODEL, pause)}
+            self.commit_draft(step, state, best, fingerprints, pause)
+        except Exception as error:  # disk errors come as OSError, RuntimeError or SafetensorError
+            raise self.discard_draft(step, error) from error
         return self.path(step)
 
-    def draft(self, step: int) -> Path:
-        """An empty folder, where a checkpoint is written aside."""
-        temporary = self.folder / f".tmp-{step:06d}"
-        temporary.mkdir(parents=True)
-        return temporary
+    def open_draft(self, step: int) -> Path:
+        """Create and return the temporary folder in which the checkpoint of `step` is written."""
+        draft = self._draft_path(step)
+        draft.mkdir(parents=True)
+        return draft
 
-    def commit(
-        self, step: int, state: dict[str, Any], best: int | None, known: dict[str, Any], rest: Rest | None = None
+    def commit_draft(
+        self,
+        step: int,
+        state: dict[str, Any],
+        best: int | None,
+        fingerprints: dict[str, Any],
+        pause: Pause | None = None,
     ) -> None:
-        """Add `state` to the draft, sum it up and rename it; then drop those that are neither new nor the `best`.
+        """Add `state` and the checksums to a draft, sync it and rename it; then delete old checkpoints.
 
-        known    size and SHA-256 of the files that are in it, by name
+        Args:
+            fingerprints: size and SHA-256 of the files already in the draft, by name.
         """
-        final, temporary = self.path(step), self.folder / f".tmp-{step:06d}"
-        with Output(temporary / STATE, rest) as output:
+        final, draft = self.path(step), self._draft_path(step)
+        with HashedFile(draft / STATE, pause) as output:
             torch.save(state, output)  # type: ignore[arg-type]  # it needs no more than `write`
-        torch.load(temporary / STATE, weights_only=True, mmap=True)  # what cannot be read back fails here, not later
-        files = dict(sorted({**known, STATE: output.fingerprint}.items()))
-        (temporary / CHECKSUMS).write_text(_table(files))
+        torch.load(draft / STATE, weights_only=True, mmap=True)  # a state that cannot be read back fails here
+        files = dict(sorted({**fingerprints, STATE: output.fingerprint}.items()))
+        (draft / CHECKSUMS).write_text(_format_checksums(files))
         for name in (*files, CHECKSUMS):
-            sync(temporary / name)
-        for part in (temporary / SHARDS, *(temporary / SHARDS).glob("*/"), temporary):
+            sync(draft / name)
+        for part in (draft / SHARDS, *(draft / SHARDS).glob("*/"), draft):
             if part.is_dir():
                 sync(part)
         if final.exists():
             shutil.rmtree(final)
-        move_into_place(temporary, final)
+        move_into_place(draft, final)
         for old in self.steps()[: -self.keep]:
             if old != best:
                 shutil.rmtree(self.path(old))
 
-    def discarded(self, step: int, error: BaseException) -> CheckpointError:
-        """Remove the draft; the error to raise."""
-        shutil.rmtree(self.folder / f".tmp-{step:06d}", ignore_errors=True)
+    def discard_draft(self, step: int, error: BaseException) -> CheckpointError:
+        """Remove a draft and return the error to raise."""
+        shutil.rmtree(self._draft_path(step), ignore_errors=True)
         return CheckpointError(
             f"the checkpoint of step {step} could not be written to {self.folder}: {error}. Older checkpoints are "
-            "intact: free disk space or mend the cause, then go on with --resume, or fit(resume=True)"
+            "intact: free disk space or remove the cause, then go on with --resume, or fit(resume=True)"
         )
 
-    def newest(self) -> int | None:
-        """The step of the newest undamaged checkpoint; None when there is no checkpoint.
+    def find_newest(self) -> int | None:
+        """Return the step of the newest undamaged checkpoint; None if there is no checkpoint.
 
-        A damaged one is reported in one line. Raises `CheckpointError` when all are damaged.
+        Prints one line for each damaged one. Raises `CheckpointError` if all are damaged.
         """
         steps = self.steps()
         for step in reversed(steps):
-            if (fault := damage(self.path(step))) is None:
+            if (damage := find_damage(self.path(step))) is None:
                 return step
-            say(f"checkpoint {self.path(step)} is damaged: {fault}; using the one before it")
+            say(f"checkpoint {self.path(step)} is damaged: {damage}; using the one before it")
         if steps:
             raise CheckpointError(
                 f"all checkpoints in {self.folder} are damaged (steps {', '.join(map(str, steps))}); "
@@ -132,24 +158,22 @@ class Checkpoints:
             )
         return None
 
+    def load(self, step: int, model: nn.Module | None = None) -> dict[str, Any]:
+        """Load the weights of `step` into `model`, if given, and return the rest of the state, on the CPU."""
+        folder = self.path(step)
+        if model is not None and (folder / SHARDS).exists():
+            checkpoint_files.read_shards(folder / SHARDS / "model", model.state_dict())
+        elif model is not None:
+            checkpoint_files.read_model(model, folder / MODEL)
+        return torch.load(folder / STATE, weights_only=True, map_location="cpu")
+
     def load_newest(self, model: nn.Module | None = None) -> dict[str, Any] | None:
-        """Fill `model` from the newest undamaged checkpoint and return its state; None when there is no checkpoint."""
-        step = self.newest()
+        """Load the newest undamaged checkpoint as `load` does; None if there is no checkpoint."""
+        step = self.find_newest()
         return None if step is None else self.load(step, model)
 
-    def load(self, step: int, model: nn.Module | None = None) -> dict[str, Any]:
-        """Fill `model` from the checkpoint of `step` and return its state, on the CPU."""
-        if model is not None:
-            if (self.path(step) / SHARDS).exists():
-                from groundup.training.distributed.shards import read_shards  # whole runs do without
-
-                read_shards(self.path(step) / SHARDS / "model", model.state_dict())
-            else:
-                read_model(model, self.path(step) / MODEL)
-        return torch.load(self.path(step) / STATE, weights_only=True, map_location="cpu")
-
     def set_aside_after(self, step: int) -> None:
-        """Rename the checkpoints newer than `step`: training goes on from there, and would count them as newest."""
+        """Rename checkpoints newer than `step`, which are damaged, so that they do not count as the newest."""
         for newer in (s for s in self.steps() if s > step):
             aside = self.folder / f"damaged-{self.path(newer).name}"
             shutil.rmtree(aside, ignore_errors=True)
@@ -157,27 +181,54 @@ class Checkpoints:
 
 
 def load_best(model: nn.Module, run_dir: str | Path) -> dict[str, float]:
-    """Fill `model` with the best weights of a run, and return the metrics they reached."""
+    """Load the best weights of a run into `model` and return the metrics that they reached.
+
+    Raises `CheckpointError` if the run has no checkpoint, was not evaluated, or its best checkpoint is damaged.
+    """
     checkpoints = Checkpoints(Path(run_dir) / "checkpoints")
     state = checkpoints.load_newest()
     if state is None:
         raise CheckpointError(f"{run_dir} holds no checkpoint; train first, or name the folder of a run")
-    position = state["position"]
-    step = position["best_step"]
+    progress = state["position"]
+    step = progress["best_step"]
     if step is None:
         raise CheckpointError(f"the run in {run_dir} was not evaluated, so none of its checkpoints is the best")
-    if (fault := damage(checkpoints.path(step))) is not None:
-        raise CheckpointError(f"the best checkpoint, {checkpoints.path(step)}, is damaged: {fault}")
+    if (damage := find_damage(checkpoints.path(step))) is not None:
+        raise CheckpointError(f"the best checkpoint, {checkpoints.path(step)}, is damaged: {damage}")
     checkpoints.load(step, model)
-    return position["best"]
+    return progress["best"]
 
 
-def damage(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint, in words; None when every byte is as it was written."""
+def export(run_dir: str | Path, path: str | Path, step: int | None = None) -> None:
+    """Write the weights of a run's checkpoint as one safetensors file, also if the checkpoint is sharded.
+
+    Args:
+        run_dir: the folder of the run.
+        path: the file to write.
+        step: the step of the checkpoint; the newest by default.
+    """
+    checkpoints = Checkpoints(Path(run_dir) / "checkpoints")
+    step = checkpoints.find_newest() if step is None else step
+    if step is None:
+        raise CheckpointError(f"{run_dir} holds no checkpoint")
+    folder = checkpoints.path(step)
+    if (damage := find_damage(folder)) is not None:
+        raise CheckpointError(f"the checkpoint of {step}: {damage}")
+    if (folder / SHARDS).exists():
+        shapes = checkpoint_files.read_shapes(folder / SHARDS / "model")
+        tensors = {name: torch.empty(shape, dtype=dtype) for name, (shape, dtype) in shapes.items()}
+        checkpoint_files.read_shards(folder / SHARDS / "model", tensors)
+    else:
+        tensors = checkpoint_files.read_tensors(folder / MODEL)
+    save_file({name: value.clone() for name, value in tensors.items()}, path, metadata={"format": "pt"})
+
+
+def find_damage(checkpoint: Path) -> str | None:
+    """Describe the damage of a checkpoint; return None if every byte is as it was written."""
     try:
         content = (checkpoint / CHECKSUMS).read_text(encoding="utf-8")
         files = json.loads(content)["files"]
-        if _table(files) != content or STATE not in files or len(files) < 2:
+        if _format_checksums(files) != content or STATE not in files or len(files) < 2:
             return f"{CHECKSUMS} does not match its own checksum"
     except OSError as error:
         return f"{CHECKSUMS} cannot be read ({error.strerror})"
@@ -195,52 +246,6 @@ def damage(checkpoint: Path) -> str | None:
     return None
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and SHA-256 of a file."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def _table(files: dict[str, Any]) -> str:
+def _format_checksums(files: dict[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     return json.dumps({"files": files, "sha256": digest}, indent=2) + "\n"
-
-
-def write_model(model: nn.Module | Mapping[str, Any], path: Path, rest: Rest | None = None) -> dict[str, Any]:
-    """A `state_dict`, a model's or by itself, as safetensors; the file's size and SHA-256.
-
-    A tied tensor is stored once, its other names beside.
-    """
-    tensors: dict[str, Tensor] = {}
-    ties: dict[str, str] = {}
-    first: dict[tuple[Any, ...], str] = {}
-    storages: set[int] = set()
-    for name, value in (model.state_dict() if isinstance(model, nn.Module) else model).items():
-        if not isinstance(value, Tensor):
-            raise RuntimeError(f"{name} in the state_dict is a {type(value).__name__}; only tensors can be stored")
-        storage = value.untyped_storage().data_ptr()
-        place = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
-        if value.numel() and place in first:
-            ties[name] = first[place]
-            continue
-        first[place] = name
-        # A view into a tensor that is stored already gets a storage of its own, as the format asks.
-        tensors[name] = value.clone() if storage in storages else value
-        tensors[name] = tensors[name].contiguous()
-        storages.add(storage)
-    with Output(path, rest) as output:
-        save_tensors(tensors, output, {"format": "pt"} | ({"ties": json.dumps(ties)} if ties else {}))
-    return output.fingerprint
-
-
-def read_model(model: nn.Module, path: Path) -> None:
-    """Fill a model, strictly: every name of its `state_dict`, no other, and equal shapes."""
-    model.load_state_dict(read_tensors(path), strict=True)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """What `write_model` wrote, tied tensors under each of their names."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        ties = json.loads((file.metadata() or {}).get("ties", "{}"))
-    return tensors | {name: tensors[source] for name, source in ties.items()}

@@ -1,4 +1,4 @@
-"""Seeds, and the state of every random generator a training step may draw from."""
+"""Seeds, and the states of all random generators that a training step may use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import torch
 
 from groundup.checks import integer, require
 
-# NumPy's global generator is the one that libraries and users' transforms draw from: it is seeded and kept as well.
+# NumPy's global generator is seeded and saved too: libraries and users' transforms draw from it.
 
 
 def seed_everything(seed: int) -> None:
     """Seed Python, NumPy and PyTorch (all devices) with one number in [0, 2³²).
 
-    On a GPU, equal seeds give equal bits only with `torch.use_deterministic_algorithms(True)` as well.
+    On a GPU, equal seeds give equal bits only together with `torch.use_deterministic_algorithms(True)`.
+
+    Example:
+        >>> seed_everything(0)
+        >>> first = torch.rand(1)
+        >>> seed_everything(0)
+        >>> torch.equal(torch.rand(1), first)
+        True
     """
     require(integer("seed", seed, 0) < 2**32, f"seed must be below 2**32, got {seed}")
     random.seed(seed)
@@ -25,7 +32,7 @@ def seed_everything(seed: int) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """All generator states in plain types and tensors, so that `torch.load(weights_only=True)` reads them."""
+    """Return the states of all generators, in types that `torch.load(weights_only=True)` reads."""
     version, words, next_gauss = random.getstate()
     name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
     return {
@@ -37,7 +44,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Put back what `random_state` returned; GPUs that this machine does not have are passed over."""
+    """Restore the states that `random_state` returned; states of GPUs that this machine lacks are ignored."""
     version, words, next_gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), next_gauss))
     name, keys, position, has_gauss, gauss = state["numpy"]
@@ -45,3 +52,10 @@ def restore_random_state(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     for device, generator in zip(range(torch.cuda.device_count()), state["cuda"]):
         torch.cuda.set_rng_state(generator, device)
+
+
+def derive_seed(seed: int, rank: int, step: int) -> int:
+    """Return another seed for the process `rank` that starts at `step`; the main process at step 0 keeps `seed`."""
+    if rank == 0 and step == 0:
+        return seed
+    return int(np.random.SeedSequence((seed, rank, step)).generate_state(1)[0])

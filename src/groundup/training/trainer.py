@@ -1,4 +1,8 @@
-"""The trainer: batches in, a trained model and a run folder out; it stops and resumes at any step, to the bit."""
+"""The trainer: takes batches, returns a trained model and a run folder; it stops and resumes at any step, to the bit.
+
+The training step itself is in step.py; read that first. Here is the bookkeeping around it: epochs, evaluation, logs,
+checkpoints, and resumption.
+"""
 
 from __future__ import annotations
 
@@ -6,60 +10,96 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
-from math import ceil, inf, isfinite
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from groundup.checks import choice, integer, real, require
-from groundup.optimizers import clip_by_global_norm_
 from groundup.training import distributed
-from groundup.training.batches import Batches, death_of_a_worker, seekable, to_device, windows
+from groundup.training.batches import Batches, check_loader, explain_dead_worker, group_batches
 from groundup.training.checkpoint import Checkpoints
-from groundup.training.device import choose_device, choose_precision
-from groundup.training.interrupts import interruptions
-from groundup.training.logs import say
-from groundup.training.mistakes import batches_of_one_explained, check_parts, loss_and_count
-from groundup.training.objective import Objective
-from groundup.training.position import Position, Result, non_finite, replay
-from groundup.training.record import NoRecord, Record
-from groundup.training.runs import claim, holds_run, locked, plain, written_to
-from groundup.training.threads import choice_of_threads, restored_threads, use_saved_threads
-from groundup.training.writer import TROUBLE, Writer
+from groundup.training.checkpoint_writer import CheckpointWriter
+from groundup.training.device import choose_device, choose_precision, describe_machine, report_other_machine
+from groundup.training.distributed.replicated import choose_strategy
+from groundup.training.logs import NoLog, RunLog, say
+from groundup.training.objectives import Objective
+from groundup.training.part_checks import check_parts, explain_batches_of_one
+from groundup.training.run_folder import (
+    claim_folder,
+    explain_disk_errors,
+    holds_run,
+    is_restart_of,
+    lock_folder,
+    mark,
+    to_plain,
+)
+from groundup.training.state import NonFiniteLoss, Result, TrainingState, replay_schedule
+from groundup.training.step import TrainingStep, record_signals
+from groundup.training.threads import choose_threads, restore_threads, use_saved_threads
 
-SMALLEST_SCALE = 2.0**-24  # float16: a loss scale that falls this far is chasing gradients that are truly infinite
+#: Agreed by all processes in place of a signal's number, which is smaller, when a checkpoint could not be written.
+SAVE_FAILED = 1000
 
 
-class Trainer:
-    """Minimise an objective over a loader's batches, for `epochs` or for `steps` (exactly one of them).
+class Trainer(TrainingStep):
+    """Minimises an objective over the batches of a loader, for `epochs` or for `steps`.
 
-    objective      (model, batch) -> (loss summed over units, number of units); see `supervised`
-    train          a loader with `len`, `iter` and `seek(epoch, batch)`; see `Batches`
-    evaluate       model -> metrics by name; called in eval mode, without gradients
-    scheduler      a learning-rate scheduler, stepped after each optimizer step
-    accumulate     batches per optimizer step: the gradient is that of their union, unequal sizes included (layers
-                   that look across a batch, as BatchNorm does, still see each batch alone)
-    clip_norm      the largest global norm of the gradient
-    precision      "float32", or autocast to "bfloat16" or "float16" (with loss scaling)
-    config         a dataclass or dict that describes the run; resuming with another one is an error, except that
-                   `epochs` and `steps` in it may change, as the Trainer's own may: the run then goes on to the new
-                   length, with the learning rates that a scheduler made for this length has from here on
-    log_every, evaluate_every, save_every    in optimizer steps; None is the end of each epoch
-    keep           how many of the newest checkpoints stay, beside the best one
-    monitor, mode  the metric, and whether "max" or "min" of it is best
-    patience       stop after so many evaluations in a row without a new best
-    parallel       "ddp" or "fsdp": how the processes share the work, where torchrun started several
-    recompute      keep only the inputs of the model's blocks, and compute their insides again: less memory, more time
-    background_saves    write checkpoints beside training, from a copy of the state on the host
+    What to train:
+        model: the model.
+        optimizer: an optimizer of its parameters.
+        objective: function (model, batch) -> (loss summed over units, number of units); see `supervised`.
+        train: a loader with `len`, `iter` and `seek(epoch, batch)`; see `Batches`.
+        scheduler: a learning-rate scheduler, stepped after each optimizer step.
 
-    On a CPU, a step of fewer than 100 million operations runs in one thread: the first step counts them, `fit` says so,
-    and a resumed run uses the number of threads it was started with. Set OMP_NUM_THREADS, or call
-    `torch.set_num_threads`, to choose yourself. Import `groundup` before `torch`: then the threads of larger steps let
-    other programs run while they wait (OMP_WAIT_POLICY=passive); otherwise training is slow on a busy machine.
+    How long (exactly one of the first two):
+        epochs: number of passes over `train`.
+        steps: number of optimizer steps.
+        patience: stop after so many evaluations in a row without a new best.
 
-    `fit` trains. Ctrl-C and SIGTERM save and leave; a NaN raises `NonFiniteLoss` before the weights are touched.
+    How a step is computed:
+        accumulate: batches per optimizer step. The gradient is that of their union, also with unequal sizes. Layers
+            that use statistics of a batch, such as BatchNorm, still see each batch alone.
+        clip_norm: largest global norm of the gradient; None does not clip.
+        precision: "float32", or autocast to "bfloat16" or "float16" (with loss scaling).
+        compile: compile the model with `torch.compile`.
+        recompute: recompute the activations of blocks in the backward pass: less memory, more time.
+        device: where to train; by default the GPU if there is one.
+        parallel: "ddp" or "fsdp", with several processes started by torchrun.
+        seed: seed of the random numbers that training draws, such as dropout masks.
+
+    What is evaluated, logged and saved (intervals in optimizer steps; None is the end of each epoch):
+        run_dir: the folder of the run.
+        config: a dataclass or dict that describes the run. A run is only resumed with the same one, except that
+            `epochs` and `steps` in it may differ, as the Trainer's own may: the run then goes on to the new length,
+            with the learning rates of a scheduler of that length.
+        evaluate: function model -> metrics by name; called in eval mode, without gradients.
+        monitor, mode: the metric that decides which weights are best, and whether "max" or "min" of it is.
+        log_every, evaluate_every, save_every: the intervals.
+        keep: how many of the newest checkpoints stay, in addition to the best one.
+        background_saves: write checkpoints in a thread, from a copy of the state in host memory.
+        progress: print the progress.
+
+    On a CPU, a step of fewer than 100 million operations uses one thread: the first step counts them, `fit` prints the
+    choice, and a resumed run uses as many threads as before. Set OMP_NUM_THREADS, or call `torch.set_num_threads`, to
+    choose yourself. Import `groundup` before `torch`: threads then let other programs run while they wait
+    (OMP_WAIT_POLICY=passive); otherwise training is slow on a busy machine.
+
+    Ctrl-C and SIGTERM save a checkpoint and end the program; a NaN raises `NonFiniteLoss` before weights change.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from groundup.data import Loader
+        >>> from groundup.training import Trainer, supervised
+        >>> data = torch.utils.data.TensorDataset(torch.ones(8, 2), torch.ones(8, 1))
+        >>> model = nn.Linear(2, 1)
+        >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> objective = supervised(nn.functional.mse_loss)
+        >>> loader = Loader(data, 4)
+        >>> Trainer(model, optimizer, objective, loader, run_dir=mkdtemp(), epochs=2, progress=False).fit().steps
+        4
     """
 
     def __init__(
@@ -69,59 +109,60 @@ class Trainer:
         objective: Objective,
         train: Batches,
         *,
-        run_dir: str | Path,
-        evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
         scheduler: Any = None,
+        # ---- how long
         epochs: int | None = None,
         steps: int | None = None,
+        patience: int | None = None,
+        # ---- how a step is computed
         accumulate: int = 1,
         clip_norm: float | None = None,
         precision: str = "float32",
         compile: bool = False,
+        recompute: bool = False,
         device: str | torch.device | None = None,
-        config: Any = None,
+        parallel: str | None = None,
         seed: int = 0,
+        # ---- what is evaluated, logged and saved
+        run_dir: str | Path,
+        config: Any = None,
+        evaluate: Callable[[nn.Module], Mapping[str, float]] | None = None,
+        monitor: str = "accuracy",
+        mode: str = "max",
         log_every: int | None = 10,
         evaluate_every: int | None = None,
         save_every: int | None = None,
         keep: int = 3,
-        monitor: str = "accuracy",
-        mode: str = "max",
-        patience: int | None = None,
-        progress: bool = True,
-        parallel: str | None = None,
         background_saves: bool = False,
-        recompute: bool = False,
+        progress: bool = True,
     ) -> None:
         distributed.join()
         require((epochs is None) != (steps is None), f"give epochs or steps, one of them: got {epochs=}, {steps=}")
         require(patience is None or evaluate is not None, "patience counts evaluations: give evaluate as well")
-        intervals = {"log_every": log_every, "evaluate_every": evaluate_every, "save_every": save_every}
-        for name, value in ({"epochs": epochs, "steps": steps, "patience": patience} | intervals).items():
-            if value is not None:
+        counts = {"epochs": epochs, "steps": steps, "patience": patience, "accumulate": accumulate, "keep": keep}
+        counts |= {"log_every": log_every, "evaluate_every": evaluate_every, "save_every": save_every}
+        for name, value in counts.items():
+            if value is not None or name in ("accumulate", "keep"):
                 integer(name, value)
-        check_parts(model, optimizer, objective, scheduler)
-        self.train = distributed.shared(seekable("train", train))
-        self.accumulate = integer("accumulate", accumulate)
-        self.total_steps = steps or epochs * ceil(len(train) / accumulate)  # type: ignore[operator]
         require(clip_norm is None or real("clip_norm", clip_norm) > 0, f"clip_norm must be positive, got {clip_norm}")
-        self.clip_norm = clip_norm
-        self.device = distributed.local_device(choose_device(device))
-        self.parallel = distributed.choose_parallel(parallel)
-        self.precision = choose_precision(precision, self.device)
-        self.model = model if self.parallel == "fsdp" else model.to(self.device)
-        self.optimizer, self.scheduler = optimizer, scheduler
-        self.background_saves, self.recompute = background_saves, recompute
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.precision is torch.float16)
-        self.objective, self.evaluate = objective, evaluate
-        self.run_dir, self.seed, self.compile, self.progress = Path(run_dir), seed, compile, progress
+        check_parts(model, optimizer, objective, scheduler)
+        check_loader("train", train)
+        mode = choice("mode", mode, ("max", "min"))
+        strategy = choose_strategy(parallel, model, optimizer, choose_device(device))
+        super().__init__(strategy, objective, scheduler, clip_norm, choose_precision(precision, strategy.device))
+        self.model, self.train = model, strategy.shard_loader(train)
+        self.total_steps = steps or epochs * ceil(len(train) / accumulate)  # type: ignore[operator]
+        self.patience, self.accumulate, self.seed = patience, accumulate, seed
+        self.compile, self.recompute = compile, recompute
+        self.run_dir, self.evaluate, self.monitor, self.mode = Path(run_dir), evaluate, monitor, mode
         self.log_every, self.evaluate_every, self.save_every = log_every, evaluate_every, save_every
-        self.monitor, self.mode, self.patience = monitor, choice("mode", mode, ("max", "min")), patience
-        self.checkpoints = Checkpoints(self.run_dir / "checkpoints", integer("keep", keep))
-        # config.json: what the run is for, and every setting of ours that its bits depend on. Its length is not one of
-        # them: a finished run may be resumed with more epochs.
+        self.checkpoints = Checkpoints(self.run_dir / "checkpoints", keep)
+        self.writer = CheckpointWriter(background_saves)
+        self.progress, self.log = progress, NoLog()
+        self.first_step: AbstractContextManager[Any] = nullcontext()  # chooses the number of threads
+        # config.json: the purpose of the run and every setting that its bits depend on, which its length is not.
         self.config = {
-            "config": {} if config is None else plain(config),
+            "config": {} if config is None else to_plain(config),
             "trainer": {
                 "seed": seed,
                 "batches_per_epoch": len(train),
@@ -136,193 +177,172 @@ class Trainer:
         }
 
     def fit(self, resume: bool = False) -> Result:
-        """Train to the end and return the `Result`; with `resume`, go on from the newest good checkpoint.
+        """Train to the end and return the `Result`.
+
+        Args:
+            resume: go on from the newest undamaged checkpoint of the run folder.
 
         Raises `RunFolderError` (not writable, in use, taken), `ValueError` (another configuration), `CheckpointError`
         (none can be written, or none read), `DataError` (a batch cannot be read) and `NonFiniteLoss`.
         """
         with ExitStack() as stack:
-            going_on = distributed.on_main(lambda: self._claimed(stack, resume))
-            self.team = distributed.parallelized(
-                self.parallel, self.model, self.optimizer, self.device, self.compile, self.recompute, self.precision
-            )
-            stack.enter_context(restored_threads())
-            self.position, generators = self._restore() if going_on else (Position(), None)
-            begins = self.position.step == 0
-            self.choice = choice_of_threads(self.device, self.compile, self.progress) if begins else nullcontext()
-            if already := self._finished():
+            has_run = self.strategy.on_main(lambda: self._claim_folder(stack, resume))
+            self.strategy.prepare(self.compile, self.recompute, self.precision)
+            stack.enter_context(restore_threads())
+            self.state, random_state = self._restore() if has_run else (TrainingState(), None)
+            is_new = self.state.step == 0
+            self.first_step = choose_threads(self.device, self.compile, self.progress) if is_new else nullcontext()
+            if was_finished := self.is_finished():
                 say(f"{self.run_dir} was finished before; nothing to do")
             else:
-                self._train(generators)
-            self.team.finish()
-            at, early = self.position, self.position.step < self.total_steps
-            result = Result(
-                self.run_dir, at.step, at.epoch, at.seconds, at.units, at.best, at.best_step, at.final, early
-            )
-            if self.progress or already:
+                self._train(random_state)
+            self.strategy.finish()
+            result = self.state.summarize(self.run_dir, self.total_steps)
+            if self.progress or was_finished:
                 say(f"{self.run_dir}: {result}")
             return result
 
-    def _claimed(self, stack: ExitStack, resume: bool) -> bool:
-        """Hold the folder until `stack` is left; whether it holds a run to go on with."""
-        stack.enter_context(locked(self.run_dir))
-        with written_to(self.run_dir):
-            resume = resume or distributed.begun_by_this_job(self.run_dir)
+    def is_finished(self) -> bool:
+        """Return whether all steps are made, or `patience` is exhausted."""
+        return self.state.step >= self.total_steps or (self.patience is not None and self.state.stale >= self.patience)
+
+    def _claim_folder(self, stack: ExitStack, resume: bool) -> bool:
+        """Lock the run folder until `stack` is closed; return whether it holds a run to resume."""
+        stack.enter_context(lock_folder(self.run_dir))
+        with explain_disk_errors(self.run_dir):
+            resume = resume or is_restart_of(self.run_dir)
             if resume or not holds_run(self.run_dir):
-                distributed.mark(self.run_dir)
-            going_on = claim(self.run_dir, self.config, resume)
+                mark(self.run_dir)
+            has_run = claim_folder(self.run_dir, self.config, resume)
             self.checkpoints.clean()
-        if resume and not going_on:
+        if resume and not has_run:
             say(f"{self.run_dir} holds no run to resume: starting one")
-        return going_on
+        return has_run
 
-    def _restore(self) -> tuple[Position, dict[str, Any] | None]:
-        """Everything from the newest good checkpoint but the random states, which are handed on."""
-        step = distributed.on_main(self.checkpoints.newest)
-        if step is None:
-            say(f"{self.run_dir} was stopped before its first checkpoint: starting again")
-            return Position(), None
-        rates = [group["lr"] for group in self.optimizer.param_groups]
-        state = self.team.load(self.checkpoints.path(step))
-        position = Position(**state["position"])
-        distributed.on_main(lambda: self.checkpoints.set_aside_after(position.step))
-        if self.scheduler is not None:
-            length = state.get("total_steps", self.total_steps)
-            if self.total_steps == length or self.total_steps <= position.step:
-                self.scheduler.load_state_dict(state["scheduler"])
-            else:
-                replay(self.scheduler, rates, state["scheduler"]["last_epoch"])
-                which = "the learning rate is that of the new length's schedule"
-                say(f"{self.total_steps} steps instead of {length}: {which}")
-        self.scaler.load_state_dict(state["scaler"])
-        use_saved_threads(state["machine"]["threads"])
-        distributed.compare(state["machine"], self.device)
-        return position, state["random"]
-
-    def _save(self) -> None:
-        at = self.position
-        at.log_bytes = self.record.log_bytes()
-        state = {
-            "position": asdict(at),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "scaler": self.scaler.state_dict(),
-            "total_steps": self.total_steps,
-            "random": distributed.gathered_states(),
-            "machine": distributed.machine(self.device),
-        }
-        self.team.save(self.checkpoints, self.writer, at.step, state, at.best_step, self.record)
-
-    def _finished(self) -> bool:
-        at = self.position
-        return at.step >= self.total_steps or (self.patience is not None and at.stale >= self.patience)
-
-    def _train(self, generators: dict[str, Any] | None) -> None:
-        at = self.position
-        started = time.perf_counter() - at.seconds
-        self.record: Record | NoRecord = NoRecord(at)
-        distributed.on_main(self._open_record)  # where it fails, nobody waits for the first step
-        self.writer = Writer(self.background_saves)
+    def _train(self, random_state: dict[str, Any] | None) -> None:
+        """Make all steps that remain."""
+        state = self.state
+        start = time.perf_counter() - state.seconds
+        self.log = NoLog()
+        self.strategy.on_main(self._open_log)  # if it fails, it fails in all processes, before the first step
         try:
-            # Only now: whatever was imported and opened up to here may have drawn random numbers.
-            if generators is None:
-                distributed.seed_ranks(self.seed)
+            # Not earlier: imports and opening of files may draw random numbers.
+            if random_state is None:
+                self.strategy.seed(self.seed)
             else:
-                distributed.restore_states(generators, self.seed, at.step)
-            with interruptions() as interrupted:
+                self.strategy.restore_random_state(random_state, self.seed, state.step)
+            with record_signals() as received_signal:
                 self.model.train()
-                while not self._finished():
-                    for window in windows(self.train, at.epoch, at.batch, self.accumulate):
-                        save = self._advance(window)
-                        self.team.warm(self.writer)
-                        leave = distributed.any_rank(self.writer.trouble() or interrupted())
-                        if leave == TROUBLE:
-                            distributed.written(self.writer)
-                        at.seconds = time.perf_counter() - started
-                        if save or leave or self._finished():
+                while not self.is_finished():
+                    for batches in group_batches(self.train, state.epoch, state.batch, self.accumulate):
+                        is_save_due = self._advance(batches)
+                        if self.strategy.is_writer:
+                            self.writer.allocate(lambda: self.strategy.checkpoint_content({}))
+                        stop = self.strategy.largest(SAVE_FAILED if self.writer.has_failed() else received_signal())
+                        if stop == SAVE_FAILED:
+                            self.strategy.wait_for_checkpoint(self.writer)  # raises
+                        state.seconds = time.perf_counter() - start
+                        if is_save_due or stop or self.is_finished():
                             self._save()
-                        if self._finished():
+                        if self.is_finished():
                             break
-                        if leave:
+                        if stop:
                             how = f"--resume, or fit(resume=True), in {self.run_dir}"
-                            say(f"stopped and saved at step {at.step}; go on with {how}")
-                            distributed.written(self.writer)
-                            raise SystemExit(128 + leave)
-                distributed.written(self.writer)
+                            say(f"stopped and saved at step {state.step}; go on with {how}")
+                            self.strategy.wait_for_checkpoint(self.writer)
+                            raise SystemExit(128 + stop)
+                self.strategy.wait_for_checkpoint(self.writer)
         except RuntimeError as error:
-            if (death := death_of_a_worker(error)) is not None:
+            if (death := explain_dead_worker(error)) is not None:
                 raise death from error
             raise
         finally:
             self.writer.close()
-            self.record.close()
+            self.log.close()
 
-    def _open_record(self) -> None:
-        unit = getattr(self.objective, "unit", "units")
-        with written_to(self.run_dir):
-            self.record = Record(self.run_dir, self.position, self.total_steps, unit, self.progress)
+    def _open_log(self) -> None:
+        unit, state = getattr(self.objective, "unit", "units"), self.state
+        with explain_disk_errors(self.run_dir):
+            self.log = RunLog(self.run_dir, state.step, state.log_bytes, self.total_steps, unit, self.progress)
 
-    def _advance(self, window: list[Any]) -> bool:
-        """One optimizer step, its log and its evaluation; whether a checkpoint is due."""
-        at, lr = self.position, float(self.optimizer.param_groups[0]["lr"])
-        with self.choice, batches_of_one_explained(at.step + 1, at.epoch + 1):
-            total, count, norm = self._step(window)
-        self.choice = nullcontext()
-        at.step, at.batch, at.units = at.step + 1, at.batch + len(window), at.units + count
-        at.loss_since_log, at.units_since_log = at.loss_since_log + total, at.units_since_log + count
-        epoch, epoch_ends, last = at.epoch + 1, at.batch == len(self.train), at.step == self.total_steps
+    def _advance(self, batches: list[Any]) -> bool:
+        """Make one step, log and evaluate if due; return whether a checkpoint is due."""
+        state, lr = self.state, float(self.optimizer.param_groups[0]["lr"])
+        try:
+            with self.first_step, explain_batches_of_one(state.step + 1, state.epoch + 1):
+                loss, units, norm = self.train_step(batches)
+        except NonFiniteLoss as error:
+            saved = self.checkpoints.steps()
+            newest = self.checkpoints.path(saved[-1]) if saved else None
+            kept = f"the newest checkpoint is {newest}" if newest else "no checkpoint was saved"
+            raise NonFiniteLoss(f"{error}; {kept}") from None
+        self.first_step = nullcontext()
+        state.step, state.batch, state.units = state.step + 1, state.batch + len(batches), state.units + units
+        state.loss_since_log, state.units_since_log = state.loss_since_log + loss, state.units_since_log + units
+        epoch, ends_epoch, is_last = state.epoch + 1, state.batch == len(self.train), state.step == self.total_steps
 
-        def due(every: int | None) -> bool:
-            return last or (epoch_ends if every is None else at.step % every == 0)
+        def is_due(every: int | None) -> bool:
+            return is_last or (ends_epoch if every is None else state.step % every == 0)
 
-        self.record.progress.advance(epoch, total / count, count)
-        if due(self.log_every):
-            self.record.training(epoch, at.loss_since_log / at.units_since_log, lr, norm)
-            at.loss_since_log, at.units_since_log = 0.0, 0
+        self.log.advance(epoch, loss / units, units)
+        if is_due(self.log_every):
+            self.log.log_training(state.step, epoch, state.loss_since_log / state.units_since_log, lr, norm)
+            state.loss_since_log, state.units_since_log = 0.0, 0
         improved = False
-        if self.evaluate is not None and due(self.evaluate_every):
-            metrics = self._evaluated()
-            improved = at.judge(metrics, self.monitor, self.mode)
-            self.record.evaluation(epoch, metrics)
-        elif epoch_ends:
-            self.record.progress.milestone()
-        if epoch_ends:
-            at.epoch, at.batch = epoch, 0
-        return improved or due(self.save_every)
+        if self.evaluate is not None and is_due(self.evaluate_every):
+            with torch.no_grad(), self.autocast():
+                metrics = self.strategy.evaluate(self.evaluate)
+            improved = state.record_evaluation(metrics, self.monitor, self.mode)
+            self.log.log_evaluation(state.step, epoch, metrics)
+        elif ends_epoch:
+            self.log.end_epoch()
+        if ends_epoch:
+            state.epoch, state.batch = epoch, 0
+        return improved or is_due(self.save_every)
 
-    def _step(self, window: list[Any]) -> tuple[float, int, float]:
-        """g = Σ over batches ∇total / Σ count, clipped; then the optimizer and the scheduler. Loss sum, count, ‖g‖."""
-        total: Tensor = torch.zeros((), device=self.device)
-        count: int | Tensor = 0
-        self.optimizer.zero_grad(set_to_none=True)
-        for number, batch in enumerate(window, 1):
-            with self.team.micro_batch(last=number == len(window)):
-                with self._autocast():
-                    loss, units = loss_and_count(self.team.computed(self.objective, to_device(batch, self.device)))
-                self.scaler.scale(loss).backward()
-            total, count = total + loss.detach(), count + units
-        total, count = distributed.sum_over_ranks(total, count)
-        self.scaler.unscale_(self.optimizer)
-        self.team.mean_(count)
-        norm = clip_by_global_norm_(self.team.parameters, inf if self.clip_norm is None else self.clip_norm).item()
-        # The step's one wait for the device: a NaN has to be seen before the weights are touched.
-        summed, counted = total.item(), int(count)
-        require(counted > 0, f"the objective counted no units in step {self.position.step + 1}: nothing to learn from")
-        overflow = self.scaler.is_enabled() and isfinite(summed) and self.scaler.get_scale() > SMALLEST_SCALE
-        if not isfinite(summed) or not (isfinite(norm) or overflow):
-            raise non_finite(summed / counted, norm, self.position, self.optimizer, self.checkpoints)
-        self.scaler.step(self.optimizer)  # float16 overflow: left out, and the scale is lowered
-        self.scaler.update()
-        if self.scheduler is not None and isfinite(norm):
-            self.scheduler.step()
-        return summed, counted, norm
+    def _save(self) -> None:
+        """Save a checkpoint, now or in the background."""
+        step, best = self.state.step, self.state.best_step
+        self.state.log_bytes = self.log.length()
+        state = {
+            "position": asdict(self.state),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "total_steps": self.total_steps,
+            "random": self.strategy.random_state(),
+            "machine": describe_machine(self.device, self.strategy.processes),
+        }
 
-    def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, self.precision, enabled=self.precision is not torch.float32)
+        def save() -> None:
+            content = self.writer.copy_state(self.strategy.checkpoint_content(state))
 
-    def _evaluated(self) -> dict[str, float]:
-        assert self.evaluate is not None
-        self.model.eval()
-        with torch.no_grad(), self._autocast():
-            metrics = self.team.evaluated(self.evaluate)
-        self.model.train()
-        return metrics
+            def write() -> None:
+                self.log.sync()  # first: the checkpoint contains the length of the log
+                self.strategy.write_checkpoint(self.checkpoints, step, content, best, self.writer.pause)
+
+            self.writer.write(write)
+
+        self.strategy.on_writers(save)
+
+    def _restore(self) -> tuple[TrainingState, dict[str, Any] | None]:
+        """Load the newest undamaged checkpoint; return the state of the run and the random states to restore later."""
+        step = self.strategy.on_main(self.checkpoints.find_newest)
+        if step is None:
+            say(f"{self.run_dir} was stopped before its first checkpoint: starting again")
+            return TrainingState(), None
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        saved = self.strategy.load(self.checkpoints.path(step))
+        state = TrainingState(**saved["position"])
+        self.strategy.on_main(lambda: self.checkpoints.set_aside_after(state.step))
+        if self.scheduler is not None:
+            length = saved.get("total_steps", self.total_steps)
+            if self.total_steps == length or self.total_steps <= state.step:
+                self.scheduler.load_state_dict(saved["scheduler"])
+            else:
+                replay_schedule(self.scheduler, rates, saved["scheduler"]["last_epoch"])
+                schedule = "the learning rate is that of the new length's schedule"
+                say(f"{self.total_steps} steps instead of {length}: {schedule}")
+        self.scaler.load_state_dict(saved["scaler"])
+        use_saved_threads(saved["machine"]["threads"])
+        report_other_machine(saved["machine"], describe_machine(self.device, self.strategy.processes))
+        return state, saved["random"]

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from groundup.training import output
-from groundup.training.output import Output, save_tensors
-from groundup.training.writer import Writer
+from groundup.training import checkpoint_files
+from groundup.training.checkpoint_files import HashedFile, save_tensors
+from groundup.training.checkpoint_writer import CheckpointWriter
 
 FLOATS = "float64 float32 float16 bfloat16 complex64 float8_e4m3fn float8_e5m2"
 DTYPES = [getattr(torch, name) for name in (FLOATS + " int64 int32 int16 int8 uint8 bool").split()]
@@ -22,10 +22,10 @@ def odd_tensors():
 
 @pytest.mark.parametrize("rest", [None, lambda seconds: None])
 def test_the_bytes_are_the_librarys(tmp_path, monkeypatch, rest):
-    monkeypatch.setattr(output, "PIECE", 100)
+    monkeypatch.setattr(checkpoint_files, "PIECE_BYTES", 100)
     tensors = odd_tensors()
     save_file(tensors, tmp_path / "theirs", {"format": "pt"})
-    with Output(tmp_path / "ours", rest) as file:
+    with HashedFile(tmp_path / "ours", rest) as file:
         save_tensors(tensors, file, {"format": "pt"})
     written = (tmp_path / "ours").read_bytes()
     assert written == (tmp_path / "theirs").read_bytes()
@@ -34,14 +34,14 @@ def test_the_bytes_are_the_librarys(tmp_path, monkeypatch, rest):
 
 def test_several_metadata_keep_their_order(tmp_path):
     for run in "abcdefgh":
-        with Output(tmp_path / run) as file:
+        with HashedFile(tmp_path / run) as file:
             save_tensors({"w": torch.ones(2)}, file, {name: name for name in "qwertz"})
     assert len({(tmp_path / run).read_bytes() for run in "abcdefgh"}) == 1
     assert load_file(tmp_path / "a")["w"].tolist() == [1, 1]
 
 
 def test_a_rest_follows_each_piece_and_is_told_its_seconds(tmp_path, monkeypatch):
-    monkeypatch.setattr(output, "PIECE", 1000)
+    monkeypatch.setattr(checkpoint_files, "PIECE_BYTES", 1000)
     sizes, told = [], []
 
     def rest(seconds):
@@ -49,7 +49,7 @@ def test_a_rest_follows_each_piece_and_is_told_its_seconds(tmp_path, monkeypatch
         told.append(seconds)
 
     began = time.perf_counter()
-    with Output(tmp_path / "f", rest) as file:
+    with HashedFile(tmp_path / "f", rest) as file:
         for _ in range(9):
             file.write(b"x" * 300)  # small ones count together
         file.write(b"x" * 2300)
@@ -60,8 +60,8 @@ def test_a_rest_follows_each_piece_and_is_told_its_seconds(tmp_path, monkeypatch
 @pytest.mark.parametrize("rest", [None, lambda seconds: None])
 def test_what_the_disk_says_is_what_is_raised(tmp_path, rest):
     """Not what torch.save makes of it."""
-    file = Output(tmp_path / "f", rest)
-    usual, count = file._append, [0]
+    file = HashedFile(tmp_path / "f", rest)
+    usual, count = file._write_piece, [0]
 
     def full(piece):
         count[0] += 1
@@ -69,7 +69,7 @@ def test_what_the_disk_says_is_what_is_raised(tmp_path, rest):
             raise OSError(28, "No space left on device")
         usual(piece)
 
-    file._append = full
+    file._write_piece = full
     with pytest.raises(OSError, match="No space left"), file:
         torch.save([torch.randn(100) for _ in range(9)], file)
     assert file.file.closed
@@ -77,12 +77,12 @@ def test_what_the_disk_says_is_what_is_raised(tmp_path, rest):
 
 def test_beside_training_it_rests_until_somebody_waits(monkeypatch):
     """After a minute of writing nine of rest, which are called off when training waits for the checkpoint."""
-    assert Writer(background=False).rest is None
-    writer, asked, rested = Writer(background=True), [], []
-    usual = writer.awaited.wait
-    monkeypatch.setattr(writer.awaited, "wait", lambda seconds: asked.append(seconds) or usual(seconds))
+    assert CheckpointWriter(background=False).pause is None
+    writer, asked, rested = CheckpointWriter(background=True), [], []
+    usual = writer.is_awaited.wait
+    monkeypatch.setattr(writer.is_awaited, "wait", lambda seconds: asked.append(seconds) or usual(seconds))
     for count in (1, 2):
-        writer.write(lambda: rested.append(writer.rest(60.0)))
+        writer.write(lambda: rested.append(writer.pause(60.0)))
         assert len(rested) == count - 1
         writer.wait()
         assert rested == [True] * count

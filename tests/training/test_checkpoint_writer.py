@@ -8,9 +8,9 @@ import pytest
 import torch
 from training_toy import make_trainer, weights
 
-from groundup.training import CheckpointError, checkpoint
-from groundup.training.checkpoint import Checkpoints, damage
-from groundup.training.writer import TROUBLE, Writer
+from groundup.training import CheckpointError, checkpoint_files
+from groundup.training.checkpoint import Checkpoints, find_damage
+from groundup.training.checkpoint_writer import CheckpointWriter
 
 
 def test_the_same_run_whoever_writes(tmp_path):
@@ -20,7 +20,7 @@ def test_the_same_run_whoever_writes(tmp_path):
     assert weights(one.model) == weights(other.model)
     for run in "ab":
         checkpoints = Checkpoints(tmp_path / run / "checkpoints")
-        assert all(damage(checkpoints.path(step)) is None for step in checkpoints.steps())
+        assert all(find_damage(checkpoints.path(step)) is None for step in checkpoints.steps())
     steps = Checkpoints(tmp_path / "a" / "checkpoints").steps()
     assert steps == checkpoints.steps()
     for file in (f"checkpoints/step-{step:06d}/model.safetensors" for step in steps):
@@ -34,7 +34,7 @@ def test_the_same_run_whoever_writes(tmp_path):
 
 def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkeypatch):
     """The copy is of its own step, whatever the steps after it do; the second waits for the first."""
-    usual, gate, at_once = checkpoint.save_tensors, threading.Event(), []
+    usual, gate, at_once = checkpoint_files.save_tensors, threading.Event(), []
     alone = threading.Lock()
 
     def slow(*arguments, **options):
@@ -43,22 +43,22 @@ def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkey
         usual(*arguments, **options)
         alone.release()
 
-    monkeypatch.setattr(checkpoint, "save_tensors", slow)
+    monkeypatch.setattr(checkpoint_files, "save_tensors", slow)
     trainer = make_trainer(tmp_path / "r", background_saves=True, save_every=3, evaluate=None)
-    step = trainer._step
+    step = trainer.train_step
 
     def watched(window):
-        if trainer.position.step == 5:
+        if trainer.state.step == 5:
             at_once.append(trainer.checkpoints.steps())
             gate.set()
         return step(window)
 
-    trainer._step = watched
+    trainer.train_step = watched
     trainer.fit()
     assert at_once == [[]]  # two steps after the first save, its checkpoint is not there yet
     assert trainer.checkpoints.steps() == [6, 9]
     waited = make_trainer(tmp_path / "s", save_every=3, evaluate=None)
-    monkeypatch.setattr(checkpoint, "save_tensors", usual)
+    monkeypatch.setattr(checkpoint_files, "save_tensors", usual)
     waited.fit()
     for run_step in (6, 9):
         ours, theirs = (t.checkpoints.path(run_step) / "model.safetensors" for t in (trainer, waited))
@@ -67,7 +67,7 @@ def test_training_goes_on_while_the_first_checkpoint_is_written(tmp_path, monkey
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority is a whole process's")
 def test_the_writing_thread_gives_way_and_no_other_does():
-    writer, before, asked = Writer(True), os.getpriority(os.PRIO_PROCESS, 0), []
+    writer, before, asked = CheckpointWriter(True), os.getpriority(os.PRIO_PROCESS, 0), []
     writer.write(lambda: asked.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
     writer.close()
     assert asked == [min(19, before + 15)]
@@ -78,7 +78,7 @@ def test_what_went_wrong_is_raised_by_the_trainer(tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint, "save_tensors", full)
+    monkeypatch.setattr(checkpoint_files, "save_tensors", full)
     trainer = make_trainer(tmp_path / "r", background_saves=True)
     with pytest.raises(CheckpointError, match=r"the checkpoint of step 2 could not be written.*No space left"):
         trainer.fit()
@@ -86,7 +86,7 @@ def test_what_went_wrong_is_raised_by_the_trainer(tmp_path, monkeypatch):
 
 
 def test_a_failure_at_the_end_is_raised_before_fit_returns(tmp_path, monkeypatch):
-    calls, usual = [], checkpoint.save_tensors
+    calls, usual = [], checkpoint_files.save_tensors
 
     def full_at_last(*arguments, **options):
         calls.append(None)
@@ -94,7 +94,7 @@ def test_a_failure_at_the_end_is_raised_before_fit_returns(tmp_path, monkeypatch
             raise OSError(28, "No space left on device")
         usual(*arguments, **options)
 
-    monkeypatch.setattr(checkpoint, "save_tensors", full_at_last)
+    monkeypatch.setattr(checkpoint_files, "save_tensors", full_at_last)
     trainer = make_trainer(tmp_path / "r", background_saves=True, save_every=5, evaluate=None)
     with pytest.raises(CheckpointError, match="the checkpoint of step 9 could not be written"):
         trainer.fit()
@@ -102,18 +102,18 @@ def test_a_failure_at_the_end_is_raised_before_fit_returns(tmp_path, monkeypatch
 
 
 def test_the_copy_is_no_view():
-    writer, value = Writer(background=True), torch.zeros(3)
-    held = writer.copied({"value": value, "step": 1})
+    writer, value = CheckpointWriter(background=True), torch.zeros(3)
+    held = writer.copy_state({"value": value, "step": 1})
     value += 1
     assert held["value"].tolist() == [0, 0, 0]
-    assert writer.trouble() == 0
+    assert not writer.has_failed()
     gate = threading.Event()
     writer.write(lambda: gate.wait(600) and [][0])
-    assert writer.trouble() == 0  # still being written
+    assert not writer.has_failed()  # still being written
     gate.set()
     while not writer.pending.done():
         pass
-    assert writer.trouble() == TROUBLE
+    assert writer.has_failed()
     with pytest.raises(IndexError):
         writer.wait()
     writer.close()

@@ -1,4 +1,4 @@
-"""Mistakes in what a Trainer is given, each told in a sentence that says what to write instead."""
+"""Checks of the parts of a Trainer. Each message says what to write instead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOSSES = ("groundup.functional", "torch.nn.functional", "torch.nn.modules.loss")
 
 
 def check_parts(model: Any, optimizer: Any, objective: Any, scheduler: Any) -> None:
-    """Raise for parts that do not belong together: `TypeError` for what is no such part, else `ValueError`."""
+    """Raise `TypeError` for parts of a wrong type, and `ValueError` for parts that do not belong together."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
     if not isinstance(optimizer, torch.optim.Optimizer):
@@ -24,16 +24,15 @@ def check_parts(model: Any, optimizer: Any, objective: Any, scheduler: Any) -> N
             f"optimizer must be an optimizer such as Adam(model.parameters(), lr=1e-3), got {type(optimizer).__name__}"
         )
     _check_objective(objective)
-    learned = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
-    moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    trainable = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    optimized = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     require(
-        not learned or bool(learned & moved),
+        not trainable or bool(trainable & optimized),
         f"the optimizer holds no parameter of this {type(model).__name__}: was it made for another model? "
         f"Write {type(optimizer).__name__}(model.parameters(), ...) with the model that the Trainer is given",
     )
-    theirs = getattr(scheduler, "optimizer", optimizer)
     require(
-        theirs is optimizer,
+        getattr(scheduler, "optimizer", optimizer) is optimizer,
         f"the scheduler was made for another optimizer than the Trainer's {type(optimizer).__name__}: "
         f"write {type(scheduler).__name__}(optimizer, ...) with the same one",
     )
@@ -57,8 +56,8 @@ def _check_objective(objective: Any) -> None:
         )
 
 
-def loss_and_count(outcome: Any) -> tuple[Tensor, int | Tensor]:
-    """Check that an objective returned a loss, summed to a scalar, and a count; return both."""
+def check_outcome(outcome: Any) -> tuple[Tensor, int | Tensor]:
+    """Return the loss and the count that an objective returned; raise if they are not a scalar and a count."""
     if not isinstance(outcome, (tuple, list)) or len(outcome) != 2 or not isinstance(outcome[0], Tensor):
         raise TypeError(
             "the objective must return (loss summed over the batch, number of samples or tokens), "
@@ -70,8 +69,8 @@ def loss_and_count(outcome: Any) -> tuple[Tensor, int | Tensor]:
 
 
 @contextmanager
-def batches_of_one_explained(step: int, epoch: int) -> Iterator[None]:
-    """Around a step: say what to do where BatchNorm gets a single sample, which has no variance."""
+def explain_batches_of_one(step: int, epoch: int) -> Iterator[None]:
+    """Within the block, replace PyTorch's error for a BatchNorm that gets one sample by one that says what to do."""
     try:
         yield
     except ValueError as error:

@@ -12,7 +12,7 @@ import pytest
 from training_toy import make_trainer
 
 from groundup.training import RunFolderError, holds_run, latest_run_dir, next_run_dir
-from groundup.training.runs import claim, locked, plain
+from groundup.training.run_folder import claim_folder, lock_folder, to_plain
 
 
 def started(path):
@@ -45,8 +45,8 @@ def test_a_second_run_in_a_folder_is_refused_with_a_way_out(tmp_path):
 
 def test_a_live_folder_refuses_a_second_process_until_the_first_is_killed(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from groundup.training.runs import locked\n"
-        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(3600)"
+        "import sys, time; from pathlib import Path; from groundup.training.run_folder import lock_folder\n"
+        "with lock_folder(Path(sys.argv[1])): print('held', flush=True); time.sleep(3600)"
     )
     with subprocess.Popen([sys.executable, "-c", script, tmp_path / "r"], stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -62,7 +62,7 @@ def test_a_live_folder_refuses_a_second_process_until_the_first_is_killed(tmp_pa
 
 def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
     born, birth = os.pipe()
-    with locked(tmp_path):
+    with lock_folder(tmp_path):
         child = os.fork()
         if child == 0:
             os.write(birth, b"!")
@@ -70,7 +70,7 @@ def test_a_forked_worker_does_not_hold_the_lock(tmp_path):
             os._exit(0)
         os.read(born, 1)
     try:
-        with locked(tmp_path):
+        with lock_folder(tmp_path):
             pass
     finally:
         os.kill(child, signal.SIGKILL)
@@ -98,20 +98,20 @@ def test_config_as_plain_types():
         data: Path
         sizes: tuple[int, int] = (1, 2)
 
-    assert plain(Config(Path("a/b"))) == {"data": "a/b", "sizes": [1, 2]}
+    assert to_plain(Config(Path("a/b"))) == {"data": "a/b", "sizes": [1, 2]}
     with pytest.raises(TypeError, match="config must be a dataclass instance or a dict"):
-        plain(3)
+        to_plain(3)
 
 
 def test_every_difference_is_named(tmp_path):
-    assert claim(tmp_path, {"a": 1, "b": {"c": [1], "d": None}, "old": 1}, resume=False) is False
-    assert claim(tmp_path, {"a": 1, "b": {"c": [1], "d": None}, "old": 1}, resume=True) is True
+    assert claim_folder(tmp_path, {"a": 1, "b": {"c": [1], "d": None}, "old": 1}, resume=False) is False
+    assert claim_folder(tmp_path, {"a": 1, "b": {"c": [1], "d": None}, "old": 1}, resume=True) is True
     expected = r"b\.c: saved \[1\], given \[2\]; old: saved 1, given null; new: saved null, given true\. Resume with"
     with pytest.raises(ValueError, match=expected):
-        claim(tmp_path, {"a": 1, "b": {"c": [2], "d": None}, "new": True}, resume=True)
+        claim_folder(tmp_path, {"a": 1, "b": {"c": [2], "d": None}, "new": True}, resume=True)
 
 
 def test_an_unreadable_config_is_named(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RunFolderError, match=r"config\.json, which says what this run is, cannot be read"):
-        claim(tmp_path, {}, resume=True)
+        claim_folder(tmp_path, {}, resume=True)
