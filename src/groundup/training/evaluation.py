@@ -85,7 +85,7 @@ def count_pairs(train: Any, valid: Any) -> float:
 
     Example:
         >>> round(count_pairs([0, 1, 0, 1, 0, 1], [0, 1, 0]), 3)
-        0.379
+        0.408
     """
     train, valid = (torch.as_tensor(np.asarray(part, dtype=np.int64)) for part in (train, valid))
     size = int(torch.maximum(train.max(), valid.max())) + 1
