@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from benchmarks import report
-from benchmarks.harness import Result, Row, Unequal, measure
-from benchmarks.rows import ROWS
+from benchmarks.harness import Result, Unequal, measure
 from benchmarks.timing import QUICK, Settings
 from groundup.data import DownloadError
+from rows.benchmark import Benchmark
+from rows.registry import BENCHMARKS
 
 
 def parsed(argv: list[str] | None) -> argparse.Namespace:
@@ -39,7 +40,7 @@ def line(result: Result) -> str:
     return f"{text}  peer {report.duration(result.peer_seconds)}  {report.verdict(row).strip('*')}".rstrip()
 
 
-def main(argv: list[str] | None = None, rows: list[Row] = ROWS) -> int:
+def main(argv: list[str] | None = None, rows: list[Benchmark] = BENCHMARKS) -> int:
     """Measure and write; returns 1 if a row compared two different functions."""
     options = parsed(argv)
     chosen = [row for row in rows if row.matches(options.words)]

@@ -18,9 +18,9 @@ from statistics import median
 import torch
 
 from benchmarks.report import decoding_markdown, environment, write
-from benchmarks.rows.transformers import SMALL_LLAMA, filled
 from groundup.generation import generate
 from groundup.models.transformer_networks import LLaMA2
+from rows.language_models import SMALL_LLAMA, fill_model
 
 PROMPT, ROUNDS = 64, 7
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
-    model, rows = filled(LLaMA2(**SMALL_LLAMA)).eval(), []
+    model, rows = fill_model(LLaMA2(**SMALL_LLAMA)).eval(), []
     for batch in (1, 8):
         prompts = torch.randint(3, model.vocab_size, (batch, PROMPT))
 

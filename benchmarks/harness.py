@@ -14,57 +14,12 @@ from torch import Tensor
 from benchmarks.memory import peak_bytes
 from benchmarks.timing import Ratio, Settings, interleave, no_garbage_collection, ratio, sampler
 from groundup.backend import backend
+from rows.benchmark import Benchmark
 from rows.units import Unit
-
-Compare = Callable[[list[Tensor], list[Tensor], float], str | None]
 
 
 class Unequal(AssertionError):
     """The two sides of a row do not compute the same: their times must not be compared."""
-
-
-def same_values(ours: list[Tensor], peer: list[Tensor], tolerance: float) -> str | None:
-    """None if all tensors agree, |a - b| ≤ tolerance |b| in the 2-norm; else what differs."""
-    if len(ours) != len(peer):
-        return f"{len(ours)} results against the peer's {len(peer)}"
-    for index, (a, b) in enumerate(zip(ours, peer)):
-        if a.shape != b.shape or a.dtype != b.dtype:
-            return f"result {index} is {a.dtype} {tuple(a.shape)}, the peer's {b.dtype} {tuple(b.shape)}"
-        error = (a.double() - b.double()).norm().item()
-        scale = b.double().norm().item()
-        if not error <= tolerance * scale:  # a NaN is no agreement
-            return f"result {index} differs by {error:.3g} in the 2-norm, where the peer's has {scale:.3g}"
-    return None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One comparison. `ours` and `peer` build a unit of work each; `compare` says what, if anything, differs.
-
-    `against` names what one would use instead, `work` what is run, `limit` the ratio that ours may take.
-    `not_compiled` is "", or why the definition is not tried under `torch.compile`; `why` is "", or what keeps the row
-    from its limit.
-    """
-
-    family: str
-    name: str
-    size: str
-    work: str
-    against: str
-    ours: Callable[[], Unit]
-    peer: Callable[[], Unit]
-    limit: float = 1.05
-    tolerance: float = 1e-4
-    compare: Compare = same_values
-    not_compiled: str = ""
-    why: str = ""
-
-    @property
-    def key(self) -> str:
-        return " · ".join((self.family, self.name, self.size, self.work, self.against))
-
-    def matches(self, words: list[str]) -> bool:
-        return not words or any(word.lower() in f"{self.family} {self.name}".lower() for word in words)
 
 
 @dataclass(frozen=True)
@@ -87,7 +42,7 @@ class Result:
     date: str = field(default_factory=lambda: time.strftime("%Y-%m-%d"))
 
 
-def measure(row: Row, device: torch.device, settings: Settings) -> Result:
+def measure(row: Benchmark, device: torch.device, settings: Settings) -> Result:
     """Check that both sides agree, then time and weigh them. Raises `Unequal`."""
 
     def built(build: Callable[[], Unit]) -> Unit:

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import Result, Row
+from benchmarks.harness import Result
+from rows.benchmark import Benchmark
 
 Machine = dict[str, Any]
 
@@ -66,7 +67,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def save(folder: Path, machine: dict[str, str], results: Collection[Result], rows: Collection[Row]) -> None:
+def save(folder: Path, machine: dict[str, str], results: Collection[Result], rows: Collection[Benchmark]) -> None:
     """Merge `results` into the folder's results.json, and write results.md anew.
 
     Kept is what was measured before, here or on another machine, of rows that the table still has.

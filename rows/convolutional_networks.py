@@ -3,13 +3,16 @@
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from groundup.functional import auxiliary_cross_entropy
 from groundup.layers import BatchNorm2d
 from groundup.models import convolutional_networks as M
 from groundup.models.blocks import ConvReLU, Inception
 from groundup.models.convolutional_networks.nin import Perceptron
-from rows.kit import Case, shaped
+from rows.benchmark import compare_image_networks, torchvision_model
+from rows.kit import Case, bad_inputs, shaped
 from rows.oracles.convolutional import (
     AlexNetOracle,
     GoogLeNetOracle,
@@ -193,7 +196,64 @@ def small(component):
 
 SMALLEST = {"SimpleCNN": 32, "SimpleFullyCNN": 32, "AlexNet": 67, "NetworkInNetwork": 10, "VGG16": 32, "GoogLeNet": 31}
 
-BAD_INPUTS = [
+BAD_INPUTS = bad_inputs(
+    {
+        "SimpleCNN": [
+            (
+                lambda: small("SimpleCNN")(image(36)),
+                "x must be 32 × 32 pixels for SimpleCNN, got 36 × 36: "
+                "resize the images, or slide the network over them with",
+            ),
+        ],
+        "AlexNet": [
+            (lambda: M.AlexNet(channels=(4, 4, 4)), "channels must be 5 ints, one per convolution, got (4, 4, 4)"),
+            (lambda: M.AlexNet(channels=5), "TypeError: channels must be 5 ints, one per convolution, got 5 (int)"),
+            (lambda: M.AlexNet(padding=40), "padding must be at most 5, got 40"),
+            (lambda: M.AlexNet(padding="same"), "TypeError: padding must be an int, got 'same'"),
+            (lambda: M.AlexNet(dropout=2.0), "dropout must be a finite number in [0.0, 1.0], got 2.0"),
+            (lambda: M.AlexNet(initial="zeros"), "initial must be one of 'paper', 'layers'"),
+            (lambda: M.AlexNet(groups=5, device="meta"), "must be divisible by groups=5"),
+        ],
+        "VGG16": [
+            (lambda: M.VGG16(dropout=-1.0), "dropout must be a finite number in [0.0, 1.0], got -1.0"),
+            (lambda: M.VGG16(configuration="F"), "configuration must be one of 'A', 'A-LRN', "),
+            (lambda: M.VGG16(width=0), "width must be at least 1, got 0"),
+            (lambda: M.VGG16.preset("vgg11"), "VGG16 has no preset 'vgg11'; it has 'vgg16', 'vgg16_bn'"),
+        ],
+        "GoogLeNet": [
+            (lambda: M.GoogLeNet(dropout_aux=2.0), "dropout_aux must be a finite number in"),
+            (lambda: M.GoogLeNet(variant="v3"), "variant must be one of 'paper', 'torchvision'"),
+            (lambda: M.GoogLeNet(width=12), "width must be a multiple of 8, as table 1's are, got 12"),
+            (lambda: M.GoogLeNet(in_channels=1, transform_input=True), "transform_input needs in_channels=3, got 1"),
+            (
+                lambda: small("GoogLeNet").train()(image(78)),
+                "train on images of at least 79 × 79 pixels, or build with aux_logits=False",
+            ),
+        ],
+        "NetworkInNetwork": [
+            (lambda: M.NetworkInNetwork(perceptrons=3), "TypeError: perceptrons must be a list of Perceptron"),
+            (lambda: M.NetworkInNetwork(perceptrons=[((), 3)]), "channels of perceptron 1 must"),
+            (lambda: M.NetworkInNetwork(perceptrons=()), "perceptrons must hold at least one"),
+            (
+                lambda: M.NetworkInNetwork(perceptrons=(Perceptron((4, 4), 3, pool="mean"),)),
+                "pool must be one of 'max', 'average', '', got 'mean'",
+            ),
+        ],
+        "DeepPlainCNN": [
+            (lambda: M.DeepPlainCNN(depths=(2, 2)), "depths must be 4 ints, one per layer, got (2, 2)"),
+            (lambda: M.DeepPlainCNN(depths=3), "TypeError: depths must be 4 ints, one per layer, got 3 (int)"),
+            (lambda: M.DeepPlainCNN(depths=(2, 2, 0, 1)), "depths must be at least 1, got 0"),
+            (lambda: M.DeepPlainCNN(variant="v1"), "variant must be one of 'shipped', 'paper'"),
+        ],
+        "Inception": [
+            (lambda: Inception(ch3x3red=0), "ch3x3red must be at least 1, got 0"),
+            (lambda: Inception(large=4), "large must be odd, so that the branch's map is as large"),
+            (lambda: Inception()(torch.ones(1, 3, 8, 8)), "x must have 192 channels (axis 1)"),
+            (lambda: ConvReLU(3, 0, 1), "out_channels must be at least 1, got 0"),
+        ],
+    }
+)
+BAD_INPUTS += [
     *[
         (name, lambda n=name: small(n)(image(80, 1)), ValueError, "x must have 3 channels (axis 1), got 1")
         for name in NAMES
@@ -227,88 +287,29 @@ BAD_INPUTS = [
         (name, lambda n=name: getattr(M, n).preset("modern"), ValueError, f"{name} has no preset 'modern'; it has '")
         for name in (*NAMES[:-1], "DeepPlainCNN")
     ],
-    (
-        "SimpleCNN",
-        lambda: small("SimpleCNN")(image(36)),
-        ValueError,
-        "x must be 32 × 32 pixels for SimpleCNN, got 36 × 36: resize the images, or slide the network over them with",
-    ),
-    (
-        "AlexNet",
-        lambda: M.AlexNet(channels=(4, 4, 4)),
-        ValueError,
-        "channels must be 5 ints, one per convolution, got (4, 4, 4)",
-    ),
-    ("AlexNet", lambda: M.AlexNet(channels=5), TypeError, "channels must be 5 ints, one per convolution, got 5 (int)"),
-    ("AlexNet", lambda: M.AlexNet(padding=40), ValueError, "padding must be at most 5, got 40"),
-    ("AlexNet", lambda: M.AlexNet(padding="same"), TypeError, "padding must be an int, got 'same'"),
-    ("AlexNet", lambda: M.AlexNet(dropout=2.0), ValueError, "dropout must be a finite number in [0.0, 1.0], got 2.0"),
-    ("VGG16", lambda: M.VGG16(dropout=-1.0), ValueError, "dropout must be a finite number in [0.0, 1.0], got -1.0"),
-    ("GoogLeNet", lambda: M.GoogLeNet(dropout_aux=2.0), ValueError, "dropout_aux must be a finite number in"),
-    (
-        "NetworkInNetwork",
-        lambda: M.NetworkInNetwork(perceptrons=3),
-        TypeError,
-        "perceptrons must be a list of Perceptron",
-    ),
-    (
-        "NetworkInNetwork",
-        lambda: M.NetworkInNetwork(perceptrons=[((), 3)]),
-        ValueError,
-        "channels of perceptron 1 must",
-    ),
-    (
-        "AlexNet",
-        lambda: M.AlexNet(initial="zeros"),
-        ValueError,
-        "initial must be one of 'paper', 'layers'",
-    ),
-    ("AlexNet", lambda: M.AlexNet(groups=5, device="meta"), ValueError, "must be divisible by groups=5"),
-    ("NetworkInNetwork", lambda: M.NetworkInNetwork(perceptrons=()), ValueError, "perceptrons must hold at least one"),
-    (
-        "NetworkInNetwork",
-        lambda: M.NetworkInNetwork(perceptrons=(Perceptron((4, 4), 3, pool="mean"),)),
-        ValueError,
-        "pool must be one of 'max', 'average', '', got 'mean'",
-    ),
-    (
-        "VGG16",
-        lambda: M.VGG16(configuration="F"),
-        ValueError,
-        "configuration must be one of 'A', 'A-LRN', ",
-    ),
-    ("VGG16", lambda: M.VGG16(width=0), ValueError, "width must be at least 1, got 0"),
-    ("VGG16", lambda: M.VGG16.preset("vgg11"), ValueError, "VGG16 has no preset 'vgg11'; it has 'vgg16', 'vgg16_bn'"),
-    (
-        "GoogLeNet",
-        lambda: M.GoogLeNet(variant="v3"),
-        ValueError,
-        "variant must be one of 'paper', 'torchvision'",
-    ),
-    ("GoogLeNet", lambda: M.GoogLeNet(width=12), ValueError, "width must be a multiple of 8, as table 1's are, got 12"),
-    (
-        "GoogLeNet",
-        lambda: M.GoogLeNet(in_channels=1, transform_input=True),
-        ValueError,
-        "transform_input needs in_channels=3, got 1",
-    ),
-    (
-        "GoogLeNet",
-        lambda: small("GoogLeNet").train()(image(78)),
-        ValueError,
-        "train on images of at least 79 × 79 pixels, or build with aux_logits=False",
-    ),
-    (
-        "DeepPlainCNN",
-        lambda: M.DeepPlainCNN(depths=(2, 2)),
-        ValueError,
-        "depths must be 4 ints, one per layer, got (2, 2)",
-    ),
-    ("DeepPlainCNN", lambda: M.DeepPlainCNN(depths=3), TypeError, "depths must be 4 ints, one per layer, got 3 (int)"),
-    ("DeepPlainCNN", lambda: M.DeepPlainCNN(depths=(2, 2, 0, 1)), ValueError, "depths must be at least 1, got 0"),
-    ("DeepPlainCNN", lambda: M.DeepPlainCNN(variant="v1"), ValueError, "variant must be one of 'shipped', 'paper'"),
-    ("Inception", lambda: Inception(ch3x3red=0), ValueError, "ch3x3red must be at least 1, got 0"),
-    ("Inception", lambda: Inception(large=4), ValueError, "large must be odd, so that the branch's map is as large"),
-    ("Inception", lambda: Inception()(torch.ones(1, 3, 8, 8)), ValueError, "x must have 192 channels (axis 1)"),
-    ("Inception", lambda: ConvReLU(3, 0, 1), ValueError, "out_channels must be at least 1, got 0"),
+]
+
+# ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+
+def auxiliary_loss(outputs, target):
+    """The cross-entropy, and 0.3 of that of each auxiliary classifier."""
+    if isinstance(outputs, torch.Tensor):
+        return F.cross_entropy(outputs, target)
+    scores, *others = (F.cross_entropy(each, target) for each in outputs)
+    return scores + 0.3 * sum(others)
+
+
+PLAIN = {"init_weights": False, "dropout": 0.0}  # dropout's draws differ under `torch.compile`
+BENCHMARKS = [
+    row
+    for name, ours, peer in (
+        ("VGG16", lambda: M.VGG16(dropout=0.0), torchvision_model("vgg16", **PLAIN)),
+        (
+            "GoogLeNet torchvision",
+            lambda: M.GoogLeNet.preset("torchvision", **STILL),
+            torchvision_model("googlenet", **PLAIN, aux_logits=True, dropout_aux=0.0),
+        ),
+    )
+    for row in compare_image_networks(name, ours, peer, "torchvision", (auxiliary_cross_entropy, auxiliary_loss))
 ]

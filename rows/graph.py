@@ -1,12 +1,16 @@
 """Rows: the graph cells and the graph poolings."""
 
 import warnings
+from functools import cache
 
 import torch
+from torch import nn
 
 from groundup import layers as L
+from groundup.data import planetoid
 from groundup.functional.graph import edge_sum
-from rows.kit import FunctionCase, both, grid, positive, randn, seeded_randn
+from rows.benchmark import compare_calls
+from rows.kit import FunctionCase, bad_inputs, both, grid, positive, randn, seeded_randn
 from rows.oracles.graph import AddPoolOracle, DiffPoolOracle, GCNOracle, GraphOracle, SAGEOracle
 
 # Directed and weighted, with edges of a node to itself (2 and 4) and, in the second graph, isolated nodes (0 and 3).
@@ -141,74 +145,103 @@ def blocked():
 
 REQUIRED = {"Graph_cell": (3, 4), "GCN_cell": (3, 4), "GraphSAGE_cell": (3, 4)}
 
-BAD_INPUTS = [
-    ("Graph_cell", lambda: L.Graph_cell(0, 2), ValueError, "in_features must be at least 1, got 0"),
-    ("Graph_cell", lambda: cell(x[0, 0], adj), ValueError, "x must have shape (N, C) or (B, N, C), got 1 axes"),
-    ("Graph_cell", lambda: cell(x.long(), adj), TypeError, "x must be a floating-point tensor"),
-    ("Graph_cell", lambda: cell(x, adj.long()), TypeError, "adj must be a floating-point tensor, got torch.int64"),
-    ("Graph_cell", lambda: cell(x, adj[0]), ValueError, "adj must have shape (2, 4, 4) for x (2, 4, 3), got (4, 4)"),
-    ("Graph_cell", lambda: cell(x, adj[:, :3]), ValueError, "adj must have shape (2, 4, 4)"),
-    ("Graph_cell", lambda: cell(x, sparse), ValueError, "x must have shape (N, C) with a sparse adj, got (2, 4, 3)"),
-    (
-        "Graph_cell",
-        lambda: cell(x[0], blocked()),
-        TypeError,
-        "adj must be dense, sparse COO or sparse CSR",
-    ),
-    (
-        "Graph_cell",
-        lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)),
-        ValueError,
-        "adj must hold one number an edge, got 1 dense axes",
-    ),
-    ("Graph_cell", lambda: cell(x, adj, mask.float()), TypeError, "mask must be boolean (True = a real node)"),
-    (
-        "Graph_cell",
-        lambda: cell(x, adj, mask[0]),
-        ValueError,
-        "mask must have shape (2, 4), one for each node, got (4,)",
-    ),
-    ("GCN_cell", lambda: L.GCN_cell(3, 2)(adj, adj), ValueError, "x must have 3 features (axis -1), got 4"),
-    ("GCN_cell", lambda: L.GCN_cell(3, True), TypeError, "out_features must be an int, got True"),
-    (
-        "GraphSAGE_cell",
-        lambda: L.GraphSAGE_cell(3, 2, "max"),
-        ValueError,
-        "aggregation must be one of 'mean', 'pool', 'gcn', 'lstm', got 'max'",
-    ),
-    ("GraphSAGE_cell", lambda: L.GraphSAGE_cell(3, 2)(x, adj[:1]), ValueError, "adj must have shape (2, 4, 4)"),
-    (
-        "DiffPool",
-        lambda: L.DiffPool()(x, adj, torch.ones(2, 3, 2)),
-        ValueError,
-        "assignment_logits must have shape (2, 4, 'K'), a row for each node of z, got (2, 3, 2)",
-    ),
-    (
-        "DiffPool",
-        lambda: L.DiffPool()(x, adj, torch.ones(2, 4, 0)),
-        ValueError,
-        "assignment_logits must have at least one cluster, got 0",
-    ),
-    ("DiffPool", lambda: L.DiffPool()(x, adj, adj.long()), TypeError, "assignment_logits must be a floating-point"),
-    ("BatchAddPool", lambda: L.BatchAddPool()(x), ValueError, "x must have shape (N, C), got 3 axes"),
-    (
-        "BatchAddPool",
-        lambda: L.BatchAddPool()(x[0], num_graphs=2),
-        ValueError,
-        "batch_index must be given for num_graphs=2",
-    ),
-    (
-        "BatchAddPool",
-        lambda: L.BatchAddPool()(x[0], torch.tensor([0, 1, 2, 1]), 2),
-        ValueError,
-        "index must lie in [0, 1], got 2",
-    ),
-    (
-        "BatchAddPool",
-        lambda: L.BatchAddPool()(x[0], torch.tensor([0, -1, 1, 1])),
-        ValueError,
-        "index must lie in [0, 1], got -1",
-    ),
-    ("BatchAddPool", lambda: L.BatchAddPool()(x[0], torch.ones(4)), TypeError, "index must be int64 or int32"),
-    ("BatchAddPool", lambda: L.BatchAddPool()(x[0], torch.ones(3).long()), ValueError, "index must have shape (4,)"),
-]
+BAD_INPUTS = bad_inputs(
+    {
+        "Graph_cell": [
+            (lambda: L.Graph_cell(0, 2), "in_features must be at least 1, got 0"),
+            (lambda: cell(x[0, 0], adj), "x must have shape (N, C) or (B, N, C), got 1 axes"),
+            (lambda: cell(x.long(), adj), "TypeError: x must be a floating-point tensor"),
+            (lambda: cell(x, adj.long()), "TypeError: adj must be a floating-point tensor, got torch.int64"),
+            (lambda: cell(x, adj[0]), "adj must have shape (2, 4, 4) for x (2, 4, 3), got (4, 4)"),
+            (lambda: cell(x, adj[:, :3]), "adj must have shape (2, 4, 4)"),
+            (lambda: cell(x, sparse), "x must have shape (N, C) with a sparse adj, got (2, 4, 3)"),
+            (lambda: cell(x[0], blocked()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
+            (
+                lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)),
+                "adj must hold one number an edge, got 1 dense axes",
+            ),
+            (lambda: cell(x, adj, mask.float()), "TypeError: mask must be boolean (True = a real node)"),
+            (lambda: cell(x, adj, mask[0]), "mask must have shape (2, 4), one for each node, got (4,)"),
+        ],
+        "GCN_cell": [
+            (lambda: L.GCN_cell(3, 2)(adj, adj), "x must have 3 features (axis -1), got 4"),
+            (lambda: L.GCN_cell(3, True), "TypeError: out_features must be an int, got True"),
+        ],
+        "GraphSAGE_cell": [
+            (
+                lambda: L.GraphSAGE_cell(3, 2, "max"),
+                "aggregation must be one of 'mean', 'pool', 'gcn', 'lstm', got 'max'",
+            ),
+            (lambda: L.GraphSAGE_cell(3, 2)(x, adj[:1]), "adj must have shape (2, 4, 4)"),
+        ],
+        "DiffPool": [
+            (
+                lambda: L.DiffPool()(x, adj, torch.ones(2, 3, 2)),
+                "assignment_logits must have shape (2, 4, 'K'), a row for each node of z, got (2, 3, 2)",
+            ),
+            (
+                lambda: L.DiffPool()(x, adj, torch.ones(2, 4, 0)),
+                "assignment_logits must have at least one cluster, got 0",
+            ),
+            (lambda: L.DiffPool()(x, adj, adj.long()), "TypeError: assignment_logits must be a floating-point"),
+        ],
+        "BatchAddPool": [
+            (lambda: L.BatchAddPool()(x), "x must have shape (N, C), got 3 axes"),
+            (lambda: L.BatchAddPool()(x[0], num_graphs=2), "batch_index must be given for num_graphs=2"),
+            (lambda: L.BatchAddPool()(x[0], torch.tensor([0, 1, 2, 1]), 2), "index must lie in [0, 1], got 2"),
+            (lambda: L.BatchAddPool()(x[0], torch.tensor([0, -1, 1, 1])), "index must lie in [0, 1], got -1"),
+            (lambda: L.BatchAddPool()(x[0], torch.ones(4)), "TypeError: index must be int64 or int32"),
+            (lambda: L.BatchAddPool()(x[0], torch.ones(3).long()), "index must have shape (4,)"),
+        ],
+    }
+)
+
+# ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+
+@cache
+def cora():
+    return planetoid("cora")
+
+
+class OnCora(nn.Module):
+    """A layer with the graph put in: an adjacency for ours, edges (from, to) for the peer's."""
+
+    def __init__(self, layer, graph):
+        super().__init__()
+        self.layer, self.graph = layer, graph
+
+    def forward(self, x):
+        return self.layer(x, self.graph)
+
+
+def compare_cells(name, peer, sizes, csr=False, **only_peer):
+    """`layers.<name>` against `torch_geometric.nn.<peer>` with the options that make it the same, on Cora."""
+
+    def ours():
+        return OnCora(getattr(L, name)(*sizes), cora().adj.to_sparse_csr() if csr else cora().adj)
+
+    def theirs():
+        import torch_geometric.nn
+
+        return OnCora(getattr(torch_geometric.nn, peer)(*sizes, **only_peer), cora().edges.flip(0))
+
+    return compare_calls(
+        *("graph", f"{name} {sizes[0]} → {sizes[1]}" + ", CSR" * csr, "Cora", f"PyG {peer}"),
+        ours,
+        theirs,
+        lambda: [cora().x if sizes[0] == 1433 else torch.randn(2708, sizes[0])],
+        limit=1.0,
+        not_compiled="sparse tensors cannot be traced",
+    )
+
+
+BENCHMARKS = [
+    row
+    for sizes in ((1433, 16), (16, 7))
+    for row in (
+        compare_cells("GCN_cell", "GCNConv", sizes),
+        compare_cells("Graph_cell", "GraphConv", sizes, aggr="mean"),
+        compare_cells("GraphSAGE_cell", "SAGEConv", sizes),
+    )
+] + [compare_cells("GCN_cell", "GCNConv", (16, 7), csr=True)]

@@ -1,6 +1,8 @@
 """What a row is: a component's case, a function's case, a bad input; and short ways to write them."""
 
+import builtins
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -47,6 +49,13 @@ def image(channels, height=9, width=8):
 
 def shaped(*rest):
     return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, *rest, dtype=dtype),)
+
+
+def several(*shapes):
+    """Inputs of several shapes, each without its batch."""
+    return lambda batch=2, dtype=torch.float64: tuple(
+        seeded_randn(batch, *shape, dtype=dtype, seed=2 + i) for i, shape in enumerate(shapes)
+    )
 
 
 def label(**options):
@@ -102,3 +111,16 @@ def simple(function, oracle, *makers, label="", smooth=True, constants=(), **kwa
 
 def positive(*shape):
     return lambda dtype: seeded_randn(*shape, dtype=dtype, seed=5).abs() + 0.1
+
+
+def bad_inputs(calls):
+    """Rows of {component: [(call, message), ...]}, where a message is what Python prints, or a part of it.
+
+    "TypeError: x must be" for a TypeError; without the name of an error, a ValueError.
+    """
+    rows = []
+    for component, pairs in calls.items():
+        for call, message in pairs:
+            name, words = re.fullmatch(r"(?:(\w+Error): )?(.*)", message, re.DOTALL).groups()
+            rows.append((component, call, getattr(builtins, name or "ValueError"), words))
+    return rows

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from groundup import functional as G
-from rows.kit import positive, randn, seeded_randn, simple
+from rows.benchmark import compare_calls
+from rows.kit import bad_inputs, positive, randn, seeded_randn, simple
 
 
 def labels(*shape, classes=5, ignored=0, ignore_index=-100):
@@ -81,85 +82,65 @@ FUNCTION_CASES = [
     simple(G.cross_entropy, F.cross_entropy, randn(6, 5), labels(6, ignored=2, ignore_index=1), ignore_index=1),
 ]
 
-BAD_INPUTS = [
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores, torch.tensor([0, 3])),
-        ValueError,
-        "target holds the label 3, but there are 3 classes",
-    ),
-    ("cross_entropy", lambda: G.cross_entropy(scores, torch.tensor([0, -1])), ValueError, "target holds the label -1"),
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores, torch.tensor([0, 1, 2])),
-        ValueError,
-        "target must have shape (2,)",
-    ),
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores, torch.tensor([[0], [1]])),
-        ValueError,
-        "target must have shape (2,)",
-    ),
-    ("cross_entropy", lambda: G.cross_entropy(scores, torch.tensor([0, 1]).int()), TypeError, "use target.long()"),
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores.long(), torch.tensor([0, 1])),
-        TypeError,
-        "input must be a floating",
-    ),
-    ("cross_entropy", lambda: G.cross_entropy(scores, torch.ones(2, 4)), ValueError, "target of class probabilities"),
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores, torch.tensor([0, 1]), torch.ones(2)),
-        ValueError,
-        "one entry per class",
-    ),
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores, torch.tensor([0, 1]), reduction="avg"),
-        ValueError,
-        "reduction must be one of",
-    ),
-    (
-        "cross_entropy",
-        lambda: G.cross_entropy(scores, torch.tensor([0, 1]), label_smoothing=2.0),
-        ValueError,
-        "label_smoothing",
-    ),
-    ("nll_loss", lambda: G.nll_loss(scores, torch.tensor([0, 5])), ValueError, "target holds the label 5"),
-    ("nll_loss", lambda: G.nll_loss(scores, scores), TypeError, "target must hold int64 class indices"),
-    ("map_loss", lambda: G.map_loss(scores, torch.tensor([0, 3])), ValueError, "target holds the label 3"),
-    (
-        "mse_loss",
-        lambda: G.mse_loss(torch.ones(4, 1), torch.ones(4)),
-        ValueError,
-        "target must have input's shape (4, 1), got (4,)",
-    ),
-    (
-        "bce",
-        lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4, 1)),
-        ValueError,
-        "target must have input's shape",
-    ),
-    (
-        "bce",
-        lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4), weight=torch.ones(3)),
-        ValueError,
-        "weight must broadcast",
-    ),
-    ("accuracy", lambda: G.accuracy(torch.ones(0, 3), torch.ones(0).long()), ValueError, "target is empty"),
-    ("accuracy", lambda: G.accuracy(scores, torch.tensor([0, 7])), ValueError, "target holds the label 7"),
-    (
-        "top_k_accuracy",
-        lambda: G.top_k_accuracy(scores, torch.tensor([0, 1]), 4),
-        ValueError,
-        "k must be at most the number of classes 3",
-    ),
-    (
-        "confusion_matrix",
-        lambda: G.confusion_matrix(torch.tensor([0, 9]), torch.tensor([0, 1]), 3),
-        ValueError,
-        "predictions holds the label 9",
-    ),
+BAD_INPUTS = bad_inputs(
+    {
+        "cross_entropy": [
+            (
+                lambda: G.cross_entropy(scores, torch.tensor([0, 3])),
+                "target holds the label 3, but there are 3 classes",
+            ),
+            (lambda: G.cross_entropy(scores, torch.tensor([0, -1])), "target holds the label -1"),
+            (lambda: G.cross_entropy(scores, torch.tensor([0, 1, 2])), "target must have shape (2,)"),
+            (lambda: G.cross_entropy(scores, torch.tensor([[0], [1]])), "target must have shape (2,)"),
+            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]).int()), "TypeError: use target.long()"),
+            (lambda: G.cross_entropy(scores.long(), torch.tensor([0, 1])), "TypeError: input must be a floating"),
+            (lambda: G.cross_entropy(scores, torch.ones(2, 4)), "target of class probabilities"),
+            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), torch.ones(2)), "one entry per class"),
+            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), reduction="avg"), "reduction must be one of"),
+            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), label_smoothing=2.0), "label_smoothing"),
+        ],
+        "nll_loss": [
+            (lambda: G.nll_loss(scores, torch.tensor([0, 5])), "target holds the label 5"),
+            (lambda: G.nll_loss(scores, scores), "TypeError: target must hold int64 class indices"),
+        ],
+        "map_loss": [
+            (lambda: G.map_loss(scores, torch.tensor([0, 3])), "target holds the label 3"),
+        ],
+        "mse_loss": [
+            (lambda: G.mse_loss(torch.ones(4, 1), torch.ones(4)), "target must have input's shape (4, 1), got (4,)"),
+        ],
+        "bce": [
+            (
+                lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4, 1)),
+                "target must have input's shape",
+            ),
+            (
+                lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4), weight=torch.ones(3)),
+                "weight must broadcast",
+            ),
+        ],
+        "accuracy": [
+            (lambda: G.accuracy(torch.ones(0, 3), torch.ones(0).long()), "target is empty"),
+            (lambda: G.accuracy(scores, torch.tensor([0, 7])), "target holds the label 7"),
+        ],
+        "top_k_accuracy": [
+            (lambda: G.top_k_accuracy(scores, torch.tensor([0, 1]), 4), "k must be at most the number of classes 3"),
+        ],
+        "confusion_matrix": [
+            (
+                lambda: G.confusion_matrix(torch.tensor([0, 9]), torch.tensor([0, 1]), 3),
+                "predictions holds the label 9",
+            ),
+        ],
+    }
+)
+
+BENCHMARKS = [
+    compare_calls(
+        *("loss", "cross_entropy", (rows, classes), "F.cross_entropy"),
+        lambda: G.cross_entropy,
+        lambda: F.cross_entropy,
+        lambda n=rows, c=classes: [torch.randn(n, c), torch.randint(0, c, (n,))],
+    )
+    for rows, classes in ((128, 1000), (8192, 64), (512, 32000))
 ]

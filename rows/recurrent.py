@@ -4,10 +4,12 @@ import itertools
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from groundup import functional as G
 from groundup import layers as L
-from rows.kit import Case, both, grid, label, randn, seeded_randn, shaped, simple
+from rows.benchmark import compare_calls
+from rows.kit import Case, bad_inputs, both, grid, label, randn, seeded_randn, shaped, simple
 from rows.oracles.recurrent import LayerNormalisedOracle, PeepholeOracle, ResetBeforeOracle, SequenceOracle
 
 I, H, T = 3, 4, 5
@@ -214,45 +216,101 @@ peep = {f"weight_c{gate}": torch.ones(H) for gate in "if"}
 
 REQUIRED = {"RNN_cell": (3, 4), "LSTM_cell": (3, 4), "GRU_cell": (3, 4)}
 
-BAD_INPUTS = [
-    ("RNN_cell", lambda: L.RNN_cell(0, 2), ValueError, "input_size must be at least 1, got 0"),
-    ("RNN_cell", lambda: L.RNN_cell(2, 2.0), TypeError, "hidden_size must be an int, got 2.0"),
-    (
-        "RNN_cell",
-        lambda: L.RNN_cell(2, 2, nonlinearity="sin"),
-        ValueError,
-        "nonlinearity must be one of 'tanh', 'relu'",
-    ),
-    ("RNN_cell", lambda: L.RNN_cell(I, H)(x3), ValueError, "x must have shape (N, input_size) or (input_size,), got 3"),
-    ("RNN_cell", lambda: L.RNN_cell(I, H)(x2.long()), TypeError, "x must be a floating-point tensor"),
-    ("RNN_cell", lambda: L.RNN_cell(2, H)(x2), ValueError, "x must have 2 features, as weight_ih has"),
-    ("RNN_cell", lambda: L.RNN_cell(I, H)(x2, torch.ones(1, H)), ValueError, "h must have the shape (2, 4)"),
-    ("LSTM_cell", lambda: L.LSTM_cell(1, 1, bias=False, forget_bias=1.0), ValueError, "needs bias=True"),
-    ("LSTM_cell", lambda: L.LSTM_cell(1, 1, forget_bias="one"), TypeError, "forget_bias must be a number"),
-    ("LSTM_cell", lambda: cell(x2, torch.ones(2, H)), TypeError, "state must be a tuple (h, c) of 2 tensors, got 1"),
-    ("LSTM_cell", lambda: cell(x2, (torch.ones(2, H), None)), TypeError, "c must be a torch.Tensor, got NoneType"),
-    ("GRU_cell", lambda: L.GRU_cell(2, -2), ValueError, "hidden_size must be at least 1, got -2"),
-    ("GRU_cell", lambda: L.GRU_cell(I, H)(x2, torch.ones(2, 5)), ValueError, "h must have the shape (2, 4)"),
-    ("RNN", lambda: L.RNN(nn.LSTMCell(1, 1)), TypeError, "cell must be a RecurrentCell"),
-    ("RNN", lambda: L.RecurrentCell(3, 4)(x2), NotImplementedError, "RecurrentCell must define step(x, states)"),
-    ("RNN", lambda: net(x2), ValueError, "x must have shape (B, T, I), got 2 axes"),
-    ("RNN", lambda: net(torch.ones(2, 5, 2)), ValueError, "x must have 3 features"),
-    ("RNN", lambda: net(x3, lengths=[5, 3]), TypeError, "lengths must be a torch.Tensor, got list"),
-    ("RNN", lambda: net(x3, lengths=torch.tensor([5.0, 3.0])), TypeError, "lengths must be int64 or int32"),
-    ("RNN", lambda: net(x3, lengths=torch.tensor([5])), ValueError, "lengths must have shape (2,), one for each sequ"),
-    ("RNN", lambda: net(x3, lengths=torch.tensor([5, 6])), ValueError, "lengths must lie in [0, 5], got 6"),
-    ("RNN", lambda: net(x3, lengths=torch.tensor([-1, 6])), ValueError, "lengths must lie in [0, 5], got -1"),
-    ("RNN", lambda: net(x3, torch.ones(2, H)), TypeError, "state must be a tuple (h, c)"),
-    (
-        "lstm_step",
-        lambda: G.lstm_step(x2, torch.ones(2, H), torch.ones(2, H), **named, **peep),
-        ValueError,
-        "weight_ci, weight_cf, weight_co must be given together",
-    ),
-    (
-        "rnn_step",
-        lambda: G.rnn_step(x2, torch.ones(2, H), torch.ones(H, I), torch.ones(H, H), torch.ones(H)),
-        ValueError,
-        "bias_ih and bias_hh must be given together",
-    ),
+BAD_INPUTS = bad_inputs(
+    {
+        "RNN_cell": [
+            (lambda: L.RNN_cell(0, 2), "input_size must be at least 1, got 0"),
+            (lambda: L.RNN_cell(2, 2.0), "TypeError: hidden_size must be an int, got 2.0"),
+            (lambda: L.RNN_cell(2, 2, nonlinearity="sin"), "nonlinearity must be one of 'tanh', 'relu'"),
+            (lambda: L.RNN_cell(I, H)(x3), "x must have shape (N, input_size) or (input_size,), got 3"),
+            (lambda: L.RNN_cell(I, H)(x2.long()), "TypeError: x must be a floating-point tensor"),
+            (lambda: L.RNN_cell(2, H)(x2), "x must have 2 features, as weight_ih has"),
+            (lambda: L.RNN_cell(I, H)(x2, torch.ones(1, H)), "h must have the shape (2, 4)"),
+        ],
+        "LSTM_cell": [
+            (lambda: L.LSTM_cell(1, 1, bias=False, forget_bias=1.0), "needs bias=True"),
+            (lambda: L.LSTM_cell(1, 1, forget_bias="one"), "TypeError: forget_bias must be a number"),
+            (lambda: cell(x2, torch.ones(2, H)), "TypeError: state must be a tuple (h, c) of 2 tensors, got 1"),
+            (lambda: cell(x2, (torch.ones(2, H), None)), "TypeError: c must be a torch.Tensor, got NoneType"),
+        ],
+        "GRU_cell": [
+            (lambda: L.GRU_cell(2, -2), "hidden_size must be at least 1, got -2"),
+            (lambda: L.GRU_cell(I, H)(x2, torch.ones(2, 5)), "h must have the shape (2, 4)"),
+        ],
+        "RNN": [
+            (lambda: L.RNN(nn.LSTMCell(1, 1)), "TypeError: cell must be a RecurrentCell"),
+            (lambda: L.RecurrentCell(3, 4)(x2), "NotImplementedError: RecurrentCell must define step(x, states)"),
+            (lambda: net(x2), "x must have shape (B, T, I), got 2 axes"),
+            (lambda: net(torch.ones(2, 5, 2)), "x must have 3 features"),
+            (lambda: net(x3, lengths=[5, 3]), "TypeError: lengths must be a torch.Tensor, got list"),
+            (lambda: net(x3, lengths=torch.tensor([5.0, 3.0])), "TypeError: lengths must be int64 or int32"),
+            (lambda: net(x3, lengths=torch.tensor([5])), "lengths must have shape (2,), one for each sequ"),
+            (lambda: net(x3, lengths=torch.tensor([5, 6])), "lengths must lie in [0, 5], got 6"),
+            (lambda: net(x3, lengths=torch.tensor([-1, 6])), "lengths must lie in [0, 5], got -1"),
+            (lambda: net(x3, torch.ones(2, H)), "TypeError: state must be a tuple (h, c)"),
+        ],
+        "lstm_step": [
+            (
+                lambda: G.lstm_step(x2, torch.ones(2, H), torch.ones(2, H), **named, **peep),
+                "weight_ci, weight_cf, weight_co must be given together",
+            ),
+        ],
+        "rnn_step": [
+            (
+                lambda: G.rnn_step(x2, torch.ones(2, H), torch.ones(H, I), torch.ones(H, H), torch.ones(H)),
+                "bias_ih and bias_hh must be given together",
+            ),
+        ],
+    }
+)
+
+# ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+
+class Output(nn.Module):
+    """The output of a recurrent layer or cell without its last state; with `lengths`, of padded sequences."""
+
+    def __init__(self, layer, lengths=None):
+        super().__init__()
+        self.layer, self.lengths = layer, lengths
+
+    def forward(self, x):
+        if self.lengths is None:
+            return self.layer(x)[0]
+        if isinstance(self.layer, L.RNN):
+            return self.layer(x, lengths=self.lengths.to(x.device))[0]
+        packed = pack_padded_sequence(x, self.lengths, batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.layer(packed)[0], batch_first=True, total_length=x.size(1))[0]
+
+
+def compare_sequences(name, cell, padded=False):
+    """RNN(cell) against `torch.nn`'s layer of this name; `padded`: of lengths from 1 to 63, packed by the peer."""
+    lengths = torch.arange(32) * 2 + 1 if padded else None
+    return compare_calls(
+        *("recurrent", f"{name} 128 → 256" + ", lengths 1 to 63" * padded, (32, 64, 128)),
+        f"nn.{name}" + ", packed" * padded,
+        lambda: Output(L.RNN(cell(128, 256)), lengths),
+        lambda: Output(getattr(nn, name)(128, 256, batch_first=True), lengths),
+        lambda: [torch.randn(32, 64, 128)],
+        not_compiled="64 steps unrolled into one graph take minutes to compile",
+    )
+
+
+BENCHMARKS = [
+    compare_sequences("LSTM", L.LSTM_cell),
+    compare_sequences("GRU", L.GRU_cell),
+    compare_sequences("RNN", L.RNN_cell),
+    compare_sequences("LSTM", L.LSTM_cell, padded=True),
+    *[  # the outcome of an LSTM shows h, whose gradient goes through c
+        compare_calls(
+            *("recurrent", f"{ours.__name__} 128 → 256", (32, 128), f"nn.{peer.__name__}"),
+            *[lambda m=made, w=wrap: w(m(128, 256)) for made in (ours, peer)],
+            lambda: [torch.randn(32, 128)],
+        )
+        for ours, peer, wrap in (
+            (L.RNN_cell, nn.RNNCell, lambda cell: cell),
+            (L.LSTM_cell, nn.LSTMCell, Output),
+            (L.GRU_cell, nn.GRUCell, lambda cell: cell),
+        )
+    ],
 ]

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from groundup.models.attention_networks import RecurrentAttention
-from rows.kit import Case, image, label
+from rows.kit import Case, bad_inputs, image, label
 
 SMALL = {"num_classes": 3, "in_channels": 2, "glimpse_size": 3, "glimpse_features": 4, "hidden_size": 5}
 
@@ -78,13 +78,17 @@ REQUIRED = {"RecurrentAttention": ()}
 
 R = "RecurrentAttention"
 x4 = torch.ones(2, 2, 8, 8)
-BAD_INPUTS = [
-    (R, lambda: RecurrentAttention(0), ValueError, "num_classes must be at least 1, got 0"),
-    (R, lambda: RecurrentAttention(glimpse_size=0), ValueError, "glimpse_size must be at least 1, got 0"),
-    (R, lambda: RecurrentAttention(num_scales=1.5), TypeError, "num_scales must be an int, got 1.5"),
-    (R, lambda: RecurrentAttention(num_glimpses=0), ValueError, "num_glimpses must be at least 1, got 0"),
-    (R, lambda: RecurrentAttention(std=0.0), ValueError, "std must be positive, got 0.0"),
-    (R, lambda: RecurrentAttention(**SMALL)(x4[0]), ValueError, "x must have shape (N, C, H, W), got 3 axes"),
-    (R, lambda: RecurrentAttention(**SMALL)(x4[:, :1]), ValueError, "x must have 2 channels (in_channels) (axis 1)"),
-    (R, lambda: RecurrentAttention(**SMALL)(x4.int()), TypeError, "x must be a floating-point tensor"),
-]
+BAD_INPUTS = bad_inputs(
+    {
+        "RecurrentAttention": [
+            (lambda: RecurrentAttention(0), "num_classes must be at least 1, got 0"),
+            (lambda: RecurrentAttention(glimpse_size=0), "glimpse_size must be at least 1, got 0"),
+            (lambda: RecurrentAttention(num_scales=1.5), "TypeError: num_scales must be an int, got 1.5"),
+            (lambda: RecurrentAttention(num_glimpses=0), "num_glimpses must be at least 1, got 0"),
+            (lambda: RecurrentAttention(std=0.0), "std must be positive, got 0.0"),
+            (lambda: RecurrentAttention(**SMALL)(x4[0]), "x must have shape (N, C, H, W), got 3 axes"),
+            (lambda: RecurrentAttention(**SMALL)(x4[:, :1]), "x must have 2 channels (in_channels) (axis 1)"),
+            (lambda: RecurrentAttention(**SMALL)(x4.int()), "TypeError: x must be a floating-point tensor"),
+        ],
+    }
+)

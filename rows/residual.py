@@ -22,7 +22,8 @@ from groundup.models.residual_networks import (
     SEResNeXt50,
 )
 from groundup.weights.residual import DENSENET, LEGACY_SENET, RESNET
-from rows.kit import Case, image, label
+from rows.benchmark import compare_image_networks, timm_model, torchvision_model
+from rows.kit import Case, bad_inputs, image, label
 from rows.oracles.residual import (
     DENSE,
     RESIDUAL,
@@ -208,98 +209,87 @@ REQUIRED = {
 
 pixels = torch.ones(2, 3, 40, 40)
 
-BAD_INPUTS = [
-    ("ResBlock", lambda: ResBlock(0, 4), ValueError, "in_channels must be at least 1, got 0"),
-    ("ResBlock", lambda: ResBlock(4, 4, stride=0), ValueError, "stride must be at least 1"),
-    ("ResBlock", lambda: ResBlock(4, 4)(pixels), ValueError, "x must have 4 channels (axis 1)"),
-    ("ResBlock", lambda: ResBlock(3, 3)(pixels[0]), ValueError, "x must have shape (N, C, H, W), got 3 axes"),
-    (
-        "ResBlock",
-        lambda: ResBlock(4, 6, se_reduction=4),
-        ValueError,
-        "channels must be divisible by reduction=4, got 6",
-    ),
-    (
-        "ResBottleneckBlock",
-        lambda: ResBottleneckBlock(4, 6),
-        ValueError,
-        "out_channels must be divisible by 4, got 6",
-    ),
-    (
-        "ResBottleneckBlock",
-        lambda: ResBottleneckBlock(4, 8, variant="caffe"),
-        ValueError,
-        "variant must be one of 'shipped', 'paper', got 'caffe'",
-    ),
-    ("ResBottleneckBlock", lambda: ResBottleneckBlock(4, 8)(pixels), ValueError, "x must have 4 channels (axis 1)"),
-    (
-        "ResBottleneckBlock",
-        lambda: ResBottleneckBlock(3, 8)(pixels.long()),
-        TypeError,
-        "x must be a floating-point tensor",
-    ),
-    ("ResNeXtBlock", lambda: ResNeXtBlock(4, 32), ValueError, "width_per_group=4 leaves no channel for a group"),
-    ("ResNeXtBlock", lambda: ResNeXtBlock(4, 64, groups=0), ValueError, "groups must be at least 1, got 0"),
-    ("ResNeXtBlock", lambda: ResNeXtBlock(4, 64)(pixels), ValueError, "x must have 4 channels (axis 1)"),
-    ("DenseLayer", lambda: DenseLayer(4, dropout=1.5), ValueError, "p must be a finite number in [0.0, 1.0], got 1.5"),
-    ("DenseLayer", lambda: DenseLayer(4)(pixels), ValueError, "x must have 4 channels (axis 1)"),
-    ("DenseLayer", lambda: DenseLayer(4)(), TypeError, "features must be at least one tensor"),
-    ("DenseBlock", lambda: DenseBlock(4, 0), ValueError, "num_layers must be at least 1, got 0"),
-    ("DenseBlock", lambda: DenseBlock(4, 2)(pixels), ValueError, "x must have 4 channels (axis 1)"),
-    ("DenseTransition", lambda: DenseTransition(4, 0.2), ValueError, "compression=0.2 leaves none of in_channels=4"),
-    (
-        "DenseTransition",
-        lambda: DenseTransition(4, 2.0),
-        ValueError,
-        "compression must be a finite number in [0.0, 1.0]",
-    ),
-    ("DenseTransition", lambda: DenseTransition(3)(pixels[..., :1]), ValueError, "x's width 1 (+ 2 × 0 padding)"),
-    ("ResNet34", lambda: ResNet34(depths=(1, 1)), ValueError, "depths must be 4 ints, the blocks of each layer"),
-    ("ResNet34", lambda: ResNet34(depths=(0, 0, 0, 0)), ValueError, "depths must have at least one block"),
-    ("ResNet34", lambda: ResNet34(groups=2), ValueError, 'groups and width_per_group belong to block="bottleneck"'),
-    ("ResNet34", lambda: ResNet34(stem="mnist"), ValueError, "stem must be one of 'imagenet', 'cifar', 'half'"),
-    ("ResNet34", lambda: ResNet34(width=4)(pixels[:, :1]), ValueError, "x must have 3 channels (axis 1), got 1"),
-    (
-        "ResNet50",
-        lambda: ResNet50.preset("resnet34"),
-        ValueError,
-        "ResNet50 has no preset 'resnet34'; it has 'resnet50'",
-    ),
-    (
-        "ResNet50",
-        lambda: ResNet50(block="plain"),
-        ValueError,
-        "block must be one of 'basic', 'bottleneck', got 'plain'",
-    ),
-    (
-        "ResNet50",
-        lambda: ResNet50(width=4, variant="paper")(pixels[..., :2]),
-        ValueError,
-        "x must be at least 3 × 3 pixels for ResNet50, got 40 × 2: enlarge the images",
-    ),
-    ("ResNeXt50", lambda: ResNeXt50(width=8), ValueError, "width_per_group=4 leaves no channel for a group"),
-    ("SEResNet50", lambda: SEResNet50(variant="v1"), ValueError, "variant must be one of 'shipped', 'paper'"),
-    ("SEResNet50", lambda: SEResNet50(se_reduction=0), ValueError, "se_reduction must be at least 1, got 0"),
-    ("DenseNet121", lambda: DenseNet121(growth_rate=0), ValueError, "growth_rate must be at least 1, got 0"),
-    ("DenseNet121", lambda: DenseNet121(block_config=4), TypeError, "block_config must be 4 ints, the layers of each"),
-    ("DenseNet121", lambda: DenseNet121(dropout=2.0), ValueError, "dropout must be a finite number in"),
-    ("SEResNeXt50", lambda: SEResNeXt50(num_classes=0), ValueError, "num_classes must be at least 1, got 0"),
-    (
-        "DenseNet121",
-        lambda: DenseNet121(block_config=(6, 12)),
-        ValueError,
-        "block_config must be 4 ints, the layers of each block",
-    ),
-    (
-        "DenseNet121",
-        lambda: DenseNet121(**THIN)(pixels[..., :28, :]),
-        ValueError,
-        "x must be at least 29 × 29 pixels for DenseNet121, got 28 × 40",
-    ),
-    (
-        "DenseNet121",
-        lambda: DenseNet121(**THIN).forward_intermediates(pixels, "block5"),
-        ValueError,
-        "names: DenseNet121 has no stage 'block5'; it has stem, block1, transition1",
-    ),
+BAD_INPUTS = bad_inputs(
+    {
+        "ResBlock": [
+            (lambda: ResBlock(0, 4), "in_channels must be at least 1, got 0"),
+            (lambda: ResBlock(4, 4, stride=0), "stride must be at least 1"),
+            (lambda: ResBlock(4, 4)(pixels), "x must have 4 channels (axis 1)"),
+            (lambda: ResBlock(3, 3)(pixels[0]), "x must have shape (N, C, H, W), got 3 axes"),
+            (lambda: ResBlock(4, 6, se_reduction=4), "channels must be divisible by reduction=4, got 6"),
+        ],
+        "ResBottleneckBlock": [
+            (lambda: ResBottleneckBlock(4, 6), "out_channels must be divisible by 4, got 6"),
+            (
+                lambda: ResBottleneckBlock(4, 8, variant="caffe"),
+                "variant must be one of 'shipped', 'paper', got 'caffe'",
+            ),
+            (lambda: ResBottleneckBlock(4, 8)(pixels), "x must have 4 channels (axis 1)"),
+            (lambda: ResBottleneckBlock(3, 8)(pixels.long()), "TypeError: x must be a floating-point tensor"),
+        ],
+        "ResNeXtBlock": [
+            (lambda: ResNeXtBlock(4, 32), "width_per_group=4 leaves no channel for a group"),
+            (lambda: ResNeXtBlock(4, 64, groups=0), "groups must be at least 1, got 0"),
+            (lambda: ResNeXtBlock(4, 64)(pixels), "x must have 4 channels (axis 1)"),
+        ],
+        "DenseLayer": [
+            (lambda: DenseLayer(4, dropout=1.5), "p must be a finite number in [0.0, 1.0], got 1.5"),
+            (lambda: DenseLayer(4)(pixels), "x must have 4 channels (axis 1)"),
+            (lambda: DenseLayer(4)(), "TypeError: features must be at least one tensor"),
+        ],
+        "DenseBlock": [
+            (lambda: DenseBlock(4, 0), "num_layers must be at least 1, got 0"),
+            (lambda: DenseBlock(4, 2)(pixels), "x must have 4 channels (axis 1)"),
+        ],
+        "DenseTransition": [
+            (lambda: DenseTransition(4, 0.2), "compression=0.2 leaves none of in_channels=4"),
+            (lambda: DenseTransition(4, 2.0), "compression must be a finite number in [0.0, 1.0]"),
+            (lambda: DenseTransition(3)(pixels[..., :1]), "x's width 1 (+ 2 × 0 padding)"),
+        ],
+        "ResNet34": [
+            (lambda: ResNet34(depths=(1, 1)), "depths must be 4 ints, the blocks of each layer"),
+            (lambda: ResNet34(depths=(0, 0, 0, 0)), "depths must have at least one block"),
+            (lambda: ResNet34(groups=2), 'groups and width_per_group belong to block="bottleneck"'),
+            (lambda: ResNet34(stem="mnist"), "stem must be one of 'imagenet', 'cifar', 'half'"),
+            (lambda: ResNet34(width=4)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
+        ],
+        "ResNet50": [
+            (lambda: ResNet50.preset("resnet34"), "ResNet50 has no preset 'resnet34'; it has 'resnet50'"),
+            (lambda: ResNet50(block="plain"), "block must be one of 'basic', 'bottleneck', got 'plain'"),
+            (
+                lambda: ResNet50(width=4, variant="paper")(pixels[..., :2]),
+                "x must be at least 3 × 3 pixels for ResNet50, got 40 × 2: enlarge the images",
+            ),
+        ],
+        "ResNeXt50": [
+            (lambda: ResNeXt50(width=8), "width_per_group=4 leaves no channel for a group"),
+        ],
+        "SEResNet50": [
+            (lambda: SEResNet50(variant="v1"), "variant must be one of 'shipped', 'paper'"),
+            (lambda: SEResNet50(se_reduction=0), "se_reduction must be at least 1, got 0"),
+        ],
+        "DenseNet121": [
+            (lambda: DenseNet121(growth_rate=0), "growth_rate must be at least 1, got 0"),
+            (lambda: DenseNet121(block_config=4), "TypeError: block_config must be 4 ints, the layers of each"),
+            (lambda: DenseNet121(dropout=2.0), "dropout must be a finite number in"),
+            (lambda: DenseNet121(block_config=(6, 12)), "block_config must be 4 ints, the layers of each block"),
+            (
+                lambda: DenseNet121(**THIN)(pixels[..., :28, :]),
+                "x must be at least 29 × 29 pixels for DenseNet121, got 28 × 40",
+            ),
+            (
+                lambda: DenseNet121(**THIN).forward_intermediates(pixels, "block5"),
+                "names: DenseNet121 has no stage 'block5'; it has stem, block1, transition1",
+            ),
+        ],
+        "SEResNeXt50": [
+            (lambda: SEResNeXt50(num_classes=0), "num_classes must be at least 1, got 0"),
+        ],
+    }
+)
+
+BENCHMARKS = [
+    *compare_image_networks("ResNet50", ResNet50, torchvision_model("resnet50"), "torchvision", folded=True),
+    *compare_image_networks("DenseNet121", DenseNet121, torchvision_model("densenet121"), "torchvision", folded=True),
+    *compare_image_networks("SEResNet50", SEResNet50, timm_model("seresnet50"), "timm", folded=True),
 ]

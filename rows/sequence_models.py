@@ -1,28 +1,20 @@
-"""Rows: stacks of recurrent layers, language models, sequence to sequence, and translation with attention."""
+"""Rows: stacks of recurrent layers, language models and sequence to sequence."""
 
 import torch
 from torch import nn
 
-from groundup.models.attention_networks import AttentionDecoder, AttentionEncoder, BahdanauAttention
+from groundup.functional import cross_entropy
 from groundup.models.recurrent_networks import GRU, LSTM, Decoder, Encoder, LangModel, RNN_factory, Seq2Seq, SimpleRNN
-from rows.kit import Case, grid, label, seeded_randn, shaped
-from rows.oracles.sequence import (
-    AttentionDecoderOracle,
-    AttentionEncoderOracle,
-    BahdanauOracle,
-    EncoderOracle,
-    LanguageOracle,
-    PeerRows,
-    Rows,
-    Seq2SeqOracle,
-)
+from groundup.optimizers import Adam
+from rows.benchmark import Benchmark
+from rows.kit import Case, bad_inputs, grid, label, seeded_randn, shaped
+from rows.oracles.sequence import EncoderOracle, LanguageOracle, PeerRows, Rows, Seq2SeqOracle
+from rows.units import Train
 
 I, H, T, V = 3, 4, 3, 7
 LENGTHS = torch.tensor([2, 3])
 SMALL_WEIGHTS = 0.5  # of large ones the rounding of bfloat16 grows with every step
-# Two layers of tanh, and the steps of attention, each several rounded operations in the definition. The maximum of
-# maxout may be another after rounding: these weights are of size 1, so that few are near one another.
-ROUNDED, MAXOUT = {torch.bfloat16: 0.06}, {"tolerance": {torch.bfloat16: 0.15}, "gain": 1.0}
+ROUNDED = {torch.bfloat16: 0.06}  # two layers of tanh are several rounded operations in the definition
 
 
 def tokens(*shape, high=V, seed=2):
@@ -61,14 +53,6 @@ def sentences_with_lengths(batch=2, dtype=torch.float64):
     return tokens(batch, T), tokens(batch, 3, high=V - 1, seed=3), LENGTHS[:batch]
 
 
-def annotated(batch=2, dtype=torch.float64):
-    return tokens(batch, 2), seeded_randn(batch, T, 2 * H, dtype=dtype)
-
-
-def annotated_with_lengths(batch=2, dtype=torch.float64):
-    return *annotated(batch, dtype), LENGTHS[:batch]
-
-
 def stack(component, what, build, inputs, peer, reverse=False, packed=True, **rest):
     return Case(
         component,
@@ -99,7 +83,6 @@ FACTORY = {
 }
 LAYERS = {"SimpleRNN": (SimpleRNN, nn.RNN), "LSTM": (LSTM, nn.LSTM), "GRU": (GRU, nn.GRU)}
 SMALL = (V, V - 1, I, H, 2)
-ATTENTION = (V, V - 1, I, H, 3, 2)
 
 CASES = [
     *[
@@ -205,39 +188,6 @@ CASES = [
         sentences_with_lengths,
         lambda: Seq2SeqOracle(*SMALL, reverse=False),
     ),
-    *[
-        whole(
-            "AttentionEncoder",
-            inputs.__name__,
-            lambda: AttentionEncoder(V, I, H),
-            inputs,
-            lambda: AttentionEncoderOracle(V, I, H),
-        )
-        for inputs in (words, words_with_lengths)
-    ],
-    *[
-        Case(
-            "AttentionDecoder",
-            inputs.__name__,
-            lambda: AttentionDecoder(V, I, H, 3, 2),
-            inputs,
-            lambda: AttentionDecoderOracle(V, I, H, 3, 2),
-            deep=True,
-            **MAXOUT,
-        )
-        for inputs in (annotated, annotated_with_lengths)
-    ],
-    *[
-        whole(
-            "BahdanauAttention",
-            inputs.__name__,
-            lambda: BahdanauAttention(*ATTENTION),
-            inputs,
-            lambda: BahdanauOracle(*ATTENTION),
-            **MAXOUT,
-        )
-        for inputs in (sentences, sentences_with_lengths)
-    ],
 ]
 
 
@@ -245,9 +195,7 @@ x2, x3 = torch.ones(T, I), torch.ones(2, T, I)
 lstm = LSTM(I, H, 2, batch_first=True)
 langmodel = LangModel(V, LSTM(I, H))
 seq2seq = Seq2Seq(*SMALL)
-decoder = AttentionDecoder(V, I, H, 3, 2)
-bahdanau = BahdanauAttention(*ATTENTION)
-some, memory = tokens(2, T), torch.ones(2, T, 2 * H)
+some = tokens(2, T)
 two_ways = LangModel(V, GRU(I, H, bidirectional=True))
 backwards = LangModel(V, GRU(I, H, reverse=True))
 
@@ -256,76 +204,133 @@ REQUIRED = {
     "Encoder": (V, I, H),
     "Decoder": (V, I, H),
     "Seq2Seq": SMALL,
-    "AttentionEncoder": (V, I, H),
-    "AttentionDecoder": (V, I, H, 3, 2),
-    "BahdanauAttention": ATTENTION,
 }
 
-BAD_INPUTS = [
-    ("RNN_factory", lambda: RNN_factory("LTSM", 3, 4), ValueError, "mode must be one of 'RNN_TANH'"),
-    ("RNN_factory", lambda: RNN_factory("GRU", 0, 4), ValueError, "input_size must be at least 1, got 0"),
-    ("RNN_factory", lambda: RNN_factory("GRU", 3, 4.0), TypeError, "hidden_size must be an int, got 4.0"),
-    ("RNN_factory", lambda: RNN_factory("GRU", 3, 4, 0), ValueError, "num_layers must be at least 1, got 0"),
-    ("RNN_factory", lambda: RNN_factory("GRU", 3, 4, dropout=2), ValueError, "dropout must be"),
-    (
-        "RNN_factory",
-        lambda: RNN_factory("GRU", 3, 4, bidirectional=True, reverse=True),
-        ValueError,
-        "bidirectional already runs both ways",
+BAD_INPUTS = bad_inputs(
+    {
+        "RNN_factory": [
+            (lambda: RNN_factory("LTSM", 3, 4), "mode must be one of 'RNN_TANH'"),
+            (lambda: RNN_factory("GRU", 0, 4), "input_size must be at least 1, got 0"),
+            (lambda: RNN_factory("GRU", 3, 4.0), "TypeError: hidden_size must be an int, got 4.0"),
+            (lambda: RNN_factory("GRU", 3, 4, 0), "num_layers must be at least 1, got 0"),
+            (lambda: RNN_factory("GRU", 3, 4, dropout=2), "dropout must be"),
+            (
+                lambda: RNN_factory("GRU", 3, 4, bidirectional=True, reverse=True),
+                "bidirectional already runs both ways",
+            ),
+        ],
+        "SimpleRNN": [
+            (lambda: SimpleRNN(3, 4, nonlinearity="sin"), "nonlinearity must be one of 'tanh', 'relu'"),
+            (lambda: SimpleRNN(I, H)(x3.long()), "TypeError: x must be a floating-point tensor"),
+            (lambda: SimpleRNN(I, H)(x3[None]), "x must have shape (T, B, input_size), got 4 axes"),
+        ],
+        "LSTM": [
+            (lambda: lstm(x3[..., :2]), "x must have 3 features, the input_size"),
+            (lambda: lstm(x3, torch.ones(2, 2, H)), "TypeError: state must be a tuple (h, c) of 2 tensors, got 1"),
+            (lambda: lstm(x3, (torch.ones(2, 2, H), torch.ones(1, 2, H))), "c must have the shape (2, 2, 4)"),
+            (lambda: lstm(x2, (torch.ones(2, 1, H),) * 2), "h must have the shape (2, 4)"),
+            (lambda: lstm(x3, lengths=torch.tensor([3, 4])), "lengths must lie in [0, 3], got 4"),
+            (lambda: LSTM(3, 4, bias=False, forget_bias=1.0), "needs bias=True"),
+        ],
+        "GRU": [
+            (lambda: GRU(I, H)(x3, torch.ones(1, 1, H)), "h must have the shape (1, 3, 4)"),
+        ],
+        "LangModel": [
+            (lambda: LangModel(V, nn.LSTM(3, 4)), "TypeError: core must be recurrent layers"),
+            (lambda: LangModel(0, LSTM(3, 4)), "vocab_size must be at least 1"),
+            (lambda: LangModel(V, LSTM(3, 4), one_hot=True), "one_hot needs a core of input_size 7"),
+            (lambda: LangModel(V, LSTM(3, 4), tied=True), "input_size 3 is its output_size 4"),
+            (lambda: LangModel(V, LSTM(V, V), one_hot=True, tied=True), "tied shares the embedding"),
+            (lambda: LangModel(V, LSTM(3, 4), dropout=-0.1), "dropout must be"),
+            (lambda: langmodel(some[0]), "tokens must have shape (B, T), got 1 axes"),
+            (lambda: langmodel(some + 9), "indices must lie in [0, 6]"),
+            (lambda: LangModel(V, LSTM(V, V), one_hot=True)(some + 9), "tokens must lie in [0, 6], vocab_size being 7"),
+            (lambda: two_ways.step(some[:, 0], None), "core runs both ways"),
+            (lambda: backwards.read(some), "core runs backwards"),
+            (lambda: langmodel.read(some, torch.tensor([0, 3])), "every prompt needs a token"),
+        ],
+        "Encoder": [
+            (lambda: Encoder(V, I, H, 2)(some[0]), "source must have shape (B, S), got 1 axes"),
+            (lambda: Encoder(0), "vocab_size must be at least 1, got 0"),
+        ],
+        "Decoder": [
+            (lambda: Decoder(V, I, H, 2)(some, torch.ones(2, 2, H)), "TypeError: state must be a tuple (h, c)"),
+            (lambda: Decoder(V, I, H, 0), "num_layers must be at least 1"),
+        ],
+        "Seq2Seq": [
+            (lambda: seq2seq(some, some[0]), "tokens must have shape (B, T)"),
+            (lambda: seq2seq(some, some[:1]), "h must have the shape (2, 1, 4)"),
+            (lambda: Seq2Seq.preset("large"), "Seq2Seq has no preset 'large'"),
+        ],
+    }
+)
+
+# ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+VOCABULARY, WIDTH, LAYERS = 1000, 256, 2
+
+
+class Scores(nn.Module):
+    """The logits of a language model, (N, V) for N tokens, without its state."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(x)[0].flatten(0, 1)
+
+
+class Translation(nn.Module):
+    """Scores of the second half of a row of tokens; its first half is the source."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return self.model(*x.chunk(2, 1)).flatten(0, 1)
+
+
+class TranslationPeer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.source = nn.Embedding(VOCABULARY, WIDTH)
+        self.encoder = nn.LSTM(WIDTH, WIDTH, LAYERS, batch_first=True)
+        self.target = nn.Embedding(VOCABULARY, WIDTH)
+        self.decoder = nn.LSTM(WIDTH, WIDTH, LAYERS, batch_first=True)
+        self.head = nn.Linear(WIDTH, VOCABULARY)
+
+    def forward(self, source, target):
+        _, state = self.encoder(self.source(source.flip(1)))
+        return self.head(self.decoder(self.target(target), state)[0])
+
+
+def compare_steps(name, size, scored, ours, peer):
+    """A training step on 32 × 64 tokens; the outcome has Adam's first moves, which magnify rounding."""
+
+    def draw():
+        return torch.randint(0, VOCABULARY, (32, 64)), torch.randint(0, VOCABULARY, (32 * scored,))
+
+    return Benchmark(
+        *("model", name, size, "training step, Adam", "torch.nn + optim.Adam"),
+        lambda: Train(ours(), cross_entropy, lambda p: Adam(p, lr=1e-4), draw),
+        lambda: Train(peer(), nn.functional.cross_entropy, lambda p: torch.optim.Adam(p, lr=1e-4), draw),
+        limit=1.0,
+        tolerance=1e-2,
+        not_compiled="64 steps unrolled into one graph take minutes to compile",
+    )
+
+
+BENCHMARKS = [
+    compare_steps(
+        *("LangModel, LSTM 2 × 256", "32 × 64, 1,000 words", 64),
+        lambda: Scores(LangModel(VOCABULARY, LSTM(WIDTH, WIDTH, LAYERS, batch_first=True))),
+        lambda: Scores(LanguageOracle(VOCABULARY, nn.LSTM(WIDTH, WIDTH, LAYERS, batch_first=True))),
     ),
-    (
-        "SimpleRNN",
-        lambda: SimpleRNN(3, 4, nonlinearity="sin"),
-        ValueError,
-        "nonlinearity must be one of 'tanh', 'relu'",
+    compare_steps(
+        *("Seq2Seq 2 × 256", "32 × 32 to 32, 1,000 words", 32),
+        lambda: Translation(Seq2Seq(VOCABULARY, VOCABULARY, WIDTH, WIDTH, LAYERS)),
+        lambda: Translation(TranslationPeer()),
     ),
-    ("SimpleRNN", lambda: SimpleRNN(I, H)(x3.long()), TypeError, "x must be a floating-point tensor"),
-    ("SimpleRNN", lambda: SimpleRNN(I, H)(x3[None]), ValueError, "x must have shape (T, B, input_size), got 4 axes"),
-    ("LSTM", lambda: lstm(x3[..., :2]), ValueError, "x must have 3 features, the input_size"),
-    ("LSTM", lambda: lstm(x3, torch.ones(2, 2, H)), TypeError, "state must be a tuple (h, c) of 2 tensors, got 1"),
-    (
-        "LSTM",
-        lambda: lstm(x3, (torch.ones(2, 2, H), torch.ones(1, 2, H))),
-        ValueError,
-        "c must have the shape (2, 2, 4)",
-    ),
-    ("LSTM", lambda: lstm(x2, (torch.ones(2, 1, H),) * 2), ValueError, "h must have the shape (2, 4)"),
-    ("LSTM", lambda: lstm(x3, lengths=torch.tensor([3, 4])), ValueError, "lengths must lie in [0, 3], got 4"),
-    ("LSTM", lambda: LSTM(3, 4, bias=False, forget_bias=1.0), ValueError, "needs bias=True"),
-    ("GRU", lambda: GRU(I, H)(x3, torch.ones(1, 1, H)), ValueError, "h must have the shape (1, 3, 4)"),
-    ("LangModel", lambda: LangModel(V, nn.LSTM(3, 4)), TypeError, "core must be recurrent layers"),
-    ("LangModel", lambda: LangModel(0, LSTM(3, 4)), ValueError, "vocab_size must be at least 1"),
-    ("LangModel", lambda: LangModel(V, LSTM(3, 4), one_hot=True), ValueError, "one_hot needs a core of input_size 7"),
-    ("LangModel", lambda: LangModel(V, LSTM(3, 4), tied=True), ValueError, "input_size 3 is its output_size 4"),
-    ("LangModel", lambda: LangModel(V, LSTM(V, V), one_hot=True, tied=True), ValueError, "tied shares the embedding"),
-    ("LangModel", lambda: LangModel(V, LSTM(3, 4), dropout=-0.1), ValueError, "dropout must be"),
-    ("LangModel", lambda: langmodel(some[0]), ValueError, "tokens must have shape (B, T), got 1 axes"),
-    ("LangModel", lambda: langmodel(some + 9), ValueError, "indices must lie in [0, 6]"),
-    (
-        "LangModel",
-        lambda: LangModel(V, LSTM(V, V), one_hot=True)(some + 9),
-        ValueError,
-        "tokens must lie in [0, 6], vocab_size being 7",
-    ),
-    ("LangModel", lambda: two_ways.step(some[:, 0], None), ValueError, "core runs both ways"),
-    ("LangModel", lambda: backwards.read(some), ValueError, "core runs backwards"),
-    ("LangModel", lambda: langmodel.read(some, torch.tensor([0, 3])), ValueError, "every prompt needs a token"),
-    ("Encoder", lambda: Encoder(V, I, H, 2)(some[0]), ValueError, "source must have shape (B, S), got 1 axes"),
-    ("Encoder", lambda: Encoder(0), ValueError, "vocab_size must be at least 1, got 0"),
-    ("Decoder", lambda: Decoder(V, I, H, 2)(some, torch.ones(2, 2, H)), TypeError, "state must be a tuple (h, c)"),
-    ("Decoder", lambda: Decoder(V, I, H, 0), ValueError, "num_layers must be at least 1"),
-    ("Seq2Seq", lambda: seq2seq(some, some[0]), ValueError, "tokens must have shape (B, T)"),
-    ("Seq2Seq", lambda: seq2seq(some, some[:1]), ValueError, "h must have the shape (2, 1, 4)"),
-    ("Seq2Seq", lambda: Seq2Seq.preset("large"), ValueError, "Seq2Seq has no preset 'large'"),
-    ("AttentionEncoder", lambda: AttentionEncoder(V, I, H)(some[0]), ValueError, "source must have shape (B, S)"),
-    ("AttentionEncoder", lambda: AttentionEncoder(V, I, 0), ValueError, "hidden_size must be at least 1"),
-    ("AttentionDecoder", lambda: decoder(some[0], memory), ValueError, "target must have shape (B, T)"),
-    ("AttentionDecoder", lambda: decoder(some, memory[..., :6]), ValueError, "annotations must have 8 features"),
-    ("AttentionDecoder", lambda: decoder(some, memory[:, :0]), ValueError, "at least one source word"),
-    ("AttentionDecoder", lambda: decoder(some, memory.long()), TypeError, "annotations must be a floating-point"),
-    ("AttentionDecoder", lambda: AttentionDecoder(V, annotation_size=7), ValueError, "annotation_size must be even"),
-    ("AttentionDecoder", lambda: AttentionDecoder(V, maxout_size=0), ValueError, "maxout_size must be at least 1"),
-    ("BahdanauAttention", lambda: bahdanau(some[0], some), ValueError, "source must have shape (B, S)"),
-    ("BahdanauAttention", lambda: bahdanau(some, some, torch.tensor([9, 9])), ValueError, "lengths must lie in [0, 3]"),
-    ("BahdanauAttention", lambda: BahdanauAttention(3, 3, alignment_size=0), ValueError, "hidden_size must be at le"),
 ]

@@ -7,7 +7,7 @@ from torch import nn
 from groundup import functional as G
 from groundup import layers as L
 from groundup.models.attention_networks import SpatialTransformer, SpatialTransformerNet
-from rows.kit import Case, image, label, randn, simple
+from rows.kit import Case, bad_inputs, image, label, randn, simple
 from rows.oracles.spatial import NetOracle, TransformerOracle, sample, wide
 
 SMALL = {"num_classes": 3, "in_channels": 2, "image_size": 8, "width": 3, "hidden": 4}
@@ -93,30 +93,31 @@ def transformer(**options):
     return lambda: SpatialTransformer(nn.Flatten(), 2 * 64, **options)(x4)
 
 
-BAD_INPUTS = [
-    (T, lambda: SpatialTransformer(torch.relu, 3), TypeError, "localization must be an nn.Module, got builtin"),
-    (T, lambda: SpatialTransformer(nn.Flatten(), 0), ValueError, "features must be at least 1, got 0"),
-    (T, transformer(mode="rigid"), ValueError, "mode must be one of 'affine', 'attention', 'thin_plate', got 'rigid'"),
-    (T, transformer(output_size=0), ValueError, "output_size must be at least 1, got 0"),
-    (T, transformer(mode="thin_plate", points=1), ValueError, "points must be at least 2, got 1"),
-    (T, lambda: SpatialTransformer(nn.Flatten(), 5)(x4[0]), ValueError, "x must have shape (N, C, H, W), got 3 axes"),
-    (T, lambda: SpatialTransformer(nn.Flatten(), 5)(x4.long()), TypeError, "x must be a floating-point tensor"),
-    (T, lambda: G.affine_grid(torch.ones(2, 3), (4, 4)), ValueError, "theta must have shape (N, 2, 3), got 2 axes"),
-    (T, lambda: G.affine_grid(torch.ones(2, 3, 2), (4, 4)), ValueError, "theta must have shape (N, 2, 3), one affine"),
-    (T, lambda: G.affine_grid(torch.ones(2, 2, 3), (4, 0)), ValueError, "size must be at least 1, got 0"),
-    (T, lambda: G.grid_sample(x4, torch.ones(2, 3, 3, 3)), ValueError, "grid must have 2 coordinates (x, y) (axis 3)"),
-    (T, lambda: G.grid_sample(x4, torch.ones(3, 3, 3, 2)), ValueError, "grid must have 2 samples, as x has (axis 0)"),
-    (T, lambda: G.grid_sample(x4[:, :, :0], torch.ones(2, 3, 3, 2)), ValueError, "x must have at least one pixel"),
-    (T, lambda: G.thin_plate_matrix(torch.ones(2, 2), (3, 3)), ValueError, "control must hold at least 3 points"),
-    (T, lambda: G.resize_bicubic(x4[0], (3, 3)), ValueError, "x must have shape (N, C, H, W), got 3 axes"),
-    (S, lambda: SpatialTransformerNet(image_size=30), ValueError, "image_size must be a multiple of 4, got 30"),
-    (S, lambda: SpatialTransformerNet(mode="rigid"), ValueError, "mode must be one of 'affine', 'attention'"),
-    (S, lambda: SpatialTransformerNet(**SMALL)(x4[..., :4]), ValueError, "x must be at least 8 × 8 pixels"),
-    (
-        S,
-        lambda: SpatialTransformerNet(**SMALL)(torch.ones(1, 2, 8, 12)),
-        ValueError,
-        "x must be 8 pixels high and wide",
-    ),
-    (S, lambda: SpatialTransformerNet(**SMALL)(x4[:, :1]), ValueError, "x must have 2 channels (axis 1), got 1"),
-]
+BAD_INPUTS = bad_inputs(
+    {
+        "SpatialTransformer": [
+            (lambda: SpatialTransformer(torch.relu, 3), "TypeError: localization must be an nn.Module, got builtin"),
+            (lambda: SpatialTransformer(nn.Flatten(), 0), "features must be at least 1, got 0"),
+            (transformer(mode="rigid"), "mode must be one of 'affine', 'attention', 'thin_plate', got 'rigid'"),
+            (transformer(output_size=0), "output_size must be at least 1, got 0"),
+            (transformer(mode="thin_plate", points=1), "points must be at least 2, got 1"),
+            (lambda: SpatialTransformer(nn.Flatten(), 5)(x4[0]), "x must have shape (N, C, H, W), got 3 axes"),
+            (lambda: SpatialTransformer(nn.Flatten(), 5)(x4.long()), "TypeError: x must be a floating-point tensor"),
+            (lambda: G.affine_grid(torch.ones(2, 3), (4, 4)), "theta must have shape (N, 2, 3), got 2 axes"),
+            (lambda: G.affine_grid(torch.ones(2, 3, 2), (4, 4)), "theta must have shape (N, 2, 3), one affine"),
+            (lambda: G.affine_grid(torch.ones(2, 2, 3), (4, 0)), "size must be at least 1, got 0"),
+            (lambda: G.grid_sample(x4, torch.ones(2, 3, 3, 3)), "grid must have 2 coordinates (x, y) (axis 3)"),
+            (lambda: G.grid_sample(x4, torch.ones(3, 3, 3, 2)), "grid must have 2 samples, as x has (axis 0)"),
+            (lambda: G.grid_sample(x4[:, :, :0], torch.ones(2, 3, 3, 2)), "x must have at least one pixel"),
+            (lambda: G.thin_plate_matrix(torch.ones(2, 2), (3, 3)), "control must hold at least 3 points"),
+            (lambda: G.resize_bicubic(x4[0], (3, 3)), "x must have shape (N, C, H, W), got 3 axes"),
+        ],
+        "SpatialTransformerNet": [
+            (lambda: SpatialTransformerNet(image_size=30), "image_size must be a multiple of 4, got 30"),
+            (lambda: SpatialTransformerNet(mode="rigid"), "mode must be one of 'affine', 'attention'"),
+            (lambda: SpatialTransformerNet(**SMALL)(x4[..., :4]), "x must be at least 8 × 8 pixels"),
+            (lambda: SpatialTransformerNet(**SMALL)(torch.ones(1, 2, 8, 12)), "x must be 8 pixels high and wide"),
+            (lambda: SpatialTransformerNet(**SMALL)(x4[:, :1]), "x must have 2 channels (axis 1), got 1"),
+        ],
+    }
+)

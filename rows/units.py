@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from math import prod
@@ -11,19 +12,19 @@ from torch import Tensor, nn
 
 
 class Unit(ABC):
-    """Something that can be run again and again, and whose outcome can be compared with another's."""
+    """Work that can be repeated, and whose outcome can be compared with another unit's."""
 
     @abstractmethod
     def run(self) -> Sequence[Tensor]:
-        """What is timed."""
+        """Do the work that is timed."""
 
     @abstractmethod
     def outcome(self) -> list[Tensor]:
-        """Run, and return all that must be equal for two units to be the same function."""
+        """Run, and return the tensors that two units of the same function have in common."""
 
     @abstractmethod
     def compile(self) -> None:
-        """Let `torch.compile` have it, as one graph."""
+        """Compile the work with `torch.compile`, as one graph."""
 
 
 def fill(module: nn.Module) -> None:
@@ -147,3 +148,78 @@ class Train(Unit):
         """Model and loss; the optimizer's step stays eager, as in common practice."""
         self.model = torch.compile(self.model, fullgraph=True, dynamic=False)  # type: ignore[assignment]
         self.loss = torch.compile(self.loss, fullgraph=True, dynamic=False)
+
+
+class TrainImages(Train):
+    """A training step whose outcome is that of a copy in float64, on a corner of the images.
+
+    In float32 the gradients of two libraries differ after fifty layers, from rounding alone.
+    """
+
+    def outcome(self) -> list[Tensor]:
+        twin = copy.deepcopy(self.model).double()
+        loss = self.loss(twin(self.x[:, :, :64, :64].double()), self.target)
+        gradients = torch.autograd.grad(loss, list(twin.parameters()))
+        # Flattened, for a gate's 1 × 1 convolutions may be matrices; in one tensor, for some are 0 but for rounding.
+        return [loss.detach(), torch.cat([g.flatten() for g in gradients])]
+
+
+def draw_tokens(low: int, high: int, shape: tuple[int, ...]) -> Tensor:
+    """Random tokens, the same on every device."""
+    with torch.device("cpu"):
+        tokens = torch.randint(low, high, shape, generator=torch.Generator().manual_seed(0))
+    return tokens.to(torch.get_default_device())
+
+
+class TrainLanguage(Unit):
+    """One step on random tokens: forward, the next token's loss, backward, AdamW."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[..., Tensor],
+        optimizer: Callable[..., torch.optim.Optimizer],
+        gradients: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+        vocab_size: int,
+        step: tuple[int, int],
+        lr: float,
+    ) -> None:
+        self.model, self.loss, self.gradients = model.train(), loss, gradients
+        self.optimizer = optimizer(model.parameters(), lr=lr)
+        self.tokens = draw_tokens(0, vocab_size, (step[0], step[1] + 1))
+
+    def run(self) -> Sequence[Tensor]:
+        self.optimizer.zero_grad()
+        loss = self.loss(self.model, self.tokens)
+        loss.backward()
+        self.optimizer.step()
+        return (loss,)
+
+    def outcome(self) -> list[Tensor]:
+        """The loss, and all gradients in our names' order as one: those of the keys' biases are 0 but for rounding."""
+        loss = self.run()
+        grads = self.gradients({n: p.grad for n, p in self.model.named_parameters() if p.grad is not None})
+        return [*loss, torch.cat([grads[name].flatten() for name in sorted(grads)])]
+
+    def compile(self) -> None:
+        """Compile the model; loss and optimizer stay eager."""
+        self.model.compile(fullgraph=True, dynamic=False)
+
+
+class Decode(Unit):
+    """New tokens after prompts of one length. Its outcome is that of a copy in float64, where no two chances tie."""
+
+    def __init__(
+        self, model: nn.Module, write: Callable[..., Tensor], prompts: tuple[int, int], vocab_size: int
+    ) -> None:
+        self.model, self.write = model.eval(), write
+        self.prompts = draw_tokens(3, vocab_size, prompts)
+
+    def run(self) -> Sequence[Tensor]:
+        return (self.write(self.model, self.prompts),)
+
+    def outcome(self) -> list[Tensor]:
+        return [self.write(copy.deepcopy(self.model).double(), self.prompts)]
+
+    def compile(self) -> None:
+        raise NotImplementedError

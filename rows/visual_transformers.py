@@ -1,17 +1,33 @@
 """Rows: visual transformers, small, against torchvision's and timm's."""
 
-import torch
+import copy
+from functools import partial
 
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from groundup.functional import cross_entropy
 from groundup.models.visual_transformers import (
     SwinTransformer,
     SwinTransformerBlock,
     VisionTransformer,
     VisionTransformerConvStem,
 )
-from groundup.weights.visual_transformers import SWIN_TORCHVISION, VIT_CONV_TORCHVISION, VIT_TIMM, VIT_TORCHVISION
-from rows.kit import Case, image, label, shaped
+from groundup.optimizers import AdamW
+from groundup.weights import to_ours
+from groundup.weights.visual_transformers import (
+    SWIN_TIMM,
+    SWIN_TORCHVISION,
+    VIT_CONV_TORCHVISION,
+    VIT_TIMM,
+    VIT_TORCHVISION,
+)
+from rows.benchmark import MINUTES, Benchmark, draw_images, timm_model, torchvision_model
+from rows.kit import Case, bad_inputs, image, label, shaped
 from rows.oracles.residual import speaking
 from rows.oracles.visual import SWIN_BLOCK, TorchSwin, TorchSwinBlock, averaging_vit, swin_speaking, vit
+from rows.units import Apply, TrainImages
 
 TINY = {"num_classes": 3, "image_size": 8, "patch_size": 4, "embed_dim": 8, "num_heads": 2, "mlp_dim": 16}
 STEM = ((4, 2), (6, 1), (5, 2))
@@ -109,29 +125,115 @@ def tiny(x, **changes):
     return lambda: VisionTransformer(**TINY, num_layers=1, **changes)(x)
 
 
-BAD_INPUTS = [
-    (V, lambda: VisionTransformer(0), ValueError, "num_classes must be at least 1, got 0"),
-    (V, lambda: VisionTransformer(image_size=225), ValueError, "image_size must be a multiple of patch_size 16"),
-    (V, lambda: VisionTransformer(embed_dim=100), ValueError, "embed_dim must be divisible by num_heads=12, got 100"),
-    (V, lambda: VisionTransformer(num_layers=0), ValueError, "num_layers must be at least 1, got 0"),
-    (V, lambda: VisionTransformer(pool="max"), ValueError, "pool must be one of 'token', 'mean', got 'max'"),
-    (V, lambda: VisionTransformer(dropout=2.0), ValueError, "p must be a finite number in [0.0, 1.0], got 2.0"),
-    (V, tiny(pixels[..., :15]), ValueError, "x's width must be a multiple of the patch's 4, got 15"),
-    (V, tiny(pixels[..., :3]), ValueError, "x must be at least 4 × 4 pixels for VisionTransformer, got 16 × 3"),
-    (V, tiny(pixels[:, :1]), ValueError, "x must have 3 channels (axis 1), got 1"),
-    (V, tiny(pixels[0]), ValueError, "x must have shape (N, C, H, W), got 3 axes"),
-    (V, tiny(pixels.long()), TypeError, "x must be a floating-point tensor, got torch.int64"),
-    (C, lambda: VisionTransformerConvStem(conv_stem=((8, 2), (8, 2))), ValueError, "conv_stem's strides must make 16"),
-    (C, lambda: VisionTransformerConvStem(conv_stem=((0, 16),)), ValueError, "out_channels must be at least 1, got 0"),
-    (B, lambda: SwinTransformerBlock(8, 3), ValueError, "embed_dim must be divisible by num_heads=3, got 8"),
-    (B, lambda: SwinTransformerBlock(8, 2, 4, 4), ValueError, "shift_size must be below window_size 4, got 4"),
-    (B, lambda: SwinTransformerBlock(8, 2, 0), ValueError, "window_size must be at least 1, got 0"),
-    (B, lambda: SwinTransformerBlock(8, 2, stochastic_depth=1.5), ValueError, "p must be a finite number in [0.0"),
-    (B, lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 9, 8)), ValueError, "x must have shape (N, H, W, E), got 3"),
-    (B, lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 8, 4, 4)), ValueError, "x must have 8 features (embed_dim)"),
-    (S, lambda: SwinTransformer(depths=(2, 2)), ValueError, "depths must be 4 ints, one a stage, got (2, 2)"),
-    (S, lambda: SwinTransformer(depths=(2, 2, 0, 2)), ValueError, "depths must be at least 1, got 0"),
-    (S, lambda: SwinTransformer(num_heads=(3,)), ValueError, "num_heads must be 4 ints, one a stage, got (3,)"),
-    (S, lambda: SwinTransformer(stochastic_depth=-1), ValueError, "stochastic_depth must be a finite number in [0.0"),
-    (S, lambda: SwinTransformer(3, **SWIN)(pixels[:, :1]), ValueError, "x must have 3 channels (axis 1), got 1"),
+BAD_INPUTS = bad_inputs(
+    {
+        "VisionTransformer": [
+            (lambda: VisionTransformer(0), "num_classes must be at least 1, got 0"),
+            (lambda: VisionTransformer(image_size=225), "image_size must be a multiple of patch_size 16"),
+            (lambda: VisionTransformer(embed_dim=100), "embed_dim must be divisible by num_heads=12, got 100"),
+            (lambda: VisionTransformer(num_layers=0), "num_layers must be at least 1, got 0"),
+            (lambda: VisionTransformer(pool="max"), "pool must be one of 'token', 'mean', got 'max'"),
+            (lambda: VisionTransformer(dropout=2.0), "p must be a finite number in [0.0, 1.0], got 2.0"),
+            (tiny(pixels[..., :15]), "x's width must be a multiple of the patch's 4, got 15"),
+            (tiny(pixels[..., :3]), "x must be at least 4 × 4 pixels for VisionTransformer, got 16 × 3"),
+            (tiny(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
+            (tiny(pixels[0]), "x must have shape (N, C, H, W), got 3 axes"),
+            (tiny(pixels.long()), "TypeError: x must be a floating-point tensor, got torch.int64"),
+        ],
+        "VisionTransformerConvStem": [
+            (lambda: VisionTransformerConvStem(conv_stem=((8, 2), (8, 2))), "conv_stem's strides must make 16"),
+            (lambda: VisionTransformerConvStem(conv_stem=((0, 16),)), "out_channels must be at least 1, got 0"),
+        ],
+        "SwinTransformerBlock": [
+            (lambda: SwinTransformerBlock(8, 3), "embed_dim must be divisible by num_heads=3, got 8"),
+            (lambda: SwinTransformerBlock(8, 2, 4, 4), "shift_size must be below window_size 4, got 4"),
+            (lambda: SwinTransformerBlock(8, 2, 0), "window_size must be at least 1, got 0"),
+            (lambda: SwinTransformerBlock(8, 2, stochastic_depth=1.5), "p must be a finite number in [0.0"),
+            (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 9, 8)), "x must have shape (N, H, W, E), got 3"),
+            (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 8, 4, 4)), "x must have 8 features (embed_dim)"),
+        ],
+        "SwinTransformer": [
+            (lambda: SwinTransformer(depths=(2, 2)), "depths must be 4 ints, one a stage, got (2, 2)"),
+            (lambda: SwinTransformer(depths=(2, 2, 0, 2)), "depths must be at least 1, got 0"),
+            (lambda: SwinTransformer(num_heads=(3,)), "num_heads must be 4 ints, one a stage, got (3,)"),
+            (lambda: SwinTransformer(stochastic_depth=-1), "stochastic_depth must be a finite number in [0.0"),
+            (lambda: SwinTransformer(3, **SWIN)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
+        ],
+    }
+)
+
+# ---- benchmarks ----------------------------------------------------------------------------------------------------
+
+
+def draw_weights(peer):
+    """The peer's network with random weights, which ours takes over; a head of 0, ViT's initial one, hides the rest."""
+    torch.manual_seed(0)
+    model = peer()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.02) if parameter.dim() > 1 else nn.init.uniform_(parameter, -1.0, 1.0)
+    return model
+
+
+def take_weights(ours, peer, table):
+    model = ours()
+    model.load_state_dict(to_ours(table, draw_weights(peer).state_dict(), model.state_dict()))
+    return model
+
+
+class TrainShared(TrainImages):
+    """A training step from given weights; its outcome is the loss of a copy in float64, on all pixels of one image."""
+
+    def __init__(self, model, loss, optimizer):
+        self.model, self.loss = model, loss
+        self.x, self.target = draw_images(4)
+        self.parameters = list(model.parameters())
+        self.optimizer = optimizer(self.parameters, lr=1e-4)
+
+    def outcome(self):
+        twin = copy.deepcopy(self.model).double()
+        x = self.x[:1].double().requires_grad_()
+        loss = self.loss(twin(x), self.target[:1])
+        return [loss.detach(), *torch.autograd.grad(loss, x)]
+
+
+class Forward(Apply):
+    """Inference, compared by the scores alone: timm keeps its masks as buffers."""
+
+    def outcome(self):
+        return list(self.run())
+
+
+def compare_transformers(name, ours, peer, table, against):
+    head = "vision", name, (4, 3, 224, 224)
+    builds = partial(take_weights, ours, peer, table), partial(draw_weights, peer)
+    step = [
+        lambda b=build, l=loss, o=optimizer: TrainShared(b(), l, o)
+        for build, loss, optimizer in zip(builds, (cross_entropy, F.cross_entropy), (AdamW, torch.optim.AdamW))
+    ]
+    infer = [
+        lambda b=build: Forward(b().eval(), lambda: draw_images(4)[:1], backward=False, given=True) for build in builds
+    ]
+    return [
+        Benchmark(*head, "training step, AdamW", f"{against} + optim.AdamW", *step, 1.0, 1e-8, not_compiled=MINUTES),
+        Benchmark(*head, "forward, eval", against, *infer, 1.0, 1e-3, not_compiled=MINUTES),
+    ]
+
+
+def swin_of_torchvision():
+    import torchvision
+
+    model = torchvision.models.swin_t()
+    for part in model.modules():
+        if isinstance(part, torchvision.ops.StochasticDepth):
+            part.p = 0.0
+    return model
+
+
+swin = partial(SwinTransformer, stochastic_depth=0.0)
+swin_of_timm = timm_model("swin_tiny_patch4_window7_224", drop_path_rate=0.0)
+BENCHMARKS = [
+    *compare_transformers("ViT-B/16", VisionTransformer, torchvision_model("vit_b_16"), VIT_TORCHVISION, "torchvision"),
+    *compare_transformers("ViT-B/16 (timm)", VisionTransformer, timm_model("vit_base_patch16_224"), VIT_TIMM, "timm"),
+    *compare_transformers("Swin-T", swin, swin_of_torchvision, SWIN_TORCHVISION, "torchvision"),
+    *compare_transformers("Swin-T (timm)", swin, swin_of_timm, SWIN_TIMM, "timm"),
 ]

@@ -10,24 +10,26 @@ import pytest
 import torch
 from torch import nn
 
+from rows.benchmark import Benchmark, drop_in, same_values
+from rows.optimizers import NETWORKS, RULES, step
+
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the harness stands beside the package, not in it
 main = importlib.import_module("benchmarks.__main__").main
 decoding = importlib.import_module("benchmarks.decoding")
 harness = importlib.import_module("benchmarks.harness")
 memory = importlib.import_module("benchmarks.memory")
 report = importlib.import_module("benchmarks.report")
-rows = importlib.import_module("benchmarks.rows")
+rows = importlib.import_module("rows.registry")
 saving = importlib.import_module("benchmarks.saving")
 timing = importlib.import_module("benchmarks.timing")
 units = importlib.import_module("rows.units")
-drop_in = importlib.import_module("benchmarks.rows.layers").drop_in
-optimizer_rows = importlib.import_module("benchmarks.rows.optimizers")
 
 CPU = torch.device("cpu")
 LINEAR = drop_in("linear", "Linear 3 → 2", lambda m: m.Linear(3, 2), (4, 3))
 NORM = drop_in("normalization", "BatchNorm2d", lambda m: m.BatchNorm2d(2), (4, 2, 3, 3))
-ADAM = optimizer_rows.step("Adam", "Adam", "LeNet-5", True, lr=1e-3)
-ADAM_OF_OTHER_MEMORY = optimizer_rows.step("Adam", "Adam", "LeNet-5", True, lr=1e-3, betas=(0.9, 0.9))
+[RULE] = [rule for rule in RULES if rule.name == "Adam"]
+ADAM = step(RULE, "LeNet-5", True, lr=1e-3)
+ADAM_OF_OTHER_MEMORY = step(RULE, "LeNet-5", True, lr=1e-3, betas=(0.9, 0.9))
 TABLE = [LINEAR, NORM]
 
 
@@ -61,7 +63,7 @@ class WrongGradient(nn.Linear):
         (replace(LINEAR, peer=apply(lambda: WrongGradient(3, 2), (4, 3))), "result 1 differs"),
         (replace(NORM, peer=apply(lambda: nn.BatchNorm2d(2, eps=0.1), (4, 2, 3, 3))), "result 0 differs"),
         (replace(NORM, peer=apply(lambda: nn.BatchNorm2d(2, momentum=0.2), (4, 2, 3, 3))), "result 4 differs"),
-        (replace(ADAM, peer=optimizer_rows.step("Adam", "Adam", "LeNet-5", True, lr=2e-3).peer), "result 0 differs"),
+        (replace(ADAM, peer=step(RULE, "LeNet-5", True, lr=2e-3).peer), "result 0 differs"),
         (replace(ADAM, peer=ADAM_OF_OTHER_MEMORY.peer), "result 0 differs"),
     ],
     ids=["no bias", "shape", "gradient", "eps", "buffer", "learning rate", "second step"],
@@ -75,17 +77,15 @@ def test_the_memory_order_of_a_result_makes_no_difference():
     def side(function):
         return lambda: units.Apply(function, lambda: [torch.randn(2, 3)], backward=True)
 
-    row = harness.Row(
-        "layout", "identity", "", "", "", side(lambda x: (2 * x.mT.contiguous()).mT), side(lambda x: 2 * x)
-    )
+    row = Benchmark("layout", "identity", "", "", "", side(lambda x: (2 * x.mT.contiguous()).mT), side(lambda x: 2 * x))
     harness.measure(row, CPU, timing.QUICK)
 
 
 def test_nan_is_no_agreement():
     nan, one = torch.tensor([float("nan")]), torch.ones(1)
-    assert harness.same_values([one], [one.clone()], 0.0) is None
-    assert harness.same_values([nan], [nan], 1.0) is not None
-    assert harness.same_values([one], [nan], 1.0) is not None
+    assert same_values([one], [one.clone()], 0.0) is None
+    assert same_values([nan], [nan], 1.0) is not None
+    assert same_values([one], [nan], 1.0) is not None
 
 
 def test_a_definition_that_strays_is_refused(monkeypatch):
@@ -99,15 +99,15 @@ def test_a_definition_that_strays_is_refused(monkeypatch):
     def side(function):
         return lambda: units.Apply(lambda x: function(x, -1), lambda: [torch.randn(2, 3)], backward=True)
 
-    row = harness.Row("softmax", "softmax", "", "", "", side(astray), side(torch.softmax))
+    row = Benchmark("softmax", "softmax", "", "", "", side(astray), side(torch.softmax))
     with pytest.raises(harness.Unequal, match=r"\(reference\)"):
         harness.measure(row, CPU, timing.QUICK)
 
 
 def test_rows_are_told_apart_and_found_by_family_and_name():
-    keys = [row.key for row in rows.ROWS]
+    keys = [row.key for row in rows.BENCHMARKS]
     assert len(set(keys)) == len(keys)
-    for row in rows.ROWS:
+    for row in rows.BENCHMARKS:
         assert row.matches([])
         assert row.matches(["no such row", row.family.upper()])
         assert row.matches([row.name[:4].lower()])
@@ -115,7 +115,7 @@ def test_rows_are_told_apart_and_found_by_family_and_name():
 
 
 def test_resnet50_has_its_published_number_of_parameters():
-    assert sum(torch.Size(shape).numel() for shape in optimizer_rows.resnet50()) == 25_557_032
+    assert sum(torch.Size(shape).numel() for shape in NETWORKS["ResNet-50"]) == 25_557_032
 
 
 # --- memory -----------------------------------------------------------------------------------------------------

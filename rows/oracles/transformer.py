@@ -1,6 +1,7 @@
 """Transformers of torch.nn and of Hugging Face, tiny, called as ours are."""
 
 import torch
+import torch.nn.functional as F
 import transformers as hf
 from torch import nn
 from transformers.models.gpt2.modeling_gpt2 import GPT2Block
@@ -225,3 +226,36 @@ class LlamaBlock(LlamaDecoderLayer):
         turns = self.turn(x, torch.arange(x.size(1))[None])
         y = super().forward(x, position_embeddings=turns)
         return y[0] if isinstance(y, tuple) else y
+
+
+class CharacterBlock(nn.Module):
+    def __init__(self, width, num_heads):
+        super().__init__()
+        self.num_heads = num_heads
+        self.self_attn_norm, self.feed_forward_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.self_attn = nn.ModuleDict({"qkv_proj": nn.Linear(width, 3 * width), "out_proj": nn.Linear(width, width)})
+        linears = {"linear1": nn.Linear(width, 4 * width), "linear2": nn.Linear(4 * width, width)}
+        self.feed_forward = nn.ModuleDict(linears)
+
+    def forward(self, x):
+        qkv = self.self_attn["qkv_proj"](self.self_attn_norm(x)).chunk(3, -1)
+        heads = (t.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for t in qkv)
+        y = F.scaled_dot_product_attention(*heads, is_causal=True).transpose(1, 2).flatten(2)
+        x = x + self.self_attn["out_proj"](y)
+        hidden = F.gelu(self.feed_forward["linear1"](self.feed_forward_norm(x)), approximate="tanh")
+        return x + self.feed_forward["linear2"](hidden)
+
+
+class CharacterGPT(nn.Module):
+    """The small GPT that learns Shakespeare on a CPU, in torch.nn; q, k and v by one matrix product."""
+
+    def __init__(self, vocab_size, context, embed_dim, num_layers, num_heads, **others):
+        super().__init__()
+        self.token_embedding = nn.Embedding(vocab_size, embed_dim)
+        self.position_embedding = nn.Embedding(context, embed_dim)
+        self.blocks = nn.Sequential(*(CharacterBlock(embed_dim, num_heads) for _ in range(num_layers)))
+        self.norm = nn.LayerNorm(embed_dim)
+
+    def forward(self, tokens):
+        x = self.token_embedding(tokens) + self.position_embedding(torch.arange(tokens.size(1), device=tokens.device))
+        return F.linear(self.norm(self.blocks(x)), self.token_embedding.weight)

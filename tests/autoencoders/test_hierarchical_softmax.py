@@ -7,7 +7,7 @@ import torch
 
 from groundup.autoencoders import HierarchicalSoftmax, Word2Vec, huffman_paths
 from parity import randomise, seeded_randn
-from rows.oracles.autoencoder import huffman_codes
+from rows.autoencoders import huffman_codes
 
 DISTINCT = [40, 21, 1, 8, 13, 2, 5, 3, 90, 34]
 

@@ -4,10 +4,11 @@ import inspect
 
 import pytest
 import torch
-from optimizer_table import BODIES, RULES, body, copies, distance, every_rule, give_gradients, parameters
+from optimizer_table import BODIES, body, copies, distance, every_rule, give_gradients, parameters
 
 from groundup import optimizers
 from groundup.backend import backend, registry
+from rows.optimizers import RULES
 
 SHAPES = ((3, 4), (5,), (2, 3, 2, 2), (), (0, 4))
 CASES = [
