@@ -10,7 +10,7 @@ from groundup.data import Compose, Pad, RandomAffine, Resize, ToFloat
 from groundup.functional import cross_entropy
 from groundup.models.attention_networks import SpatialTransformerNet
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
-from groundup.plots import transformed_page
+from groundup.plots import transform_page
 from groundup.training import Trainer, classification, command_line, predict, run, supervised
 from groundup.training.images import ImageOptions, save_classifier
 
@@ -69,7 +69,7 @@ def main() -> None:
     with torch.no_grad():
         grid, seen = model.transform.grid(x[:12]), model.transform(x[:12])
     captions = [f"{labels[i]}" if labels[i] == guesses[i] else f"{labels[i]} → {guesses[i]}" for i in range(12)]
-    transformed_page(x[:12], grid, seen, run_dir / "transformed.png", captions, "What the network looks at")
+    transform_page(x[:12], grid, seen, run_dir / "transformed.png", captions, "What the network looks at")
     expected = "anything, after 5 steps" if config.smoke else EXPECTED.get(config.data, "not measured")
     print(f"""
 test accuracy, distorted digits   plain {observed["plain"]:.2f} %, with a transformer {observed["transformer"]:.2f} %

@@ -8,7 +8,7 @@ from string import ascii_uppercase
 
 from groundup.data import letters
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized
-from groundup.plots import image_grid, recall_film
+from groundup.plots import image_grid, recall_page
 from groundup.training import Options, command_line, run
 
 import torch
@@ -44,7 +44,7 @@ def main() -> None:
     states = torch.stack(film)
     pictures, energies, floors = states.unflatten(-1, (10, 10)), network(states), network(few)
     title = f"{len(few)} letters in 100 units: downhill to a memory"
-    recall_film(pictures, energies, floors, (0, 2, 4, 6, 8, 10, 20), run_dir / "film.png", sweep=10, title=title)
+    recall_page(pictures, energies, floors, (0, 2, 4, 6, 8, 10, 20), run_dir / "film.png", sweep=10, title=title)
 
     # The alphabet: 26 patterns, where random ones would be too many beyond 14; and these are look-alikes.
     alphabet = letters().flatten(1)

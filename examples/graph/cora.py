@@ -12,7 +12,7 @@ from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GCN, GraphSAGE
 from groundup.models.labelling import label_command, most_frequent, node_inputs, node_scores, save_labeller
 from groundup.optimizers import Adam
-from groundup.plots import directions, node_map
+from groundup.plots import node_map, project_directions
 from groundup.training import Options, command_line, run, seed_everything
 
 import torch
@@ -76,7 +76,9 @@ def main() -> None:
     save_labeller(model, graph.encoder, run_dir / "model")
     scores = node_scores(model, graph)
     labels = torch.where(graph.y < 0, scores.argmax(1), graph.y)
-    node_map(directions(scores)[None], graph.edges, labels, graph.masks["train"], run_dir / "nodes.png", [graph.name])
+    node_map(
+        project_directions(scores)[None], graph.edges, labels, graph.masks["train"], run_dir / "nodes.png", [graph.name]
+    )
     expected = EXPECTED.get(
         f"{config.data} {config.model}", f"above {most_frequent(graph.y):.1f}, the most frequent label"
     )

@@ -9,7 +9,7 @@ from groundup.data import ToFloat, digits
 from groundup.functional import cross_entropy
 from groundup.layers import Dropout, Flatten, Linear, ReLU
 from groundup.optimizers import SGD_Momentum, max_norm_
-from groundup.plots import compared_errors
+from groundup.plots import error_comparison
 from groundup.training import Trainer, classification, command_line, run, seed_everything, supervised
 from groundup.training.images import ImageOptions, save_classifier
 
@@ -67,7 +67,7 @@ def main() -> None:
         logs[name] = folder / "metrics.jsonl"
         command = save_classifier(model, folder, test, ToFloat())
 
-    compared_errors(logs, run_dir / "errors.png", title=f"What dropout does for {config.data}")
+    error_comparison(logs, run_dir / "errors.png", title=f"What dropout does for {config.data}")
     expected = "2.2-3.3, 1.4-2.8, 1.6-2.7" if config.data == "digits" and not config.smoke else "not measured"
     print(f"""
 test error {", ".join(f"{name} {error:.2f} %" for name, error in errors.items())} · expected {expected}

@@ -73,12 +73,12 @@ def main() -> None:
             times["without"].append(1000 * (clock() - begun))
     means = [sum(values) / count for values in times.values()]
     same = sum(a == b for a, b in zip(found.tokens[0].tolist(), seen[len(prompt) :]))
-    with page(run_dir / "cache.png", 7.0, 3.6, layout="constrained") as figure:
+    with page(run_dir / "cache.png", 7.0, 3.6) as figure:
         axis = figure.subplots()
         for (name, values), colour in zip(times.items(), (BLUE, ORANGE)):
             axis.plot(values, color=colour, label=name)
         axis.set(xlabel="token", ylabel="milliseconds", title="the time of each new token", ylim=(0, None))
-        axis.legend(frameon=False)
+        axis.legend()
     print(f"""
 cached and uncached     {same} of {count} tokens the same · expected all
 time per token          {means[0]:.1f} ms with a cache, {means[1]:.1f} without: {run_dir}/cache.png

@@ -10,7 +10,7 @@ from groundup.data import Compose, Normalize, RandomAffine, Resize, ToFloat, aug
 from groundup.functional import cross_entropy
 from groundup.models.visual_transformers import VisionTransformer
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
-from groundup.plots import attended_images
+from groundup.plots import attention_overlays
 from groundup.tools.inspect import attention_rollout, capture_attention
 from groundup.training import Trainer, classification, command_line, run, supervised
 from groundup.training.images import PhotoOptions, save_classifier
@@ -75,7 +75,7 @@ def main() -> None:
     maps = {f"block {i}": w.mean(1)[:, 0, 1:] for i, w in enumerate(layers, 1)}
     maps |= {"rollout": attention_rollout(layers)[:, 0, 1:]}
     names = [train.class_names[g] for g in guesses.tolist()]
-    attended_images(
+    attention_overlays(
         x, {n: m.unflatten(1, model.tokens.grid) for n, m in maps.items()}, run_dir / "attention.png", names
     )
     command = save_classifier(model, run_dir, test, fit, centred)

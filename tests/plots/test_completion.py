@@ -7,7 +7,8 @@ import torch
 pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
-from groundup.plots import agreement, completion, completion_page, spectrum
+from groundup.plots import agreement, completion_page, spectrum
+from groundup.plots.images import HOLE
 from groundup.plots.style import BLUE, ORANGE
 
 
@@ -33,7 +34,7 @@ def test_holes_are_coloured_and_nothing_else(tmp_path):
         known = torch.ones(5, 64)
         known[:, : int(64 * share)] = 0
         completion_page(images, known.bool().view_as(images), images, tmp_path / "page.png", "title")
-        areas.append(near(tmp_path / "page.png", completion._HOLE))
+        areas.append(near(tmp_path / "page.png", HOLE))
     assert areas[0] < 20
     assert areas[2] == pytest.approx(2 * areas[1], rel=0.05)
 

@@ -29,7 +29,7 @@ def film(path, rows=2, **changes):
         "path": path,
         "sweep": 2,
     }
-    plots.recall_film(**{**given, **changes})
+    plots.recall_page(**{**given, **changes})
 
 
 def machine(path, missing=False, **changes):

@@ -24,11 +24,13 @@ WALK = P.Landscape("bowl", lambda x, y: x**2 + y**2, [(0.0, 0.0)], (-1.0, 1.0, -
 CALLS = {
     "agreement": lambda path: P.agreement(torch.rand(40), torch.rand(40), path),
     "alignments": lambda path: P.alignments([(["a"], ["b", "c"], torch.rand(2, 1))], path),
-    "attended_images": lambda path: P.attended_images(torch.rand(2, 1, 8, 8), {"head": torch.rand(2, 4, 4)}, path),
+    "attention_overlays": lambda path: P.attention_overlays(
+        torch.rand(2, 1, 8, 8), {"head": torch.rand(2, 4, 4)}, path
+    ),
     "attention_page": lambda path: P.attention_page([torch.rand(2, 3, 3)], path),
     "boltzmann_page": lambda path: P.boltzmann_page(PICTURES, PICTURES, {"given": PICTURES}, RECORDS, path),
     "boundaries": lambda path: P.boundaries(torch.randn(6, 2), torch.ones(6), {"all": lambda x: x[:, 0]}, path),
-    "compared_errors": lambda path: P.compared_errors({"run": RECORDS}, path),
+    "error_comparison": lambda path: P.error_comparison({"run": RECORDS}, path),
     "completion_page": lambda path: P.completion_page(PICTURES, PICTURES > 0.5, PICTURES, path),
     "curves": lambda path: P.curves(RECORDS, path),
     "descent_film": lambda path: P.descent_film([WALK], [{"SGD": torch.rand(4, 2)}], path, frames=2),
@@ -41,7 +43,7 @@ CALLS = {
     "image_grid": lambda path: P.image_grid(PICTURES, path),
     "node_map": lambda path: P.node_map(*NODES, path),
     "recall_against_load": lambda path: P.recall_against_load([0.1, 0.2], {"Hebb": torch.rand(3, 2)}, path),
-    "recall_film": lambda path: P.recall_film(
+    "recall_page": lambda path: P.recall_page(
         torch.rand(3, 1, 4, 4).sign(), torch.rand(3, 1), torch.rand(1), [0, 2], path, 1
     ),
     "saliency_page": lambda path: P.saliency_page(
@@ -49,9 +51,7 @@ CALLS = {
     ),
     "scores_by_length": lambda path: P.scores_by_length({"run": [(5.0, 20.0), (9.0, 25.0)]}, path),
     "spectrum": lambda path: P.spectrum(torch.rand(9, 5), 2, path),
-    "transformed_page": lambda path: P.transformed_page(
-        PICTURES[:, None], torch.rand(4, 8, 8, 2), PICTURES[:, None], path
-    ),
+    "transform_page": lambda path: P.transform_page(PICTURES[:, None], torch.rand(4, 8, 8, 2), PICTURES[:, None], path),
     "weight_images": lambda path: P.weight_images({"SVM": PICTURES}, list("abcd"), path),
     "window_page": lambda path: P.window_page(4, 4, 2, 1, torch.ones(4, 4, 4), path),
     "word_map": lambda path: P.word_map(torch.randn(30, 6), [f"w{i}" for i in range(30)], path),
@@ -60,7 +60,7 @@ CALLS = {
 
 def test_every_function_is_called_here():
     drawing = {name for name, thing in vars(P).items() if inspect.isfunction(thing) and name in P.__all__}
-    assert drawing - {"drawable"} <= CALLS.keys() | {"directions"}
+    assert drawing - {"check_picture_path"} <= CALLS.keys() | {"project_directions"}
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -58,5 +58,5 @@ def test_what_cannot_be_drawn(change, words, club, tmp_path):
 
 
 def test_a_moment_without_a_title(club, tmp_path):
-    with pytest.raises(ValueError, match="titles must be one a moment, 3, got 1"):
+    with pytest.raises(ValueError, match="titles must be one per moment, 3, got 1"):
         node_map(*club, tmp_path / "e.png", ["one"])

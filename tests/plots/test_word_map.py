@@ -8,7 +8,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.image import imread
 
-from groundup.plots import embedding, style, word_map
+from groundup.plots import maps, style, word_map
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_groups_are_apart_and_have_colours_of_their_own(tmp_path, drawn):
     names = [f"word{i}" for i in range(60)]
     word_map(three_directions(), names, tmp_path / "new" / "map.png", title="three", clusters=3)
     image = imread(tmp_path / "new" / "map.png")[..., :3]
-    for colour in embedding._COLOURS[:3]:
+    for colour in maps.WORD_COLOURS[:3]:
         target = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
         assert (np.abs(image - target).max(-1) < 0.02).sum() > 200
     (axis,) = drawn[0].axes
@@ -81,4 +81,4 @@ def test_what_cannot_be_mapped(tmp_path):
 def test_equal_and_zero_vectors_are_drawn(tmp_path):
     word_map(torch.zeros(4, 3), list("abcd"), tmp_path / "map.png")
     assert imread(tmp_path / "map.png").std() > 0
-    assert style.INK not in embedding._COLOURS
+    assert style.INK not in maps.WORD_COLOURS

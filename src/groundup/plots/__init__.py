@@ -3,55 +3,53 @@
 A function returns a matplotlib figure, which a notebook shows, and saves it if a path is given:
 
     curves("runs/digits")                            # in a notebook
-    curves("runs/digits", "curves.png")              # in a program; the ending chooses the format
+    curves("runs/digits", "curves.png")              # in a program; the ending of the name chooses the format
 """
 
-from groundup.plots.alignment import alignments
-from groundup.plots.attention import attention_page
-from groundup.plots.boundaries import boundaries
-from groundup.plots.comparison import compared_errors
-from groundup.plots.completion import agreement, completion_page, spectrum
-from groundup.plots.curves import curves
-from groundup.plots.descents import Landscape, descent_film, descents
-from groundup.plots.embedding import word_map
-from groundup.plots.energy import boltzmann_page, recall_against_load, recall_film
-from groundup.plots.forecast import forecast_page
-from groundup.plots.graphs import directions, fold_curves, graph_film, node_map
-from groundup.plots.images import digit_page, image_grid
-from groundup.plots.lengths import scores_by_length
-from groundup.plots.looking import attended_images, glimpse_page, transformed_page, window_page
-from groundup.plots.saliency import saliency_page
-from groundup.plots.style import drawable
-from groundup.plots.weights import weight_images
+from groundup.plots.attention import (
+    alignments,
+    attention_overlays,
+    attention_page,
+    glimpse_page,
+    transform_page,
+    window_page,
+)
+from groundup.plots.curves import curves, error_comparison, fold_curves, scores_by_length
+from groundup.plots.energy import boltzmann_page, recall_against_load, recall_page
+from groundup.plots.images import completion_page, digit_page, image_grid, saliency_page, weight_images
+from groundup.plots.maps import graph_film, node_map, project_directions, word_map
+from groundup.plots.planes import Landscape, boundaries, descent_film, descents
+from groundup.plots.predictions import agreement, forecast_page, spectrum
+from groundup.plots.style import check_picture_path
 
 __all__ = [
+    "Landscape",
     "agreement",
     "alignments",
-    "attended_images",
+    "attention_overlays",
     "attention_page",
     "boltzmann_page",
     "boundaries",
-    "compared_errors",
+    "check_picture_path",
     "completion_page",
     "curves",
     "descent_film",
     "descents",
     "digit_page",
-    "drawable",
+    "error_comparison",
     "fold_curves",
     "forecast_page",
     "glimpse_page",
     "graph_film",
     "image_grid",
-    "Landscape",
     "node_map",
-    "directions",
+    "project_directions",
     "recall_against_load",
-    "recall_film",
+    "recall_page",
     "saliency_page",
     "scores_by_length",
     "spectrum",
-    "transformed_page",
+    "transform_page",
     "weight_images",
     "window_page",
     "word_map",

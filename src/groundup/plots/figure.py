@@ -1,4 +1,7 @@
-"""Figures that a notebook shows, whether or not it has imported pyplot."""
+"""Figures that a notebook shows, whether or not it has imported pyplot.
+
+A file of its own, because the classes derive from matplotlib's: it is imported where the first picture is drawn.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from groundup.plots.style import STYLE
 
 
 class Picture(Figure):
-    """A `matplotlib.figure.Figure`, with the image that IPython asks an object for."""
+    """A `matplotlib.figure.Figure` that IPython can show: it returns the PNG that IPython asks an object for."""
 
     def _repr_png_(self) -> bytes:
         png = BytesIO()
@@ -22,7 +25,7 @@ class Picture(Figure):
 
 
 class Film(Picture):
-    """The figure that frames were drawn in, with the film, an animated GIF, in `gif`."""
+    """The figure that the frames were drawn in; `gif` holds the film, an animated GIF."""
 
     gif: bytes
 

@@ -201,10 +201,10 @@ def report(
     own = not weights and _exists(name)
     row = None if own else find(name)[1]
     if saliency:
-        from groundup.plots import drawable
+        from groundup.plots import check_picture_path
 
         checks.require(len(photos) == 1, f"saliency draws one photo, got {len(photos)}: name one")
-        drawable(saliency)
+        check_picture_path(saliency)
     for photo in photos:
         read_photo(photo)  # before any weights are looked for: what is no photo is said at once
     model = load(name, weights, num_classes)
