@@ -207,7 +207,7 @@ BAD_INPUTS += [
     *(
         ("GPT2", lambda n=n: gpt(ids[:, :1], M.GPT2(**TINY | {"num_layers": n}).begin(2)), ValueError, words)
         for n in (1, 3)
-        for words in (f"state must be of this model's begin(), with 2 caches, one a block, got {n}",)
+        for words in (f"state must come from this model's begin(), with 2 caches, one per block, got {n}",)
     ),
 ]
 

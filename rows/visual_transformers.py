@@ -153,9 +153,9 @@ BAD_INPUTS = bad_inputs(
             (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 8, 4, 4)), "x must have 8 features (embed_dim)"),
         ],
         "SwinTransformer": [
-            (lambda: SwinTransformer(depths=(2, 2)), "depths must be 4 ints, one a stage, got (2, 2)"),
+            (lambda: SwinTransformer(depths=(2, 2)), "depths must be 4 ints, one per stage, got (2, 2)"),
             (lambda: SwinTransformer(depths=(2, 2, 0, 2)), "depths must be at least 1, got 0"),
-            (lambda: SwinTransformer(num_heads=(3,)), "num_heads must be 4 ints, one a stage, got (3,)"),
+            (lambda: SwinTransformer(num_heads=(3,)), "num_heads must be 4 ints, one per stage, got (3,)"),
             (lambda: SwinTransformer(stochastic_depth=-1), "stochastic_depth must be a finite number in [0.0"),
             (lambda: SwinTransformer(3, **SWIN)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
         ],

@@ -17,6 +17,8 @@ MOVED = {
     "generate": "tools.text",
     "inspect": "tools.inspect",
     "models.folding": "tools.folding",
+    "models.transformer_networks.sparse_gpt": "models.transformer_networks.gpt",
+    "models.visual_transformers.tokens": "models.visual_transformers.vit",
     "plan": "tools.plan",
     "pretrained": "weights",
     "pretrained.fetch": "weights.hub",

@@ -126,6 +126,15 @@ def test_embeddings_are_scaled_and_tied():
     assert float(drawn.embedding.weight.detach().std()) == pytest.approx(1 / 8, rel=0.03)
 
 
+def test_initial_values_follow_from_the_seed():
+    """Two tables were once drawn in the order of a set, which changes from process to process."""
+    drawn = []
+    for _ in range(8):
+        torch.manual_seed(0)
+        drawn.append(Transformer(11, target_vocab_size=7, **TINY).embedding.weight)
+    assert all(torch.equal(one, drawn[0]) for one in drawn)
+
+
 @pytest.mark.parametrize("norm_first", [False, True])
 def test_whole_stacks_load_pytorchs_state(norm_first):
     theirs = randomise(nn.Transformer(8, 2, 2, 2, 12, 0.0, norm_first=norm_first, batch_first=True).double()).eval()

@@ -11,7 +11,7 @@ from groundup.models.transformer_networks import FeedForward, GatedFeedForward, 
 from parity import assert_same, randomise, run, seeded_randn
 from peak import kept
 
-LARGE = "groundup.models.transformer_networks.block.LARGE"
+MINIMUM = "groundup.kernels.recomputation.RECOMPUTE_MIN_ELEMENTS"
 NAMES = {
     "norm1": "self_attn_norm",
     "multihead_attn": "cross_attn",
@@ -116,7 +116,7 @@ def test_bad_parts():
 @pytest.mark.parametrize("activation", ["gelu", "gelu_tanh", "silu", "relu"])
 def test_the_hidden_places_are_kept_once_and_their_derivatives_are_right(activation, monkeypatch):
     """What the second product is taken of is made again; through it, second derivatives too."""
-    monkeypatch.setattr(LARGE, 1)
+    monkeypatch.setattr(MINIMUM, 1)
     layer = randomise(FeedForward(4, 6, activation).double())
     x = seeded_randn(3, 2, 4).requires_grad_()
     assert torch.autograd.gradcheck(layer, x)
@@ -129,7 +129,7 @@ def test_the_hidden_places_are_kept_once_and_their_derivatives_are_right(activat
 
 @pytest.mark.usefixtures("untyped")
 def test_it_compiles_whole_where_they_are_kept_once(monkeypatch):
-    monkeypatch.setattr(LARGE, 1)
+    monkeypatch.setattr(MINIMUM, 1)
     layer, x = randomise(FeedForward(4, 6, "gelu").double()), seeded_randn(3, 4).requires_grad_()
     expected = torch.autograd.grad(layer(x).square().sum(), (x, *layer.parameters()))
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
@@ -137,7 +137,7 @@ def test_it_compiles_whole_where_they_are_kept_once(monkeypatch):
 
 
 def test_transforms_and_tensors_without_memory_go_past_that(monkeypatch):
-    monkeypatch.setattr(LARGE, 1)
+    monkeypatch.setattr(MINIMUM, 1)
     layer, x = FeedForward(4, 8, "gelu").double(), seeded_randn(3, 4)
     weights = {name: p.detach() for name, p in layer.named_parameters()}
 

@@ -127,11 +127,11 @@ def test_the_norm_comes_first_and_only_in_the_branch():
     assert {part.eps for part in model.modules() if hasattr(part, "eps")} == {1e-6}
 
 
-def test_positions_of_another_grid_are_interpolated():
+def test_interpolate_positions_another_grid_are_interpolated():
     model = randomise(VisionTransformer(3, 3, (24, 20), 4, 8, 1, 2)).double()
     tokens = model.tokens
-    assert tokens.positions_of((6, 5)) is tokens.positions
-    other = tokens.positions_of((9, 3))
+    assert tokens.interpolate_positions((6, 5)) is tokens.positions
+    other = tokens.interpolate_positions((9, 3))
     assert other.shape == (1, 28, 8)
     assert torch.equal(other[:, 0], tokens.positions[:, 0])  # the class token has no place in the image
     learned = tokens.positions[:, 1:].detach().unflatten(1, (6, 5)).permute(0, 3, 1, 2)

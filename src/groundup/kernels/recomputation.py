@@ -16,6 +16,9 @@ from torch.utils.checkpoint import checkpoint
 
 from groundup import checks
 
+#: Smaller activations are kept: their memory is not worth a second pass.
+RECOMPUTE_MIN_ELEMENTS = 2**20
+
 
 def recompute(function: Callable[..., Tensor], *inputs: Tensor, norm: nn.Module) -> Tensor:
     """Return function(*inputs), which the backward pass calls again, so that autograd keeps the inputs alone.
@@ -52,3 +55,43 @@ class _KeepStatistics(AbstractContextManager[None]):
     def __exit__(self, *_: object) -> None:
         for name, buffer in self.buffers.items():
             setattr(self.norm, name, buffer)
+
+
+class RecomputableModule(nn.Module):
+    """A module that, with `recompute = True`, keeps only its inputs in a training step.
+
+    The backward pass runs `forward` a second time, with the same random numbers: about a third more computation, for
+    the memory of everything inside. A call with a `cache=` keeps everything, because a second run would fill the cache
+    twice.
+    """
+
+    recompute: bool = False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.recompute and self.training and kwargs.get("cache") is None:
+            return checkpoint(super().__call__, *args, use_reentrant=False, **kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+def apply_recomputed(function: Callable[[Tensor], Tensor], x: Tensor, then: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return `then(function(x))`; the backward pass recomputes `function(x)`, of which only x is kept.
+
+    `function` acts element by element and keeps its input for its own derivative, as GELU does. Small results are
+    kept, and so are those of a compiler or a transform, which decide themselves what to keep.
+    """
+    y = function(x)
+    if not y.requires_grad or torch.compiler.is_compiling() or y.numel() < RECOMPUTE_MIN_ELEMENTS:
+        return then(y)
+    plain = type(y) is Tensor and not y.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(y)
+    if not plain or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None:  # checkpoint keeps less
+        return then(y)
+    address = y.data_ptr()
+
+    def pack(saved: Tensor) -> Tensor | torch.Size:
+        return saved.shape if saved.data_ptr() == address and saved.is_contiguous() else saved
+
+    def unpack(packed: Tensor | torch.Size) -> Tensor:
+        return packed if isinstance(packed, Tensor) else function(x).reshape(packed)
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, unpack):
+        return then(y)

@@ -1,4 +1,4 @@
-"""Recurrent networks: what was read so far is a state."""
+"""Recurrent networks: a state carries what was read so far."""
 
 from groundup.models.recurrent_networks.echo_state import EchoStateNetwork
 from groundup.models.recurrent_networks.language_model import LangModel

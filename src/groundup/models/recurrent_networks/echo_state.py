@@ -6,7 +6,7 @@ Jaeger and Haas 2004, Harnessing Nonlinearity, Science 304, https://doi.org/10.1
     u(t) ─ W_in ─┬─ reservoir x(t) ─ W_out ─ y(t)
                  └──── W ◁────┘
 
-Legend: B batch, T time, I inputs, H hidden units, O outputs.
+Shapes: B batch, T time steps, I inputs, H hidden units, O outputs.
 """
 
 from __future__ import annotations
@@ -30,16 +30,31 @@ M = TypeVar("M", bound="EchoStateNetwork")
 class EchoStateNetwork(Presets, nn.Module):
     """x(t) = (1 - α) x(t - 1) + α tanh(W_in u(t) + W x(t - 1) + b),    y(t) = W_out [x(t); u(t)] + c.
 
-    u (B, T, I) → (y (B, T, O), the last x (B, H)).
+    u (B, T, I) -> (y (B, T, O), the last x (B, H)).
 
-    spectral_radius    of W: how long an echo lasts. Below 1 it dies out when the input is 0, and nearly always
-                       otherwise; that a largest singular value below 1 makes it die out is proven
-    leak               α in (0, 1]: how much of the state is new
-    density            the share of W that is not 0
-    input_scaling      W_in is uniform in ± this;  bias_scaling: so is b
+    Why it works without training W: a large random network turns the past of u into many different features, of which
+    a linear readout needs only some. Training the readout is linear regression: one step, no vanishing gradients.
 
-    W_in, W and b are drawn once and are buffers: saved, moved, and never trained. `readout` is a linear layer, set by
-    `fit` in closed form, or trained by gradients like any other.
+    W_in, W and b are drawn once and are buffers: saved and moved with the model, never trained. `readout` is a linear
+    layer, set by `fit` in closed form or trained by gradients like any other.
+
+    Args:
+        input_size: I.
+        hidden_size: H.
+        output_size: O.
+        spectral_radius: of W: the larger, the longer the network remembers. Below 1 the state forgets its initial value
+            when the input is 0, and nearly always otherwise; a largest singular value below 1 is proven to suffice.
+        leak: α in (0, 1]: the share of the state that is new.
+        density: the share of W that is not 0.
+        input_scaling: W_in is uniform in ± this.
+        bias_scaling: b is uniform in ± this.
+        device, dtype: of parameters and buffers.
+
+    Example:
+        >>> u = torch.sin(torch.linspace(0, 60, 601))[None, :, None]
+        >>> network = EchoStateNetwork(hidden_size=100, density=0.1).fit(u[:, :-1], u[:, 1:])
+        >>> network.generate(u, steps=5).shape
+        torch.Size([1, 5, 1])
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mackey_glass": {}}
@@ -80,9 +95,10 @@ class EchoStateNetwork(Presets, nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw a reservoir: again, as long as it cannot be given the spectral radius because it has none.
+        """Draw W_in, W and b, and scale W to its spectral radius.
 
-        A small or sparse W may be nilpotent. Where none in a hundred is anything else, W is given a cycle.
+        A small or sparse W may be nilpotent, with a spectral radius of 0: it is then drawn again, up to a hundred
+        times, and at last replaced by a cycle of all units.
         """
         init.uniform_(self.weight_ih, -self.input_scaling, self.input_scaling)
         init.uniform_(self.bias, -self.bias_scaling, self.bias_scaling)
@@ -101,7 +117,7 @@ class EchoStateNetwork(Presets, nn.Module):
     def states(
         self, u: Float[Tensor, "B T I"], state: Float[Tensor, "B H"] | None = None
     ) -> tuple[Float[Tensor, "B T H"], Float[Tensor, "B H"]]:
-        """x(1), ..., x(T), and the last; `state` is x(0), zeros if None."""
+        """Return the states x(1), ..., x(T), and the last; `state` is x(0), zeros if None."""
         checks.rank("u", checks.floating("u", u), 3, layout="(B, T, I)")
         checks.size("u", u, 2, self.input_size, "inputs (input_size)")
         x = u.new_zeros(u.size(0), self.hidden_size) if state is None else state
@@ -117,17 +133,23 @@ class EchoStateNetwork(Presets, nn.Module):
     def forward(
         self, u: Float[Tensor, "B T I"], state: Float[Tensor, "B H"] | None = None
     ) -> tuple[Float[Tensor, "B T O"], Float[Tensor, "B H"]]:
-        states, last = self.states(u, state)
+        """Return the outputs, and the last state; `state` is x(0), zeros if None."""
+        states, last = self.states(u, state)  # B, T, H
         return self.readout(torch.cat([states, u], 2)), last
 
     @torch.no_grad()
     def fit(
         self: M, u: Float[Tensor, "B T I"], y: Float[Tensor, "B T O"], washout: int = 100, ridge: float = 1e-6
     ) -> M:
-        """Set the readout: W_out, c = argmin Σ ‖W_out s + c - y‖² + ridge ‖W_out‖², s = [x; u], after `washout` steps.
+        """Set the readout by ridge regression: W_out, c = argmin Σ ‖W_out s + c - y‖² + ridge ‖W_out‖², s = [x; u].
 
-        Ridge regression, in float64: W_outᵀ = (S̃ᵀ S̃ + ridge I)⁻¹ S̃ᵀ ỹ of the centred S̃ and ỹ, computed as the least
-        squares of S̃ over √ridge I, which does not square the condition number.
+        W_outᵀ = (S̃ᵀ S̃ + ridge I)⁻¹ S̃ᵀ ỹ of the centred S̃ and ỹ is computed in float64, as the least squares of S̃ over
+        √ridge I, which does not square the condition number.
+
+        Args:
+            u: inputs; y: the outputs wanted.
+            washout: steps left out at the start, where the state still depends on x(0) = 0.
+            ridge: penalty of large weights.
         """
         checks.rank("y", checks.floating("y", y), 3, layout="(B, T, O)")
         checks.size("y", y, 2, self.output_size, "outputs (output_size)")
@@ -152,7 +174,7 @@ class EchoStateNetwork(Presets, nn.Module):
     def generate(
         self, u: Float[Tensor, "B T I"], steps: int, state: Float[Tensor, "B H"] | None = None
     ) -> Float[Tensor, "B steps I"]:
-        """What comes after u (B, T, I), T ≥ 1, if y(t) was fitted to u(t + 1): each output is the next input."""
+        """Continue u (B, T, I), T ≥ 1, if y(t) was fitted to u(t + 1): each output is the next input."""
         checks.require(
             self.output_size == self.input_size,
             f"output_size must be input_size {self.input_size}, got {self.output_size}: outputs are fed back as inputs",
@@ -171,5 +193,5 @@ class EchoStateNetwork(Presets, nn.Module):
 
 
 def spectral_radius(weight: Float[Tensor, "H H"]) -> float:
-    """max |λ| over the eigenvalues λ, computed in float64."""
+    """Return max |λ| over the eigenvalues λ, computed in float64."""
     return torch.linalg.eigvals(weight.double()).abs().max().item()

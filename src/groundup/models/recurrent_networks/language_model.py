@@ -1,12 +1,12 @@
-"""LangModel: what comes next, from all that came before. Its loss, its text, one token at a time.
+"""LangModel: a recurrent network that predicts the next token from all tokens before it.
 
 Mikolov et al. 2010, Recurrent Neural Network Based Language Model, Interspeech; Graves 2013, Generating Sequences With
 Recurrent Neural Networks, arXiv:1308.0850; dropout: Zaremba et al. 2014, arXiv:1409.2329; tied weights: Press and Wolf
 2017, Using the Output Embedding to Improve Language Models, arXiv:1608.05859.
 
-    token ─ its vector ─ dropout ─ recurrent layers ─ dropout ─ linear ─ scores of the next token
+    token ─ embedding ─ dropout ─ recurrent layers ─ dropout ─ linear ─ scores of the next token
 
-Legend: B batch, T time, P tokens of a prompt, V vocab_size, E the core's input_size, H its output_size.
+Shapes: B batch, T time steps, P tokens of a prompt, L layers, V vocab_size, E the core's input_size, H its output_size.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from groundup.weights import Pretrained
 
 
 class OneHot(nn.Module):
-    """The indices (...) as vectors (..., V): 1 at the index, else 0."""
+    """Indices (...) -> vectors (..., V) of the type of `like`: 1 at the index, 0 elsewhere."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()
@@ -42,22 +42,31 @@ class OneHot(nn.Module):
 
 
 class LangModel(Pretrained, nn.Module):
-    """tokens (B, T) → (logits (B, T, V) of the token after each, the core's state after the last).
+    """tokens (B, T) -> (logits (B, T, V) of the token after each, the core's state after the last).
 
-    core      any recurrent layers: LSTM(E, H, num_layers=2, batch_first=True). Their input_size is E. Or the arguments
-              of `RNN_factory` that build them, {"mode": "LSTM", "input_size": E, …}, as `save_pretrained` writes them
-    one_hot   the tokens as one-hot vectors instead of an embedding; E must be V
-    tied      the scores are products with the embedding's own vectors: head.weight is embedding.weight, and E must be H
-    dropout   the probability of dropping a feature, below and above the core
+    A model of n words knows nothing beyond them; the state of a recurrent network has no such limit. A core that runs
+    backwards or both ways sees the words to come: it can fill in a missing word, but not generate text.
 
-    state, lengths: as the core takes them. `step` and `read` are for `groundup.generation`:
+    Args:
+        vocab_size: V.
+        core: recurrent layers, such as LSTM(E, H, num_layers=2); or the arguments with which `RNN_factory` builds them,
+            {"mode": "LSTM", "input_size": E, …}, as `save_pretrained` writes them.
+        one_hot: one-hot vectors instead of an embedding; E must be V.
+        tied: the head uses the matrix of the embedding: head.weight is embedding.weight, and E must be H.
+        dropout: probability of dropping a feature, below and above the core.
+        device, dtype: of the parameters.
+
+    `step` and `read` are for `groundup.generation`, whose `generate(model, prompts)` calls both:
 
         start, state = model.read(prompt)
         text = sample(model.step, start, state, max_len=200)
 
-    `groundup.generation.generate(model, prompts)` does both.
-
-    A core that runs both ways, or backwards, has seen what comes next: it may fill in what is missing, but not decode.
+    Example:
+        >>> from groundup.models import LSTM
+        >>> model = LangModel(100, LSTM(16, 32, num_layers=2, batch_first=True))
+        >>> logits, (h, c) = model(torch.randint(0, 100, (2, 7)))
+        >>> logits.shape, h.shape
+        (torch.Size([2, 7, 100]), torch.Size([2, 2, 32]))
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -80,7 +89,7 @@ class LangModel(Pretrained, nn.Module):
             raise TypeError(f"core must be recurrent layers, as LSTM(128, 256) is, got {type(core).__name__}")
         E, H = core.input_size, core.output_size
         checks.require(not one_hot or vocab_size == E, f"one_hot needs a core of input_size {vocab_size}, got {E}")
-        checks.require(not (one_hot and tied), "tied shares the embedding, which one_hot leaves out; choose one")
+        checks.require(not (one_hot and tied), "tied shares the embedding, which one_hot replaces; choose one")
         checks.require(not tied or E == H, f"tied needs a core whose input_size {E} is its output_size {H}")
         self.dropout = checks.probability("dropout", dropout)
         self.embedding = OneHot(vocab_size) if one_hot else Embedding(vocab_size, E, device=device, dtype=dtype)
@@ -89,11 +98,12 @@ class LangModel(Pretrained, nn.Module):
         self.tied = tied
         if tied:
             self.head.weight = cast(Embedding, self.embedding).weight
-            self.head.reset_parameters()  # as a linear layer's, so that scores begin small
+            self.head.reset_parameters()  # the values of a linear layer, so that the first scores are small
 
     def forward(
         self, tokens: Int[Tensor, "B T"], state: State | None = None, lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "B T V"], State]:
+        """Compute the scores; `state` and `lengths` are those of the core."""
         checks.rank("tokens", checks.tensor("tokens", tokens), 2, layout="(B, T)")
         embedding, core = self.embedding, self.core
         x = embedding(tokens, self.head.weight) if isinstance(embedding, OneHot) else embedding(tokens)
@@ -106,43 +116,46 @@ class LangModel(Pretrained, nn.Module):
         return self.head(dropout(output, self.dropout, self.training)), state
 
     def step(self, tokens: Int[Tensor, " B"], state: States | None) -> tuple[Float[Tensor, "B V"], States]:
-        """The scores after one more token of each row; states have the batch first, (B, L, H), as decoding wants."""
-        self._can_decode()
-        logits, after = self(tokens[:, None], None if state is None else _swapped(state))
+        """Read one more token per row; return the scores of the next token, and the states (B, L, H), batch first."""
+        self._check_direction()
+        logits, after = self(tokens[:, None], None if state is None else _swap_axes(state))
         return logits[:, 0], as_rows(after)
 
     @torch.no_grad()
     def read(
         self, prompt: Int[Tensor, "B P"], lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Int64[Tensor, " B"], States]:
-        """(the last token of each prompt, the state after those before it): where decoding goes on.
+        """Return the last token of each prompt, and the states after the tokens before it, from which to decode.
 
-        lengths (B,): how many tokens of each prompt are real, at least one.
+        Args:
+            prompt: tokens (B, P).
+            lengths: the number of real tokens of each prompt, at least one.
         """
-        self._can_decode()
+        self._check_direction()
         checks.rank("prompt", checks.tensor("prompt", prompt), 2, layout="(B, P)")
         if lengths is None:
             lengths = torch.full_like(prompt[:, 0], prompt.size(1))
         checks.require(
-            bool((lengths > 0).all()), "every prompt needs a token; begin with a line break if there is none"
+            bool((lengths > 0).all()), "every prompt needs a token; start with a line break if there is none"
         )
         last = prompt.gather(1, lengths.long()[:, None] - 1)[:, 0]
         _, state = self(prompt, lengths=lengths - 1)
         return last.long(), as_rows(state)
 
-    def _can_decode(self) -> None:
+    def _check_direction(self) -> None:
+        """Raise `ValueError` for a core that reads tokens before they are generated."""
         direction = "both ways" if self.core.bidirectional else "backwards"
         checks.require(
             not self.core.bidirectional and not self.core.reverse,
-            f"core runs {direction}: what it says of a token depends on the tokens after it, so it cannot decode",
+            f"core runs {direction}: its scores depend on the tokens that are to come, so it cannot decode",
         )
 
     def save_pretrained(self, folder: str | Path, *args: Any, **options: Any) -> Path:
-        """As `Pretrained` does; the core is written as the arguments of `RNN_factory`."""
+        """Save the model as `Pretrained` does; the core is written as the arguments of `RNN_factory`."""
         if "core" in self.init_arguments:
             kind = type(self.core)
             checks.require(
-                kind.forward is RNN_factory.forward and kind._run is RNN_factory._run,
+                kind.forward is RNN_factory.forward and kind._run_layers is RNN_factory._run_layers,
                 f"core is a {kind.__name__}, whose forward config.json cannot hold: save its state_dict, with "
                 "groundup.weights.save_weights, and load it with load_weights",
             )
@@ -154,10 +167,10 @@ class LangModel(Pretrained, nn.Module):
 
 
 def as_rows(state: State) -> States:
-    """The states of all layers as decoding wants them: a tuple of (B, L, H)."""
-    return _swapped(state if isinstance(state, tuple) else (state,))
+    """Return the states of all layers with the batch first, as decoding needs them: a tuple of (B, L, H)."""
+    return _swap_axes(state if isinstance(state, tuple) else (state,))
 
 
-def _swapped(states: States) -> States:
-    """(L, B, H) ↔ (B, L, H), of each state."""
+def _swap_axes(states: States) -> States:
+    """Swap the axes of layers and batch: (L, B, H) to (B, L, H), or back."""
     return tuple(s.transpose(0, 1) for s in states)

@@ -5,9 +5,9 @@ Sutskever, Vinyals and Le 2014, Sequence to Sequence Learning with Neural Networ
     C  B  A ─ LSTM layers ─ their last states ─ LSTM layers ─ W  X  Y  Z  end
     the source, backwards                       start  W  X  Y  Z
 
-The source is read backwards: its first words, which the first of the target most depend on, are then near them.
+Why the source is read backwards: its first words are then near the first of the target, which depend on them most.
 
-Legend: B batch, S source length, T target length, V target_vocab, E embedding_dim, H hidden_size, L num_layers.
+Shapes: B batch, S source length, T target length, V target_vocab, E embedding_dim, H hidden_size, L num_layers.
 """
 
 from __future__ import annotations
@@ -31,10 +31,21 @@ from groundup.weights import Pretrained
 
 
 class Encoder(nn.Module):
-    """source (B, S) → (output (B, S, H) of the top layer, the states (h, c) of all layers (L, B, H) at its end).
+    """source (B, S) -> (output (B, S, H) of the top layer, the last states (h, c) of all layers (L, B, H)).
 
-    reverse   read each source from its own end to its beginning (section 3.3); the output is in the source's order
-    lengths   (B,): how many tokens of each source are real; padding touches neither states nor gradients
+    Args:
+        vocab_size: tokens of the source language.
+        embedding_dim: E.
+        hidden_size: H.
+        num_layers: L.
+        dropout: of the embeddings and between layers.
+        reverse: read each source from its own end to its start (section 3.3); the output is in the source's order.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> output, (h, c) = Encoder(100, 16, 32, num_layers=2)(torch.randint(0, 100, (3, 7)))
+        >>> output.shape, h.shape
+        (torch.Size([3, 7, 32]), torch.Size([2, 3, 32]))
     """
 
     def __init__(
@@ -60,12 +71,25 @@ class Encoder(nn.Module):
     def forward(
         self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "B S H"], State]:
+        """Read the sources; padding after the first `lengths` tokens reaches neither states nor gradients."""
         checks.rank("source", checks.tensor("source", source), 2, layout="(B, S)")
         return self.core(dropout(self.embedding(source), self.dropout, self.training), lengths=lengths)
 
 
 class Decoder(LangModel):
-    """target (B, T), state → (logits (B, T, V) of the token after each, state): a LangModel that begins in a state."""
+    """target (B, T), state -> (logits (B, T, V) of the token after each, state): a LangModel that starts from a state.
+
+    Args:
+        vocab_size: V, tokens of the target language.
+        embedding_dim, hidden_size, num_layers, dropout, device, dtype: as for `Encoder`.
+
+    Example:
+        >>> source, target = torch.randint(0, 100, (3, 7)), torch.randint(0, 50, (3, 5))
+        >>> _, state = Encoder(100, 16, 32, num_layers=2)(source)
+        >>> logits, _ = Decoder(50, 16, 32, num_layers=2)(target, state)
+        >>> logits.shape
+        torch.Size([3, 5, 50])
+    """
 
     def __init__(
         self,
@@ -83,14 +107,30 @@ class Decoder(LangModel):
 
 
 class Seq2Seq(Pretrained, Presets, nn.Module):
-    """source (B, S), target (B, T) → logits (B, T, V) of what follows each target token: p(y_{t+1} | y_1 … y_t, x).
+    """source (B, S), target (B, T) -> logits (B, T, V) of the token after each: p(y_{t+1} | y_1 … y_t, x).
 
-    target begins with a start token and leaves the end out; lengths (B,) are the source's. To translate:
+    The whole source passes through one vector of fixed size, so that long sentences lose words: this is the problem
+    that attention solves (`BahdanauAttention`). The target starts with a start token and leaves the end out. To
+    translate:
 
         found = beam_search(model.step, start, model.begin(source, lengths), width=5, max_len=50, stop=END)
 
-    The paper's: 4 layers of 1000, vectors of 1000, 160,000 source and 80,000 target words: 384,000,000 weights. All
-    parameters begin uniform in ±0.08 (section 3.4). Differs from the paper: two biases a gate, as PyTorch has them.
+    All parameters are drawn uniformly from ±0.08 (section 3.4). Differs from the paper: two biases per gate, as in
+    PyTorch.
+
+    Args:
+        source_vocab, target_vocab: tokens of the two languages; 160,000 and 80,000 in the paper: 384,000,000 weights.
+        embedding_dim: E.
+        hidden_size: H.
+        num_layers: L.
+        dropout: of the embeddings, between layers, and before the head.
+        reverse: read the source backwards.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = Seq2Seq(100, 50, embedding_dim=16, hidden_size=32, num_layers=2)
+        >>> model(torch.randint(0, 100, (3, 7)), torch.randint(0, 50, (3, 5))).shape
+        torch.Size([3, 5, 50])
     """
 
     presets: ClassVar = {"paper": {"source_vocab": 160_000, "target_vocab": 80_000}}
@@ -120,14 +160,15 @@ class Seq2Seq(Pretrained, Presets, nn.Module):
     def forward(
         self, source: Int[Tensor, "B S"], target: Int[Tensor, "B T"], lengths: Int[Tensor, " B"] | None = None
     ) -> Float[Tensor, "B T V"]:
-        _, state = self.encoder(source, lengths)
-        logits, _ = self.decoder(target, state)
+        """Compute the scores; `lengths` (B,) is the number of real tokens of each source."""
+        _, state = self.encoder(source, lengths)  # (h, c), each L, B, H
+        logits, _ = self.decoder(target, state)  # B, T, V
         return logits
 
     def begin(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None) -> States:
-        """The decoder's first state, as `step` takes it."""
+        """Return the decoder's first state, for `step`."""
         return as_rows(self.encoder(source, lengths)[1])
 
     def step(self, tokens: Int[Tensor, " B"], state: States) -> tuple[Float[Tensor, "B V"], States]:
-        """One more target token: see `groundup.generation`."""
+        """Read one more token per row; return the scores of the next token, and the state."""
         return self.decoder.step(tokens, state)

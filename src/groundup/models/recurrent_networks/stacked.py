@@ -1,4 +1,4 @@
-"""Recurrent layers one above the other, in one direction or both: SimpleRNN, LSTM, GRU, and the frame they share.
+"""Stacked recurrent layers, in one or both directions: SimpleRNN, LSTM, GRU, and their common base, RNN_factory.
 
 Schuster and Paliwal 1997, Bidirectional Recurrent Neural Networks, IEEE Transactions on Signal Processing 45;
 Graves, Mohamed and Hinton 2013, Speech Recognition with Deep Recurrent Neural Networks, arXiv:1303.5778, section 2;
@@ -7,7 +7,7 @@ dropout between layers: Zaremba et al. 2014, Recurrent Neural Network Regulariza
     x ─┬─ layer 0 →  ─┐        ─┬─ layer 1 →  ─┐
        └─ layer 0 ←  ─┴ concat ─┴─ layer 1 ←  ─┴ concat ─ output
 
-Legend: B batch, T time, I inputs, H hidden units, L layers, D directions (1 or 2).
+Shapes: B batch, T time steps, I inputs, H hidden units, L layers, D directions (1 or 2).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from groundup.layers.keywords import TorchKeywords
 from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell, State, as_state
 
 _TANH, _RELU = partial(rnn, nonlinearity="tanh"), partial(rnn, nonlinearity="relu")
-#: What PyTorch calls them: the cell whose parameters each layer has, and the function that takes it through time.
+#: PyTorch's name -> the cell whose parameters each layer has, and the function that runs it over a sequence.
 MODES: dict[str, tuple[type[RecurrentCell], Any]] = {
     "RNN_TANH": (RNN_cell, _TANH),
     "RNN_RELU": (RNN_cell, _RELU),
@@ -38,20 +38,32 @@ MODES: dict[str, tuple[type[RecurrentCell], Any]] = {
 
 
 class RNN_factory(TorchKeywords, nn.Module):
-    """L layers of the unit `mode`: x (B, T, I) → output (B, T, D·H), and the last states of all layers (L·D, B, H).
+    """L recurrent layers: x (B, T, I) -> output (B, T, D·H), and the last states of all layers (L·D, B, H).
 
-    mode            "RNN_TANH", "RNN_RELU", "LSTM" (whose state is the pair (h, c)) or "GRU"
-    bidirectional   every layer has a second unit that runs from the end to the beginning; a layer reads both outputs
-                    of the one below it, concatenated. States come in the order layer 0 →, layer 0 ←, layer 1 →, …
-    reverse         instead, all layers run from the end to the beginning
-    dropout         the probability of dropping each output of a layer on the way to the layer above
-    batch_first     False: x (T, B, I) → (T, B, D·H); states are as they are
-    cell_options    further ones of the cell, as LSTM_cell's peephole, RNN_cell's layer_norm, GRU_cell's reset_after
+    Why layers: each reads the sequence of states below it, and can keep what changes more slowly. Why both directions:
+    a state then knows the words after it, too; such a network can label a sequence, but not generate one.
 
-    A single sequence (T, I) may come without a batch; its states are then (L·D, H). lengths (B,): how many steps of
-    each sequence are real; padding never touches a state, and the output over it is 0 (see `groundup.layers.RNN`).
-    As `torch.nn.RNNBase`, with its names and shapes of parameters, but for three things: batch_first=True is the
-    default, lengths take the place of packed sequences, and there is no proj_size.
+    As `torch.nn.RNNBase`, with its names and shapes of parameters. Differs from it: batch_first=True is the default,
+    `lengths` replace packed sequences, and there is no proj_size.
+
+    Args:
+        mode: "RNN_TANH", "RNN_RELU", "LSTM" (whose state is the pair (h, c)) or "GRU".
+        input_size: I.
+        hidden_size: H.
+        num_layers: L.
+        bias: whether the cells have biases.
+        batch_first: if False, x is (T, B, I) and the output (T, B, D·H); states stay as they are.
+        dropout: probability of dropping an output of a layer on its way to the next layer.
+        bidirectional: adds to every layer a second cell that runs from the end to the start; the next layer reads both
+            outputs, concatenated. States come in the order layer 0 →, layer 0 ←, layer 1 →, …
+        device, dtype: of the parameters.
+        reverse: run all layers from the end to the start instead.
+        cell_options: of the cell: LSTM_cell's peephole and forget_bias, RNN_cell's layer_norm, GRU_cell's reset_after.
+
+    Example:
+        >>> output, (h, c) = RNN_factory("LSTM", 4, 8, num_layers=2, bidirectional=True)(torch.randn(3, 5, 4))
+        >>> output.shape, h.shape
+        (torch.Size([3, 5, 16]), torch.Size([4, 3, 8]))
     """
 
     def __init__(
@@ -89,7 +101,7 @@ class RNN_factory(TorchKeywords, nn.Module):
                     self.register_parameter(f"{name}_l{layer}{suffix}", parameter)
 
     def _cell(self, layer: int, device: Any, dtype: Any) -> RecurrentCell:
-        """A cell of this layer, for its parameters and how they begin."""
+        """Return a new cell of this layer, for its parameters and their initial values."""
         cell = MODES[self.mode][0]
         size = self.input_size if layer == 0 else self.output_size
         return cell(size, self.hidden_size, self.bias, device=device, dtype=dtype, **self.cell_options)
@@ -105,42 +117,49 @@ class RNN_factory(TorchKeywords, nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch T I"], state: State | None = None, lengths: Int[Tensor, " B"] | None = None
     ) -> tuple[Float[Tensor, "*batch T DH"], State]:
+        """Run all layers; return the output of the last one, and the last states.
+
+        Args:
+            x: (B, T, I), or a single sequence (T, I), whose states are (L·D, H).
+            state: the first states; zeros by default.
+            lengths: the number of real steps of each sequence. Padding changes no state, and the output over it is 0.
+        """
         layout = "(B, T, input_size), or (T, input_size)" if self.batch_first else "(T, B, input_size)"
         checks.rank("x", checks.floating("x", x), 2, 3, layout=layout)
         checks.size("x", x, -1, self.input_size, "features, the input_size")
         if x.dim() == 2:  # a single sequence
-            output, states = self._run(x[None], self._begin(x[None], state, single=True), lengths)
+            output, states = self._run_layers(x[None], self._first_states(x[None], state, single=True), lengths)
             return output[0], as_state(tuple(s[:, 0] for s in states))
         x = x if self.batch_first else x.transpose(0, 1)
-        output, states = self._run(x, self._begin(x, state), lengths)
+        output, states = self._run_layers(x, self._first_states(x, state), lengths)
         return output if self.batch_first else output.transpose(0, 1), as_state(states)
 
-    def _run(self, x: Tensor, begin: States, lengths: Tensor | None) -> tuple[Tensor, States]:
-        """x (B, T, I) and states (L·D, B, H) → (B, T, D·H) and states (L·D, B, H)."""
+    def _run_layers(self, x: Tensor, first: States, lengths: Tensor | None) -> tuple[Tensor, States]:
+        """Map x (B, T, I) and states (L·D, B, H) to the output (B, T, D·H) and the last states (L·D, B, H)."""
         check_lengths(x, lengths)
-        through_time = MODES[self.mode][1]
-        options = {k: v for k, v in self.cell_options.items() if k == "reset_after"}  # others show in the parameters
+        run = MODES[self.mode][1]
+        options = {k: v for k, v in self.cell_options.items() if k == "reset_after"}  # the others add parameters
         last: list[list[Tensor]] = []
         for layer in range(self.num_layers):
             directions = []
             for suffix in self.suffixes:
-                states = tuple(s[len(last)] for s in begin)
+                states = tuple(s[len(last)] for s in first)
                 reverse = self.reverse or suffix == "_reverse"
                 weights = self.weights(f"_l{layer}{suffix}")
-                output, *states = through_time(x, *states, **weights, **options, lengths=lengths, reverse=reverse)
+                output, *states = run(x, *states, **weights, **options, lengths=lengths, reverse=reverse)
                 directions.append(output)
                 last.append(states)
             x = torch.cat(directions, -1) if self.bidirectional else directions[0]
-            if layer < self.num_layers - 1 and self.dropout > 0:  # drawn step by step, in whatever order x lies
+            if layer < self.num_layers - 1 and self.dropout > 0:  # drawn step by step, whatever the layout of x
                 x = dropout(x.transpose(0, 1).contiguous(), self.dropout, self.training).transpose(0, 1)
         return x, tuple(torch.stack(of_layers) for of_layers in zip(*last))
 
     def weights(self, suffix: str) -> dict[str, Tensor | None]:
-        """What the function of a unit takes by name, for the unit with this suffix, as "_l0" or "_l1_reverse"."""
+        """Return the weights of the cell with this suffix, "_l0" or "_l1_reverse", by their names in the cell."""
         return {name: getattr(self, name + suffix, None) for name in MODES[self.mode][0].weight_names}
 
-    def _begin(self, x: Tensor, state: State | None, single: bool = False) -> States:
-        """`state` as a tuple of (L·D, B, H); zeros like x if it is None."""
+    def _first_states(self, x: Tensor, state: State | None, single: bool = False) -> States:
+        """Return `state` as a tuple of (L·D, B, H), after checks; zeros of the type of x if it is None."""
         names = MODES[self.mode][0].state_names
         rows = self.num_layers * len(self.suffixes)
         if state is None:
@@ -157,7 +176,7 @@ class RNN_factory(TorchKeywords, nn.Module):
         return tuple(s[:, None] for s in states) if single else states
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments with which `RNN_factory` builds these layers, whatever subclass built them."""
+        """Return the arguments with which `RNN_factory` builds these layers, whichever subclass built them."""
         names = ("mode", "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout")
         return {name: getattr(self, name) for name in (*names, "bidirectional", "reverse")} | self.cell_options
 
@@ -170,9 +189,21 @@ class RNN_factory(TorchKeywords, nn.Module):
 
 
 class SimpleRNN(RNN_factory):
-    """h_t = f(W x_t + U h_{t-1} + b) in L layers, f tanh or relu: `RNN_factory` as `torch.nn.RNN`, batch_first=False.
+    """h_t = f(W x_t + U h_{t-1} + b) in L layers, f tanh or relu: as `torch.nn.RNN`, batch_first=False.
 
-    layer_norm=True: each layer's sum is layer-normalised (see `groundup.layers.RNN_cell`).
+    Over many steps the gradient of h_t is multiplied by U again and again, and vanishes or explodes: such a network
+    learns dependencies of about ten steps.
+
+    Args:
+        nonlinearity: f: "tanh" or "relu".
+        layer_norm: normalise the sum before f (see `groundup.layers.RNN_cell`).
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, reverse: as for
+            `RNN_factory`.
+
+    Example:
+        >>> output, h = SimpleRNN(4, 8)(torch.randn(5, 3, 4))
+        >>> output.shape, h.shape
+        (torch.Size([5, 3, 8]), torch.Size([1, 3, 8]))
     """
 
     def __init__(
@@ -198,10 +229,21 @@ class SimpleRNN(RNN_factory):
 
 
 class LSTM(RNN_factory):
-    """Long short-term memory in L layers: `RNN_factory` as `torch.nn.LSTM`, batch_first=False; state is (h, c).
+    """Long short-term memory in L layers: as `torch.nn.LSTM`, batch_first=False; the state is the pair (h, c).
 
-    peephole=True lets the gates see the memory, forget_bias is how the forget gates begin (see
-    `groundup.layers.LSTM_cell`).
+    The memory c is changed by addition and by a gate near 1, so that its gradient survives hundreds of steps.
+
+    Args:
+        peephole: let the gates see the memory.
+        forget_bias: the initial bias of the forget gate; a positive one makes the layer remember from the start (see
+            `groundup.layers.LSTM_cell`).
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, reverse: as for
+            `RNN_factory`.
+
+    Example:
+        >>> output, (h, c) = LSTM(4, 8, num_layers=2)(torch.randn(5, 3, 4))
+        >>> output.shape, c.shape
+        (torch.Size([5, 3, 8]), torch.Size([2, 3, 8]))
     """
 
     def __init__(
@@ -225,9 +267,20 @@ class LSTM(RNN_factory):
 
 
 class GRU(RNN_factory):
-    """Gated recurrent units in L layers: `RNN_factory` as `torch.nn.GRU`, batch_first=False.
+    """Gated recurrent units in L layers: as `torch.nn.GRU`, batch_first=False.
 
-    reset_after=False: the reset gate acts before the candidate's product (see `groundup.layers.GRU_cell`).
+    Two gates do what the three of an LSTM do, with one state and a quarter fewer parameters.
+
+    Args:
+        reset_after: whether the reset gate acts after the candidate's product with the state, as in cuDNN, or before
+            it, as in the paper (see `groundup.layers.GRU_cell`).
+        input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype, reverse: as for
+            `RNN_factory`.
+
+    Example:
+        >>> output, h = GRU(4, 8)(torch.randn(5, 3, 4))
+        >>> output.shape, h.shape
+        (torch.Size([5, 3, 8]), torch.Size([1, 3, 8]))
     """
 
     def __init__(

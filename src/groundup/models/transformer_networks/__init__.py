@@ -1,12 +1,12 @@
-"""Transformer networks: one block, told apart by its parts."""
+"""Transformer networks: language models and translation, built from one block with different parts."""
 
 from groundup.models.transformer_networks.block import FeedForward, GatedFeedForward, TransformerBlock
 from groundup.models.transformer_networks.causal import CausalLanguageModel, LanguageState
-from groundup.models.transformer_networks.gpt import GPT2, GPT_TransformerBlock
+from groundup.models.transformer_networks.gpt import GPT2, GPT3, GPT_SparseTransformerBlock, GPT_TransformerBlock
 from groundup.models.transformer_networks.llama import LLaMA, LLaMA1, LLaMA2, LLaMA_TransformerBlock
-from groundup.models.transformer_networks.sparse_gpt import GPT3, GPT_SparseTransformerBlock
-from groundup.models.transformer_networks.transformer import (
-    Transformer,
+from groundup.models.transformer_networks.transformer import Transformer
+from groundup.models.transformer_networks.transformer_layers import (
+    DecoderState,
     TransformerDecoder,
     TransformerDecoderLayer,
     TransformerEncoder,
@@ -21,6 +21,7 @@ __all__ = [
     "TransformerEncoder",
     "TransformerDecoderLayer",
     "TransformerDecoder",
+    "DecoderState",
     "Transformer",
     "CausalLanguageModel",
     "LanguageState",

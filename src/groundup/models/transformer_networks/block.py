@@ -1,4 +1,4 @@
-"""The Transformer block: attention, then a feed-forward network, each added to what came before.
+"""The Transformer block: attention, then a feed-forward network, each added to its input.
 
 Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, section 3;
 Xiong et al. 2020, On Layer Normalization in the Transformer Architecture, arXiv:2002.04745, figure 1.
@@ -6,22 +6,22 @@ Xiong et al. 2020, On Layer Normalization in the Transformer Architecture, arXiv
     post-norm   x ─┬─ part ─ + ─ norm ─      pre-norm   x ─┬─ norm ─ part ─ + ─
                    └─────────┘                             └────────────────┘
 
-Every Transformer here is made of this one block and differs in its parts:
+The models of this library use this block, and differ in its parts:
 
-                     norm                  position            attention           feed-forward
-    Vaswani 2017     LayerNorm, after      sinusoids, added    multi-head          ReLU
-    GPT-2            LayerNorm, before     learned, added      multi-head          GELU (tanh)
-    GPT-3, odd       LayerNorm, before     learned, added      banded              GELU (tanh)
-    LLaMA            RMSNorm, before       rotary              grouped queries     SwiGLU
-    ViT              LayerNorm, before     learned, added      multi-head          GELU
+    model              file             norm               positions           attention          feed-forward
+    Transformer 2017   transformer.py   LayerNorm, after   sinusoids, added    multi-head         ReLU
+    GPT-2              gpt.py           LayerNorm, before  learned, added      multi-head         GELU (tanh)
+    GPT-3              gpt.py           LayerNorm, before  learned, added      every 2nd banded   GELU (tanh)
+    LLaMA              llama.py         RMSNorm, before    rotary              grouped queries    SwiGLU
+    ViT                vit.py           LayerNorm, before  learned, added      multi-head         GELU
+    Swin               swin.py          LayerNorm, before  bias of the scores  in windows         GELU
 
-Legend: B batch, T places, S places of the memory, E embed_dim, F hidden_dim.
+Shapes: B batch, T tokens, S tokens of the memory, E embed_dim, F hidden_dim.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional.activations import gelu, relu, silu
+from groundup.kernels.recomputation import RecomputableModule, apply_recomputed
 from groundup.layers import Dropout, KVCache, Linear, SwiGLU
 from groundup.layers.keywords import TorchKeywords
 
@@ -41,13 +42,25 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(gelu, approximate="tanh"),
     "silu": silu,
 }
-LARGE = 2**20  # numbers, from which on their memory is worth a second pass
 
 
 class FeedForward(nn.Module):
-    """y = W₂ dropout(f(W₁ x + b₁)) + b₂ at every place alone: x and y (B, T, E), F features between.
+    """y = W₂ dropout(f(W₁ x + b₁)) + b₂, for each token alone: x and y (B, T, E). Vaswani et al., equation 2.
 
-    activation: "relu" (Vaswani et al., equation 2), "gelu", "gelu_tanh" (GPT-2's) or "silu".
+    Attention only averages the values of tokens, a linear operation; this network computes new features from the
+    average. Without it, or without f, the weights of a block would be its only non-linearity.
+
+    Args:
+        embed_dim: E, features of x and y.
+        hidden_dim: F, features between the two linear maps; usually 4 E.
+        activation: f: "relu" (the paper's), "gelu", "gelu_tanh" (GPT-2's approximation) or "silu".
+        dropout: probability of dropping a hidden feature in training.
+        bias: False leaves out b₁ and b₂.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> FeedForward(8, 32, "gelu")(torch.randn(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
     """
 
     def __init__(
@@ -70,43 +83,31 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Float[Tensor, "*batch E"]) -> Float[Tensor, "*batch E"]:
-        f, a = ACTIVATIONS[self.activation], self.linear1(x)
-        y = f(a)
-        with nullcontext() if self.activation == "relu" else _not_kept(y, lambda: f(a)):
-            return self.linear2(self.dropout(y))
+        x = self.linear1(x)  # ..., F
+        if self.activation == "relu":  # whose derivative is read from its result, kept in any case
+            return self.linear2(self.dropout(relu(x)))
+        return apply_recomputed(ACTIVATIONS[self.activation], x, lambda y: self.linear2(self.dropout(y)))
 
     def extra_repr(self) -> str:
         return f"activation={self.activation!r}"
 
 
-def _not_kept(y: Tensor, again: Callable[[], Tensor]) -> AbstractContextManager[object]:
-    """What is computed from y here does not keep it for its derivative, which makes it `again`.
-
-    Where y is large: a pass over it is then short beside a product, and y, four times as wide as the model, the largest
-    thing a block keeps. (A ReLU keeps its result itself.)
-    """
-    if torch.compiler.is_compiling():  # which decides itself what to keep, and can read nothing of what follows
-        return nullcontext()
-    others = torch._C._autograd._top_saved_tensors_default_hooks  # as of checkpointing, which keeps even less
-    plain = type(y) is Tensor and not y.is_meta and not torch._C._functorch.is_functorch_wrapped_tensor(y)
-    if not plain or y.numel() < LARGE or not y.requires_grad or others(False) is not None:
-        return nullcontext()
-    place = y.data_ptr()
-
-    def pack(t: Tensor) -> Tensor | torch.Size:
-        return t.shape if t.data_ptr() == place and t.is_contiguous() else t
-
-    def unpack(kept: Tensor | torch.Size) -> Tensor:
-        return kept if isinstance(kept, Tensor) else again().reshape(kept)
-
-    return torch.autograd.graph.saved_tensors_hooks(pack, unpack)
-
-
 class GatedFeedForward(SwiGLU):
-    """y = W₂ (silu(W x) ⊗ V x) at every place alone. Shazeer 2020, arXiv:2002.05202, equation 6.
+    """y = W₂ (silu(W x) ⊗ V x), for each token alone: x and y (B, T, E). Shazeer 2020, arXiv:2002.05202, equation 6.
 
-    W is `gate_proj`, V `up_proj`, W₂ `down_proj`. Of its three matrices, F = 2/3 · 4 E makes as many weights as the
-    two of `FeedForward` with F = 4 E have.
+    The gate silu(W x) scales each hidden feature by a function of x, which lets the network multiply features where
+    `FeedForward` can only add them. W is `gate_proj`, V `up_proj`, W₂ `down_proj`; with F = 2/3 · 4 E these three
+    matrices have as many weights as the two of a `FeedForward` with F = 4 E.
+
+    Args:
+        embed_dim: E, features of x and y.
+        hidden_dim: F, features of the gate.
+        bias: whether the three linear maps have biases.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> GatedFeedForward(8, 24)(torch.randn(2, 5, 8)).shape
+        torch.Size([2, 5, 8])
     """
 
     def __init__(
@@ -126,15 +127,27 @@ class GatedFeedForward(SwiGLU):
         return self.down_proj(super().forward(x))
 
 
-class TransformerBlock(TorchKeywords, nn.Module):
-    """x (B, T, E) -> (B, T, E): x + attention, then + cross-attention if there is any, then + feed-forward.
+class TransformerBlock(TorchKeywords, RecomputableModule):
+    """x (B, T, E) -> (B, T, E): attention, cross-attention if there is any, and a feed-forward network.
 
-    self_attn      called with (x, **attention): mask, is_causal, rotary, cache, what it takes
-    feed_forward   called with x
-    norm           makes one norm: LayerNorm or RMSNorm of E features, with the eps of the model
-    cross_attn     called with (x, memory, mask=memory_mask, cache=memory_cache): makes the block a decoder's
-    norm_first     pre-norm: x + part(norm(x)); else post-norm: norm(x + part(x))
-    dropout        of what each part adds, before it is added; or a module, as stochastic depth, in its place
+    Why add: the gradient reaches every block through the sum, unchanged; without the residual connections a deep stack
+    hardly trains. Why normalise: the sum grows with every block. Pre-norm, x + part(norm(x)), keeps the path of the
+    sum free, so that deep stacks train without warm-up; post-norm, norm(x + part(x)), is the 2017 paper's and needs it.
+
+    Args:
+        self_attn: called with x and the keyword arguments of the call (mask, is_causal, rotary, cache).
+        feed_forward: called with x.
+        norm: builds one norm, a LayerNorm or RMSNorm of E features.
+        cross_attn: called with (x, memory, mask=memory_mask, cache=memory_cache); makes this a decoder's block.
+        norm_first: pre-norm if True, post-norm if False.
+        dropout: probability of dropping a feature of what each part adds; or a module to use instead, such as
+            StochasticDepth.
+
+    Example:
+        >>> from groundup.layers import LayerNorm, MultiHeadAttention
+        >>> block = TransformerBlock(MultiHeadAttention(8, 2), FeedForward(8, 32), lambda: LayerNorm(8))
+        >>> block(torch.randn(2, 5, 8), is_causal=True).shape
+        torch.Size([2, 5, 8])
     """
 
     def __init__(
@@ -163,20 +176,22 @@ class TransformerBlock(TorchKeywords, nn.Module):
         memory_cache: KVCache | None = None,
         **attention: Any,
     ) -> Float[Tensor, "B T E"]:
-        x = self._add(x, self.self_attn_norm, self.self_attn, **attention)
+        """Compute the block. Raise `ValueError` unless `memory` is given exactly if there is cross-attention."""
         if (memory is not None) != (self.cross_attn is not None):
             has, came = ("no", "one") if self.cross_attn is None else ("a", "none")
             raise ValueError(f"memory: this block has {has} cross-attention to read it, and {came} was given")
-        if memory is not None and self.cross_attn is not None:
-            if memory_cache is not None and memory_cache.length > 0:
-                memory = memory[:, :0]  # its keys and values are there already
-            x = self._add(x, self.cross_attn_norm, self.cross_attn, memory, mask=memory_mask, cache=memory_cache)
-        return self._add(x, self.feed_forward_norm, self.feed_forward)
-
-    def _add(self, x: Tensor, norm: nn.Module, part: nn.Module, *arguments: Any, **options: Any) -> Tensor:
+        if memory_cache is not None and memory_cache.length > 0 and memory is not None:
+            memory = memory[:, :0]  # the cache holds its keys and values already
+        cross: dict[str, Any] = {"mask": memory_mask, "cache": memory_cache}
         if self.norm_first:
-            return x + self.dropout(part(norm(x), *arguments, **options))
-        return norm(x + self.dropout(part(x, *arguments, **options)))
+            x = x + self.dropout(self.self_attn(self.self_attn_norm(x), **attention))
+            if self.cross_attn is not None:
+                x = x + self.dropout(self.cross_attn(self.cross_attn_norm(x), memory, **cross))
+            return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        x = self.self_attn_norm(x + self.dropout(self.self_attn(x, **attention)))
+        if self.cross_attn is not None:
+            x = self.cross_attn_norm(x + self.dropout(self.cross_attn(x, memory, **cross)))
+        return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
 
     def extra_repr(self) -> str:
         return f"norm_first={self.norm_first}"

@@ -1,11 +1,20 @@
-"""LLaMA: RMSNorm, rotary positions, SwiGLU, no biases; in the largest, keys and values shared by groups of heads.
+"""LLaMA: RMSNorm, rotary positions, SwiGLU, no biases; in the largest, groups of heads share keys and values.
 
 Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models, arXiv:2302.13971, section 2.2 and table 2;
 Touvron et al. 2023, Llama 2: Open Foundation and Fine-Tuned Chat Models, arXiv:2307.09288, section 2.2 and table 1.
 
-    tokens ─ embed ─ blocks: 32, 40, 60 or 80, each turning its queries and keys ─ RMSNorm ─ head ─ scores of the next
+    tokens ─ embedding ─ blocks, which rotate their queries and keys ─ RMSNorm ─ head ─ scores of the next token
+    block:   x + attention(norm(x)), then x + W₂ (silu(W norm(x)) ⊗ V norm(x))
 
-Legend: B batch, T tokens, E embed_dim, F hidden_dim, V vocabulary.
+                  GPT-2                  LLaMA 1               LLaMA 2
+    norm          LayerNorm, eps 1e-5    RMSNorm, eps 1e-6     RMSNorm, eps 1e-5
+    positions     learned, added to x    rotations of queries and keys
+    attention     multi-head             multi-head            multi-head; 70B: 8 heads of keys and values
+    feed-forward  GELU, F = 4 E          SwiGLU, F = 8/3 E     SwiGLU, F = 8/3 E; 70B: 28672
+    biases, head  yes, tied              no, not tied          no, not tied
+    context       1024                   2048                  4096
+
+Shapes: B batch, T tokens, E embed_dim, F hidden_dim, V vocabulary.
 """
 
 from __future__ import annotations
@@ -14,20 +23,38 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional.attention import Mask
+from groundup.functional.linear import linear
 from groundup.layers import GroupedQueryAttention, KVCache, RMSNorm, RotaryEncoding
 from groundup.layers.activation import gated_width
 from groundup.layers.multi_head_attention import Rotary
 from groundup.models.transformer_networks.block import GatedFeedForward, TransformerBlock
-from groundup.models.transformer_networks.causal import CausalLanguageModel
+from groundup.models.transformer_networks.causal import CausalLanguageModel, LanguageState
 
 
 class LLaMA_TransformerBlock(TransformerBlock):
-    """x (B, T, E) -> (B, T, E): pre-norm, causal, queries and keys turned by `rotary`, nowhere a bias."""
+    """x (B, T, E) -> (B, T, E): h = x + attention(norm(x)), then h + W₂ (silu(W norm(h)) ⊗ V norm(h)); no biases.
+
+    Args:
+        embed_dim: E.
+        num_heads: heads of queries.
+        num_kv_heads: heads of keys and values, each shared by num_heads / num_kv_heads heads of queries; num_heads by
+            default. Fewer of them make the cache smaller, which limits the batch that can be decoded.
+        hidden_dim: F; `gated_width(embed_dim)` by default.
+        eps: of the norms, inside the root.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> from groundup.layers import RotaryEncoding
+        >>> x = torch.randn(2, 5, 8)
+        >>> rotary = RotaryEncoding(head_dim=4, max_len=16).at(x, position=0)
+        >>> LLaMA_TransformerBlock(8, 2)(x, rotary).shape
+        torch.Size([2, 5, 8])
+    """
 
     def __init__(
         self,
@@ -40,35 +67,54 @@ class LLaMA_TransformerBlock(TransformerBlock):
         dtype: torch.dtype | None = None,
     ) -> None:
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        hidden = gated_width(embed_dim) if hidden_dim is None else hidden_dim
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        hidden_dim = gated_width(embed_dim) if hidden_dim is None else hidden_dim
         super().__init__(
-            GroupedQueryAttention(embed_dim, num_heads, kv_heads, bias=False, **factory),
-            GatedFeedForward(embed_dim, hidden, **factory),
-            lambda: RMSNorm(embed_dim, eps, **factory),
+            self_attn=GroupedQueryAttention(embed_dim, num_heads, num_kv_heads, bias=False, **factory),
+            feed_forward=GatedFeedForward(embed_dim, hidden_dim, **factory),
+            norm=lambda: RMSNorm(embed_dim, eps, **factory),
         )
 
     def forward(  # type: ignore[override]
-        self,
-        x: Float[Tensor, "B T E"],
-        rotary: Rotary,
-        mask: Mask | None = None,
-        cache: KVCache | None = None,
+        self, x: Float[Tensor, "B T E"], rotary: Rotary, mask: Mask | None = None, cache: KVCache | None = None
     ) -> Float[Tensor, "B T E"]:
-        return super().forward(x, mask=mask, is_causal=True, rotary=rotary, cache=cache)
+        """Compute the block.
+
+        Args:
+            rotary: rotates queries and keys to their positions, from `RotaryEncoding.at`.
+            mask: True for the keys that a token may attend to, besides those after it, which it never may.
+            cache: the keys and values of earlier calls.
+        """
+        attention = {"mask": mask, "is_causal": True, "rotary": rotary, "cache": cache}
+        x = x + self.self_attn(self.self_attn_norm(x), **attention)
+        return x + self.feed_forward(self.feed_forward_norm(x))
 
 
 class LLaMA(CausalLanguageModel):
-    """tokens (B, T) -> logits (B, T, V), T up to `context`, which costs no parameter.
+    """tokens (B, T) -> logits (B, T, V), T up to `context`, which costs no parameters.
 
-    num_kv_heads    heads of keys and values, each shared by num_heads / num_kv_heads heads of queries; all, if None
-    hidden_dim      F; `gated_width(embed_dim)` if None
-    context, eps    the paper's if None; eps stands within the root of RMSNorm, as in the authors' code
-    base            of the rotations' angles
+    Why rotations: the score of a query and a key then depends on their distance alone, and positions need no
+    parameters. Pairs of features that rotate together are D/2 apart, as in Hugging Face's files; in the paper and in
+    Meta's files they are neighbours. The models are the same up to the order of the rows of W_Q and W_K, which reading
+    Meta's files changes. The papers do not state the initial values; here matrices are drawn from N(0, 0.02²).
 
-    Pairs of features that turn are D/2 apart, as in Hugging Face's files. In the paper and in Meta's they are
-    neighbours: the same model, but for the order of rows of W_Q and W_K, which reading Meta's files sees to.
-    The papers do not say how training begins: here matrices are N(0, 0.02²).
+    Args:
+        vocab_size: V.
+        context: the largest number of tokens; the paper's by default.
+        embed_dim: E.
+        num_layers: the number of blocks.
+        num_heads: heads of queries.
+        num_kv_heads: heads of keys and values; num_heads by default.
+        hidden_dim: F; `gated_width(embed_dim)` by default.
+        eps: of the norms, inside the root as in the authors' code; the paper's by default.
+        base: of the angles of the rotations, see `groundup.layers.RotaryEncoding`.
+        tie_embeddings: whether the head uses the matrix of the embedding.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = LLaMA(vocab_size=100, context=16, embed_dim=32, num_layers=2, num_heads=4, num_kv_heads=2)
+        >>> model(torch.randint(0, 100, (2, 10))).shape
+        torch.Size([2, 10, 100])
     """
 
     format = "llama"
@@ -94,16 +140,34 @@ class LLaMA(CausalLanguageModel):
         context = self.paper_context if context is None else context
         eps = self.paper_eps if eps is None else eps
         super().__init__(vocab_size, context, embed_dim, tie_embeddings, **factory)
-        kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        hidden = gated_width(embed_dim) if hidden_dim is None else hidden_dim
-        # Files of configuration state them.
-        self.init_arguments |= {"num_kv_heads": kv_heads, "hidden_dim": hidden, "context": context, "eps": eps}
-        options = (embed_dim, num_heads, kv_heads, hidden, eps)
+        num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
+        hidden_dim = gated_width(embed_dim) if hidden_dim is None else hidden_dim
+        # A saved config states these four as numbers.
+        self.init_arguments |= {"num_kv_heads": num_kv_heads, "hidden_dim": hidden_dim, "context": context, "eps": eps}
+        sizes = (embed_dim, num_heads, num_kv_heads, hidden_dim, eps)
         depth = range(checks.integer("num_layers", num_layers))
-        self.blocks = nn.ModuleList(LLaMA_TransformerBlock(*options, **factory) for _ in depth)
+        self.blocks = nn.ModuleList(LLaMA_TransformerBlock(*sizes, **factory) for _ in depth)
         self.rotary = RotaryEncoding(embed_dim // num_heads, context, base, device=device)
         self.norm = RMSNorm(embed_dim, eps, **factory)
         self.reset_parameters()
+
+    def forward(
+        self, tokens: Int[Tensor, "B T"], state: LanguageState | None = None, pre_logits: bool = False
+    ) -> Float[Tensor, "B T _"]:
+        """Compute the scores of the token after each token.
+
+        Args:
+            tokens: indices in [0, vocab_size).
+            state: from `begin`; the tokens then follow those it has seen, and are added to it.
+            pre_logits: return the input of the head (B, T, E), for `linear_cross_entropy` with `head_weight`.
+        """
+        start, mask, caches = self.locate(tokens, state)
+        x = self.token_embedding(tokens)  # B, T, E
+        rotary = self.rotary.at(x, start)  # the angles of these positions, the same in every block
+        for block, cache in zip(self.blocks, caches):
+            x = block(x, rotary, mask=mask, cache=cache)  # B, T, E
+        x = self.norm(x)  # B, T, E
+        return x if pre_logits else linear(x, self.head_weight)  # B, T, V
 
 
 _7B: dict[str, Any] = {}
@@ -114,19 +178,35 @@ _70B = _65B | {"num_kv_heads": 8, "hidden_dim": gated_width(8192, 4096, 1.3)}
 
 
 class LLaMA1(LLaMA):
-    """Parameters: 6,738,415,616 · 13,015,864,320 · 32,528,943,616 · 65,285,660,672.
+    """The models of the first paper; the arguments are those of `LLaMA`.
 
-    Table 2 says 6.7, 13.0, 32.5 and 65.2 · 10⁹.
+    Example:
+        >>> sum(p.numel() for p in LLaMA1.preset("7b", device="meta").parameters())
+        6738415616
     """
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"7b": _7B, "13b": _13B, "33b": _33B, "65b": _65B}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # table 2       parameters   the paper
+        "7b": _7B,  #                                                    6,738,415,616       6.7 B
+        "13b": _13B,  #                                                 13,015,864,320      13.0 B
+        "33b": _33B,  #                                                 32,528,943,616      32.5 B
+        "65b": _65B,  #                                                 65,285,660,672      65.2 B
+    }
 
 
 class LLaMA2(LLaMA):
-    """Twice the context; the 70B shares keys and values, 8 heads of them, and has F = 28672.
+    """The models of the second paper: twice the context; the 70B has 8 heads of keys and values, and F = 28672.
 
-    Parameters: 6,738,415,616 · 13,015,864,320 · 68,976,648,192.
+    The arguments are those of `LLaMA`.
+
+    Example:
+        >>> model = LLaMA2(vocab_size=100, embed_dim=32, num_layers=1, num_heads=4)
+        >>> model.context, model.norm.eps
+        (4096, 1e-05)
     """
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"7b": _7B, "13b": _13B, "70b": _70B}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # table 1       parameters
+        "7b": _7B,  #                                                    6,738,415,616
+        "13b": _13B,  #                                                 13,015,864,320
+        "70b": _70B,  #                                                 68,976,648,192
+    }
     paper_context, paper_eps = 4096, 1e-5

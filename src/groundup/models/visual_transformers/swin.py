@@ -1,13 +1,13 @@
-"""Swin Transformer: attention inside windows, which shift by half from block to block, over an image that shrinks.
+"""Swin Transformer: attention inside windows, which shift by half from block to block, on a map that shrinks.
 
 Liu et al. 2021, Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, arXiv:2103.14030, figure 3.
 
     image ─ patches ─ stage1 ─ merge, stage2 ─ merge, stage3 ─ merge, stage4 ─ norm ─ mean ─ head
             1/4       1/4      1/8             1/16            1/32                          scores
-    block:  x + attention in windows(norm(x)),  then x + feed-forward(norm(x));  every second block shifts
+    block:  x + attention in windows(norm(x)), then x + W₂ gelu(W₁ norm(x)); every second block shifts
 
-Legend: N batch, (H, W) the map's size, E embed_dim, M window_size, s shift_size, W windows of an image, n = M² tokens.
-Maps are (N, H, W, E), their features last.
+Shapes: N batch, (H, W) size of the map, E embed_dim, M window_size, s shift_size, W windows of an image, n = M² tokens.
+Maps are (N, H, W, E), with the features last.
 """
 
 from __future__ import annotations
@@ -28,33 +28,46 @@ from groundup.models.transformer_networks.block import FeedForward, TransformerB
 
 
 def to_windows(x: Float[Tensor, "N H W E"], size: int) -> Float[Tensor, "NW n E"]:
-    """The windows of size × size, those of one image together, row by row; H and W are multiples of it."""
-    return x.unflatten(2, (-1, size)).unflatten(1, (-1, size)).transpose(2, 3).flatten(3, 4).flatten(0, 2)
+    """Cut maps into windows of size × size, row by row, those of one image together; H and W are multiples of size."""
+    N, H, W, E = x.shape
+    x = x.reshape(N, H // size, size, W // size, size, E)
+    return x.transpose(2, 3).reshape(N * (H // size) * (W // size), size * size, E)
 
 
 def from_windows(windows: Float[Tensor, "NW n E"], size: int, height: int, width: int) -> Float[Tensor, "N H W E"]:
-    """The inverse of `to_windows`, to maps of height × width."""
-    grid = windows.unflatten(0, (-1, height // size, width // size)).unflatten(3, (size, size))
-    return grid.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+    """Join windows into maps of height × width; the inverse of `to_windows`."""
+    x = windows.reshape(-1, height // size, width // size, size, size, windows.size(2))
+    return x.transpose(2, 3).reshape(-1, height, width, windows.size(2))
 
 
 def shift_mask(
     height: int, width: int, size: int, shift: tuple[int, int], device: torch.device | None = None
 ) -> Bool[Tensor, "W n n"]:
-    """Who may attend to whom in the windows of a map that was rolled up and left by `shift`: True where both tokens
-    came over the far edge, or neither did, on either axis. The others were never neighbours. Section 3.2, figure 4."""
-    rows, columns = (
-        torch.arange(count, device=device) >= count - by for count, by in zip((height, width), shift)
-    )  # came over the edge
+    """Return the mask of a map that was rolled up and left by `shift`: True where tokens of a window are neighbours.
+
+    The roll moves the first rows and columns behind the last ones, so that the windows at the far edges hold tokens of
+    two sides of the image. Tokens attend to each other if, on both axes, both were moved around the edge or neither
+    was. Section 3.2, figure 4.
+    """
+    rows, columns = (torch.arange(count, device=device) >= count - by for count, by in zip((height, width), shift))
     region = (2 * rows[:, None] + 1 * columns)[None, :, :, None]
     tokens = to_windows(region.float(), size)[..., 0]  # W, n
     return tokens[:, :, None] == tokens[:, None, :]
 
 
 class ShiftedWindowAttention(nn.Module):
-    """Attention inside each window of M × M of x (N, H, W, E) → (N, H, W, E); with a shift, the windows start s later.
+    """Attention inside each window of M × M tokens: x (N, H, W, E) -> (N, H, W, E); a shift moves the windows by s.
 
-    The map is padded with zeros to whole windows, at its far edges. On an axis that one window covers, nothing shifts.
+    Why windows: attention between all tokens of a map costs (H W)², attention in windows H W M². Why shift: windows
+    that never move would never exchange anything. The map is padded with zeros to whole windows at its far edges. On an
+    axis that one window covers, nothing shifts.
+
+    Args:
+        embed_dim: E.
+        num_heads: heads of the attention.
+        window_size: M.
+        shift_size: s, below M; 0 for windows that do not shift.
+        device, dtype: of the parameters.
     """
 
     def __init__(
@@ -76,15 +89,15 @@ class ShiftedWindowAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "N H W E"]) -> Float[Tensor, "N H W E"]:
         height, width = x.shape[1:3]
-        x = padded(x, self.window_size)
+        x = pad_to_multiple(x, self.window_size)
         high, wide = x.shape[1:3]
         down, right = (self.shift_size if size > self.window_size else 0 for size in (high, wide))
         mask = None
         if down or right:
             x = x.roll((-down, -right), (1, 2))
-            mask = shift_mask(high, wide, self.window_size, (down, right), x.device)
-        x = self.attention(to_windows(x, self.window_size), mask)
-        x = from_windows(x, self.window_size, high, wide)
+            mask = shift_mask(high, wide, self.window_size, (down, right), x.device)  # W, n, n
+        x = self.attention(to_windows(x, self.window_size), mask)  # N W, n, E
+        x = from_windows(x, self.window_size, high, wide)  # N, high, wide, E
         if down or right:
             x = x.roll((down, right), (1, 2))
         return x[:, :height, :width]
@@ -93,17 +106,29 @@ class ShiftedWindowAttention(nn.Module):
         return f"window_size={self.window_size}, shift_size={self.shift_size}"
 
 
-def padded(x: Float[Tensor, "N H W E"], multiple: int) -> Float[Tensor, "N P Q E"]:
-    """Zeros below and to the right, up to the next multiple of both sizes."""
+def pad_to_multiple(x: Float[Tensor, "N H W E"], multiple: int) -> Float[Tensor, "N P Q E"]:
+    """Pad with zeros below and to the right, so that both sizes become multiples of `multiple`."""
     down, right = (-size % multiple for size in x.shape[1:3])
     return pad2d(x.permute(0, 3, 1, 2), (0, down, 0, right)).permute(0, 2, 3, 1) if down or right else x
 
 
 class SwinTransformerBlock(TransformerBlock):
-    """x (N, H, W, E) → the same: one attention, in windows or (shift_size > 0) in shifted ones, and a feed-forward net.
+    """x (N, H, W, E) -> (N, H, W, E): one attention in windows, shifted if shift_size > 0, and a feed-forward network.
 
-    Equation 3 is two of these, one of each kind; depths count single ones.
-    stochastic_depth: the probability that a sample goes past a part, in training.
+    Equation 3 is two of these blocks, one that does not shift and one that does; `depths` of a Swin count single ones.
+
+    Args:
+        embed_dim: E.
+        num_heads: heads of the attention.
+        window_size: M, height and width of a window.
+        shift_size: s, by which the windows shift; M // 2 in the paper's second blocks.
+        mlp_ratio: hidden features of the feed-forward network, divided by E.
+        stochastic_depth: probability that a sample skips a part of the block in training.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> SwinTransformerBlock(8, 2, window_size=4, shift_size=2)(torch.randn(1, 8, 8, 8)).shape
+        torch.Size([1, 8, 8, 8])
     """
 
     def __init__(
@@ -119,9 +144,9 @@ class SwinTransformerBlock(TransformerBlock):
     ) -> None:
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         super().__init__(
-            ShiftedWindowAttention(embed_dim, num_heads, window_size, shift_size, **factory),
-            FeedForward(embed_dim, int(mlp_ratio * embed_dim), "gelu", **factory),
-            lambda: LayerNorm(embed_dim, **factory),
+            self_attn=ShiftedWindowAttention(embed_dim, num_heads, window_size, shift_size, **factory),
+            feed_forward=FeedForward(embed_dim, int(mlp_ratio * embed_dim), "gelu", **factory),
+            norm=lambda: LayerNorm(embed_dim, **factory),
             dropout=StochasticDepth(stochastic_depth),
         )
         self.embed_dim = embed_dim
@@ -129,14 +154,15 @@ class SwinTransformerBlock(TransformerBlock):
     def forward(self, x: Float[Tensor, "N H W E"]) -> Float[Tensor, "N H W E"]:  # type: ignore[override]
         checks.rank("x", checks.floating("x", x), 4, layout="(N, H, W, E)")
         checks.size("x", x, 3, self.embed_dim, "features (embed_dim)")
-        x = self._add(x, self.self_attn_norm, self.self_attn)
-        return self._add(x, self.feed_forward_norm, self.feed_forward)
+        x = x + self.dropout(self.self_attn(self.self_attn_norm(x)))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
 class PatchMerging(nn.Module):
-    """x (N, H, W, E) → (N, ⌈H / 2⌉, ⌈W / 2⌉, 2 E): each 2 × 2 tokens side by side, a norm, a linear layer. Section 3.1.
+    """x (N, H, W, E) -> (N, ⌈H / 2⌉, ⌈W / 2⌉, 2 E): concatenate each 2 × 2 tokens, norm, linear layer. Section 3.1.
 
-    The four are in the order (0, 0), (1, 0), (0, 1), (1, 1) of (row, column).
+    It gives later stages a coarser map with more features, as pooling does in a convolutional network. The four tokens
+    are concatenated in the order (0, 0), (1, 0), (0, 1), (1, 1) of (row, column).
     """
 
     def __init__(
@@ -147,13 +173,13 @@ class PatchMerging(nn.Module):
         self.reduction = Linear(4 * embed_dim, 2 * embed_dim, bias=False, device=device, dtype=dtype)
 
     def forward(self, x: Float[Tensor, "N H W E"]) -> Float[Tensor, "N P Q F"]:
-        x = padded(x, 2)
+        x = pad_to_multiple(x, 2)
         four = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return self.reduction(self.norm(torch.cat(four, -1)))
 
 
 class ImagePatches(nn.Module):
-    """x (N, C, H, W) → norm(patches) (N, ⌈H / P⌉, ⌈W / P⌉, E), the image padded with zeros to whole patches."""
+    """x (N, C, H, W) -> norm(patches) (N, ⌈H / P⌉, ⌈W / P⌉, E); the image is padded with zeros to whole patches."""
 
     def __init__(
         self,
@@ -173,19 +199,34 @@ class ImagePatches(nn.Module):
 
 
 class SwinTransformer(ImageClassifier):
-    """x (N, in_channels, H, W), any size → scores (N, num_classes).
+    """x (N, in_channels, H, W), any size -> scores (N, num_classes).
 
-    embed_dim           of the first stage; each merging doubles it
-    depths, num_heads   of the four stages; depths count attention layers, of which every second one shifts by M // 2
-    stochastic_depth    of the last block; it grows from 0 at the first, block by block
+    Its cost is linear in the number of pixels, and its four maps are those of a convolutional network, so that it can
+    replace one in detection and segmentation. Matrices are drawn from N(0, 0.02²), biases are 0.
 
-    Matrices begin N(0, 0.02²), biases 0.
+    Args:
+        num_classes: the number of scores.
+        in_channels: channels of the images.
+        patch_size: height and width of a patch.
+        embed_dim: features of the first stage; each merge doubles them.
+        depths: blocks of the four stages; every second one shifts by window_size // 2.
+        num_heads: heads of the attention in the four stages.
+        window_size: M, height and width of a window.
+        mlp_ratio: hidden features of the feed-forward networks, divided by the features of the stage.
+        stochastic_depth: probability that a sample skips a part of the last block in training; it grows from 0 at the
+            first block linearly.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> sizes = {"embed_dim": 8, "depths": (2, 2, 2, 2), "num_heads": (1, 2, 4, 8), "window_size": 2}
+        >>> SwinTransformer(num_classes=5, **sizes)(torch.randn(2, 3, 64, 64)).shape
+        torch.Size([2, 5])
     """
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # section 3.3, and section 4.1 for stochastic depth
-        "swin_t": {},
-        "swin_s": {"depths": (2, 2, 18, 2), "stochastic_depth": 0.3},
-        "swin_b": {
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {  # sections 3.3 and 4.1        parameters
+        "swin_t": {},  #                                                                   28,288,354
+        "swin_s": {"depths": (2, 2, 18, 2), "stochastic_depth": 0.3},  #                   49,606,258
+        "swin_b": {  #                                                                     87,768,224
             "embed_dim": 128,
             "depths": (2, 2, 18, 2),
             "num_heads": (4, 8, 16, 32),
@@ -207,12 +248,10 @@ class SwinTransformer(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = checks.integer("num_classes", num_classes)
-        self.in_channels = checks.integer("in_channels", in_channels)
+        super().__init__(num_classes, in_channels)
         checks.integer("patch_size", patch_size)
-        checks.integers("depths", depths, 4, each="one a stage")
-        checks.integers("num_heads", num_heads, 4, each="one a stage")
+        checks.integers("depths", depths, 4, each="one per stage")
+        checks.integers("num_heads", num_heads, 4, each="one per stage")
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         most, last = checks.probability("stochastic_depth", stochastic_depth), max(sum(depths) - 1, 1)
 
@@ -226,14 +265,10 @@ class SwinTransformer(ImageClassifier):
                 blocks.append(SwinTransformerBlock(*size, most * (before + i) / last, **factory))
             return nn.Sequential(OrderedDict(**parts, blocks=blocks))
 
-        # In the column, swin_t at 224 × 224.
-        self.patches = ImagePatches(in_channels, embed_dim, patch_size, **factory)  # -> 56, 56, 96
-        self.stage1 = stage(0)  #                                                      -> 56, 56, 96
-        self.stage2 = stage(1)  #                                                      -> 28, 28, 192
-        self.stage3 = stage(2)  #                                                      -> 14, 14, 384
-        self.stage4 = stage(3)  #                                                      -> 7, 7, 768
-        self.norm = LayerNorm(8 * embed_dim, **factory)  #                             -> 7, 7, 768
-        self.head = Linear(8 * embed_dim, num_classes, **factory)  #                   -> 1000
+        self.patches = ImagePatches(in_channels, embed_dim, patch_size, **factory)
+        self.stage1, self.stage2, self.stage3, self.stage4 = map(stage, range(4))
+        self.norm = LayerNorm(8 * embed_dim, **factory)
+        self.head = Linear(8 * embed_dim, num_classes, **factory)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -244,15 +279,19 @@ class SwinTransformer(ImageClassifier):
                     init.constant_(part.bias, 0.0)
 
     def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N P Q E"]:
-        x = self.patches(x)
-        x = self.stage1(x)
-        x = self.stage2(x)
-        x = self.stage3(x)
-        x = self.stage4(x)
-        x = self.norm(x)
-        return x
+        """Compute the map that the head reads."""
+        # In the column, swin_t at 224 × 224
+        x = self.patches(x)  # -> 56, 56, 96
+        x = self.stage1(x)  #  -> 56, 56, 96
+        x = self.stage2(x)  #  -> 28, 28, 192
+        x = self.stage3(x)  #  -> 14, 14, 384
+        x = self.stage4(x)  #  -> 7, 7, 768
+        return self.norm(x)  # -> 7, 7, 768
 
     def forward_head(self, x: Float[Tensor, "N P Q E"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
-        """Scores of a map; with `pre_logits`, the mean over its places."""
-        vector = x.mean((1, 2))
-        return vector if pre_logits else self.head(vector)
+        """Compute the scores of a map; with `pre_logits`, return the mean over its places."""
+        x = x.mean((1, 2))  # N, E
+        return x if pre_logits else self.head(x)  # -> 1000
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.forward_head(self.forward_features(x))
