@@ -6,7 +6,7 @@ from itertools import islice
 import torch
 from torch import nn
 
-from groundup.data import Graph, Loader, NeighbourSampler, NodeSet, gin_graphs, planetoid, planted_graph
+from groundup.data import Graph, Loader, NeighbourSampler, NodeSet, gin_graphs, planetoid, power_law_graph
 from groundup.functional import cross_entropy
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from groundup.optimizers import Adam
@@ -264,7 +264,7 @@ FAN_OUTS, ALL, ASKED = (10, 10), (10**6, 10**6), 2048
 
 @cache
 def planted():
-    return planted_graph(20_000, 200_000)
+    return power_law_graph(20_000, 200_000)
 
 
 def samples(fan_outs):

@@ -139,7 +139,7 @@ def test_garbled_files_are_one_line(folder, file, content, words, tmp_path, monk
 
 def test_a_tokenizer_of_another_model_is_refused(folder, tmp_path):
     GPT2(290, 32, 8, 1, 2).save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"there is no .*tokenizer\.json; a tokenizer lies beside the weights"):
+    with pytest.raises(ValueError, match=r"there is no .*tokenizer\.json; a tokenizer is in the folder of the weights"):
         load(str(tmp_path))
     (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
     for size in (290, 5000):

@@ -8,7 +8,7 @@ import torch
 
 from groundup import cli
 from groundup.autoencoders import MatrixFactorization
-from groundup.data import Encoder, load_graph, load_graphs, load_table, planted_graph, read_ratings, write_graph
+from groundup.data import Encoder, load_graph, load_graphs, load_table, power_law_graph, read_ratings, write_graph
 from groundup.functional import sigmoid, softmax
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from groundup.models.labelling import (
@@ -74,7 +74,7 @@ def test_nodes_without_a_label_are_labelled(make, friends, tmp_path):
 
 def test_a_graph_that_training_has_not_seen(tmp_path):
     """A model is asked about another graph, whose features are named likewise; its labels are compared."""
-    graph = planted_graph(200, 1000, 3, 4, signal=2.0)
+    graph = power_law_graph(200, 1000, 3, 4, signal=2.0)
     model = GCN(4, 8, 3, dropout=0.0)
     optimizer = Adam(model.parameters(), lr=0.05)
     for _ in range(30):

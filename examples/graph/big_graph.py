@@ -8,7 +8,7 @@ import resource
 from dataclasses import dataclass
 
 from groundup.checks import require
-from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, load_graph, planted_graph, write_graph
+from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, load_graph, power_law_graph, write_graph
 from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GraphSAGE
 from groundup.models.labelling import label_command, save_labeller
@@ -45,7 +45,7 @@ def main() -> None:
     if config.smoke:
         config.nodes, config.edges = 5000, 50_000
     own = config.data != "planted"
-    graph = load_graph(config.data) if own else planted_graph(config.nodes, config.edges, seed=config.seed)
+    graph = load_graph(config.data) if own else power_law_graph(config.nodes, config.edges, seed=config.seed)
     print(f"{graph}; {gibibytes():.2f} GiB")
     require(
         bool(graph.masks["test"].any()), f"{config.data}: needs a class of five labelled nodes or more, for the test"

@@ -63,7 +63,7 @@ def main() -> None:
     integer("folds", config.folds)
     graphs = load_graphs(config.data, config.degree_as_tag, padded=config.model == "diffpool")
     print(graphs)
-    graphs = graphs.labelled()  # the others are for `groundup label`
+    graphs = graphs.select_labelled()  # the others are for `groundup label`
     config.epochs = 1 if config.smoke else config.epochs or (10 if config.data == "motifs" else 350)
     curves = []
     for number, (train, test) in enumerate(

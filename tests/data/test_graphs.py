@@ -15,13 +15,13 @@ from groundup.data import (
     karate_club,
     load_graphs,
     motif_graphs,
-    planted_graph,
+    power_law_graph,
     random_walks,
     read_gin,
     read_tu,
     tu_graphs,
 )
-from groundup.data.graphs.sampling import drawn
+from groundup.data.graphs.sampling import draw_neighbours
 from groundup.models.graph_networks import GraphSAGE
 
 untyped = pytest.mark.usefixtures("untyped")
@@ -106,7 +106,7 @@ def test_parallel_edges_of_pyg_add_up():
 
 
 def test_a_part_of_a_graph():
-    graph = planted_graph(40, 200, 3, 4)
+    graph = power_law_graph(40, 200, 3, 4)
     nodes = torch.tensor([7, 3, 30])
     part = graph.subgraph(nodes)
     assert torch.equal(dense(part), dense(graph)[nodes][:, nodes])
@@ -180,15 +180,19 @@ def test_motifs():
         (lambda: GraphSet.of([ring(3, y=0.5), ring(3, y=[0.5, 1.0])]), ValueError, "every graph's y must be a class"),
         (lambda: GraphSet.of([ring(3, y=0.5), ring(3, y=None)]), ValueError, "and none at all"),
         (lambda: GraphSet.of([ring(3, y=0.5)]).num_classes, ValueError, "targets, which are no classes"),
-        (lambda: GraphSet.of([ring(3, y=0), ring(3, y=0)]).labelled(), ValueError, "got 2 of one class"),
-        (lambda: GraphSet.of([ring(3, y=0), ring(3, y=1)]).labelled(), ValueError, "got 1 of class 0, 1 of class 1"),
+        (lambda: GraphSet.of([ring(3, y=0), ring(3, y=0)]).select_labelled(), ValueError, "got 2 of one class"),
+        (
+            lambda: GraphSet.of([ring(3, y=0), ring(3, y=1)]).select_labelled(),
+            ValueError,
+            "got 1 of class 0, 1 of class 1",
+        ),
         (lambda: GraphSet.of([ring(3), ring(3, 4)]), ValueError, "all graphs must have equally many features"),
         (lambda: NeighbourSampler(ring(3), ()), ValueError, "fan_outs must hold a number for each layer"),
         (lambda: NeighbourSampler(ring(3), (0,)), ValueError, "fan_outs must be at least 1, got 0"),
         (lambda: NeighbourSampler(ring(3), (2,))(torch.tensor([3])), ValueError, "nodes must lie in .0, 2."),
         (lambda: NodeSet(torch.arange(3), torch.arange(2)), ValueError, "y must have 3 labels, one for each of nodes"),
         (lambda: random_walks(ring(3), torch.tensor([0]), 0), ValueError, "length must be at least 1, got 0"),
-        (lambda: planted_graph(10, 20, exponent=2.0), ValueError, "exponent must be greater than 2"),
+        (lambda: power_law_graph(10, 20, exponent=2.0), ValueError, "exponent must be greater than 2"),
         (lambda: folds(torch.tensor([0, 1, 1]), 2), ValueError, "count must be at most 1, the smallest class"),
         (lambda: gin_graphs("COLLAB"), ValueError, "name must be one of 'MUTAG'"),
         (lambda: load_graphs("nowhere"), ValueError, "'nowhere' is neither"),
@@ -212,12 +216,12 @@ def test_graphs_joined_and_padded():
     )
     graphs = GraphSet.of([a, b, c])
     assert len(graphs) == 3
-    joined = graphs.joined(torch.tensor([1, 2, 0]))
+    joined = graphs.join(torch.tensor([1, 2, 0]))
     assert torch.equal(joined.x, torch.cat([b.x, c.x, a.x]))
     assert torch.equal(joined.adj.to_dense(), torch.block_diag(dense(b), dense(c), dense(a)))
     assert joined.batch_index.tolist() == [0] * 5 + [1] + [2] * 3
     assert (joined.num_graphs, joined.y.tolist()) == (3, [0, 1, 1])
-    padded = graphs.side_by_side(torch.tensor([0, 1]), 6)
+    padded = graphs.pad(torch.tensor([0, 1]), 6)
     assert padded.mask.sum(1).tolist() == [3, 5]
     assert torch.equal(padded.x[0, :3], a.x)
     assert padded.x[~padded.mask].abs().sum() == 0
@@ -227,7 +231,7 @@ def test_graphs_joined_and_padded():
     assert torch.equal(dense(one), dense(b))
     assert graphs.subset(torch.tensor([2, 1]))[1].x.equal(b.x)
     with pytest.raises(ValueError, match="size must be at least 5"):
-        graphs.side_by_side(torch.tensor([1]), 4)
+        graphs.pad(torch.tensor([1]), 4)
 
 
 def test_targets_stay_what_they_are():
@@ -239,7 +243,7 @@ def test_targets_stay_what_they_are():
     several = GraphSet.of([ring(3, y=[2.7, 1.0]), ring(4, y=[0.5, 0.0])])
     assert next(iter(Loader(several, 2))).y.shape == (2, 2)
     mixed = GraphSet.of([ring(3, y=0), ring(4, y=None), ring(5, y=0), ring(6, y=1), ring(7, y=1)])
-    assert mixed.labelled().nodes.tolist() == [3, 5, 6, 7]
+    assert mixed.select_labelled().nodes.tolist() == [3, 5, 6, 7]
 
 
 def test_a_loader_of_graphs():
@@ -432,14 +436,14 @@ def test_draws_are_uniform_and_without_replacement():
     start = torch.tensor([0, 5, 7, 7])
     generator = torch.Generator().manual_seed(0)
     pairs = torch.zeros(5, 5)
-    place, count = drawn(start, torch.zeros(20_000, dtype=torch.int64), 2, generator)
+    place, count = draw_neighbours(start, torch.zeros(20_000, dtype=torch.int64), 2, generator)
     assert set(count.tolist()) == {2}
     for a, b in place.view(-1, 2).tolist():
         pairs[a, b] += 1
     both = (pairs + pairs.T) / 20_000
     assert pairs.diagonal().sum() == 0
     assert (both[~torch.eye(5, dtype=torch.bool)] - 0.1).abs().max() < 0.008  # 4 standard deviations
-    place, count = drawn(start, torch.tensor([1, 2, 0]), 3, generator)
+    place, count = draw_neighbours(start, torch.tensor([1, 2, 0]), 3, generator)
     assert count.tolist() == [2, 0, 3]
     assert place[:2].tolist() == [5, 6]
     assert len(set(place[2:].tolist())) == 3
@@ -458,7 +462,7 @@ def test_a_node_may_be_asked_for_twice(asked, layers):
 
 
 def test_a_sample_is_part_of_the_graph():
-    graph = planted_graph(300, 3000, seed=1)
+    graph = power_law_graph(300, 3000, seed=1)
     nodes = torch.tensor([5, 250, 17])
     sample = NeighbourSampler(graph, (4, 3))(nodes, torch.Generator().manual_seed(0))
     assert sample.nodes[:3].tolist() == nodes.tolist()
@@ -479,7 +483,7 @@ def test_all_neighbours_give_the_whole_graph_s_answer():
     """With a fan-out beyond every degree, sampled and full-batch GraphSAGE are one."""
     from groundup.models.graph_networks import GraphSAGE
 
-    graph = planted_graph(200, 1500, seed=2)
+    graph = power_law_graph(200, 1500, seed=2)
     model = GraphSAGE(16, 8, 8, num_classes=10)
     nodes = torch.tensor([3, 199, 40])
     sample = NeighbourSampler(graph, (1000, 1000))(nodes)
@@ -487,7 +491,7 @@ def test_all_neighbours_give_the_whole_graph_s_answer():
 
 
 def test_samples_are_the_seed_s_and_of_every_epoch_their_own():
-    graph = planted_graph(300, 3000, seed=1)
+    graph = power_law_graph(300, 3000, seed=1)
     nodes = torch.arange(40)
 
     def epochs(seed):
@@ -513,8 +517,8 @@ def test_walks_follow_edges_and_stay_where_there_are_none():
     assert 160 < (ends == 1).sum() < 240
 
 
-def test_a_planted_graph():
-    graph = planted_graph(2000, 40_000, num_classes=5, homophily=0.8, seed=3)
+def test_a_power_law_graph():
+    graph = power_law_graph(2000, 40_000, num_classes=5, homophily=0.8, seed=3)
     degree = dense(graph).sum(1)
     assert torch.equal(dense(graph), dense(graph).T)
     assert dense(graph).diagonal().sum() == 0
@@ -524,4 +528,4 @@ def test_a_planted_graph():
     assert degree.max() > 10 * degree.median()
     assert sum(mask.long() for mask in graph.masks.values()).eq(1).all()
     assert [round(float(mask.float().mean()), 1) for mask in graph.masks.values()] == [0.5, 0.1, 0.4]
-    assert torch.equal(planted_graph(2000, 40_000, 5, homophily=0.8, seed=3).edges, graph.edges)
+    assert torch.equal(power_law_graph(2000, 40_000, 5, homophily=0.8, seed=3).edges, graph.edges)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from groundup.data import Graph, karate_club, load_graph, planted_graph, read_edges, read_graph, write_graph
+from groundup.data import Graph, karate_club, load_graph, power_law_graph, read_edges, read_graph, write_graph
 
 EDGES = [("Ann", "Bob"), ("Bob", "Eve"), ("Eve", "Ann"), ("Eve", "Kim"), ("Kim", "Tom")]
 NODES = [("Ann", "1.5", "red", "x"), ("Bob", "2", "blue", "y"), ("Eve", "-1", "red", ""), ("Kim", "0", "red", "y")]
@@ -119,7 +119,7 @@ def test_degrees_as_features(tmp_path, caplog):
     assert "degrees are new, such as 7" in caplog.text
 
 
-@pytest.mark.parametrize("graph", [karate_club("community"), planted_graph(60, 200, 3, 4)], ids=["club", "planted"])
+@pytest.mark.parametrize("graph", [karate_club("community"), power_law_graph(60, 200, 3, 4)], ids=["club", "planted"])
 def test_what_is_written_is_read(graph, tmp_path):
     read = read_graph(write_graph(graph, tmp_path / "own"), like=graph.encoder)
     assert torch.equal(read.x, graph.x)

@@ -22,7 +22,7 @@ from groundup.data import (
     multi30k,
     number_name,
     number_pairs,
-    padded,
+    pad_sequences,
     read_pairs,
 )
 
@@ -168,7 +168,7 @@ def test_a_batch_is_padded_and_has_its_lengths():
     assert (target[:, 0] == START).all()
     assert (target == END).sum(1).tolist() == [1, 1, 1]
     assert target[1].tolist() == [START, 4, END, PAD, PAD, PAD]
-    table, n = padded([torch.tensor([5]), torch.tensor([6, 7])], value=-1)
+    table, n = pad_sequences([torch.tensor([5]), torch.tensor([6, 7])], value=-1)
     assert table.tolist() == [[5, -1], [6, 7]]
     assert n.tolist() == [1, 2]
 
@@ -220,4 +220,4 @@ def test_what_batches_refuse():
     with pytest.raises(TypeError, match="dataset must have lengths"):
         BucketLoader([1, 2], 1)
     with pytest.raises(ValueError, match="sequences must hold at least one"):
-        padded([])
+        pad_sequences([])

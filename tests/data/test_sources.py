@@ -17,8 +17,9 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from groundup.data import cifar10, digits, fashion_mnist, load, mnist
-from groundup.data.vision.cifar import ArrayUnpickler, read_cifar_archive
-from groundup.data.vision.image_files import file_tree
+from groundup.data.pickles import DataUnpickler
+from groundup.data.vision.cifar import read_cifar_archive
+from groundup.data.vision.image_files import open_file_tree
 from groundup.data.vision.image_folder import read_class_folders
 from groundup.data.vision.mnist import read_idx
 
@@ -236,8 +237,8 @@ class Evil:
 @pytest.mark.parametrize("protocol", range(6))
 def test_a_pickle_that_would_run_a_program_is_refused_by_name(tmp_path, protocol):
     evil = pickle.dumps({"data": Evil(tmp_path / "trace")}, protocol)
-    with pytest.raises(pickle.UnpicklingError, match=r"asks for (posix|nt)\.system, which is no part of an array"):
-        ArrayUnpickler(io.BytesIO(evil)).load()
+    with pytest.raises(pickle.UnpicklingError, match=r"asks for (posix|nt)\.system, which is no data"):
+        DataUnpickler(io.BytesIO(evil), "ASCII").load()
     assert not (tmp_path / "trace").exists()
     pickle.loads(evil)
     assert (tmp_path / "trace").exists()  # so that the test above could have failed
@@ -246,11 +247,11 @@ def test_a_pickle_that_would_run_a_program_is_refused_by_name(tmp_path, protocol
 @pytest.mark.parametrize("protocol", [2, 3, 4])
 def test_arrays_of_this_numpy_are_unpickled(protocol):
     value = {"x": np.arange(6.0).reshape(2, 3), "y": [1, (2, None, True)]}
-    loaded = ArrayUnpickler(io.BytesIO(pickle.dumps(value["y"], protocol))).load()
+    loaded = DataUnpickler(io.BytesIO(pickle.dumps(value["y"], protocol)), "ASCII").load()
     assert loaded == value["y"]
     stream = io.BytesIO()
     Python2Pickler(stream, protocol).dump(value["x"])
-    assert np.array_equal(ArrayUnpickler(io.BytesIO(stream.getvalue()), encoding="bytes").load(), value["x"])
+    assert np.array_equal(DataUnpickler(io.BytesIO(stream.getvalue()), encoding="bytes").load(), value["x"])
 
 
 def test_an_evil_batch_in_an_archive(tmp_path):
@@ -295,7 +296,7 @@ def test_cifar_without_files_or_network(cache):
 
 def test_real_cifar_jpegs(real, cache):
     real("cifar10/test.zip")
-    tree = file_tree(cache / "cifar10" / "test.zip")
+    tree = open_file_tree(cache / "cifar10" / "test.zip")
     assert Counter(name[0] for name in tree.files) == {name.decode(): 1000 for name in NAMES}
     tree = replace(tree, files=tree.files[::20])
     (data,) = read_class_folders([tree])
@@ -328,7 +329,7 @@ def test_load_a_path(tmp_path):
 
 def test_load_what_is_not_there():
     with pytest.raises(
-        ValueError, match=r"'digits', 'mnist', 'fashion_mnist', 'cifar10', or the path.*'svhn' is neither"
+        ValueError, match=r"'cifar10', 'digits', 'mnist', 'fashion_mnist', or the path.*'svhn' is neither"
     ):
         load("svhn")
 

@@ -43,7 +43,7 @@ def test_standardised_by_the_training_part():
     mean, std = raw_train.features.mean(0), raw_train.features.std(0, correction=0)
     torch.testing.assert_close(test.features, (raw_test.features - mean) / std, rtol=1e-3, atol=1e-3)
     constant = Table(torch.ones(3, 1), torch.tensor([0, 1, 0]), ("a",), ("b", "c"), "flat")
-    assert constant.standardized().features.tolist() == [[0.0]] * 3
+    assert constant.standardize().features.tolist() == [[0.0]] * 3
 
 
 def test_a_split_is_the_seeds():

@@ -187,7 +187,8 @@ def test_a_crash_while_tokens_are_replaced_leaves_none(tmp_path, monkeypatch):
     (tmp_path / "two.txt").write_text(TEXTS[1])
     folder = prepare_tokens(tmp_path / "one.txt", 280, tmp_path / "tokens")
     with monkeypatch.context() as patch:
-        patch.setattr("groundup.data.text.windows.sync", lambda path: (_ for _ in ()).throw(OSError("no space left")))
+        full = OSError("no space left")
+        patch.setattr("groundup.data.text.token_files.sync", lambda path: (_ for _ in ()).throw(full))
         with pytest.raises(OSError, match="no space left"):
             prepare_tokens(tmp_path / "two.txt", 280, folder)
     with pytest.raises(ValueError, match="holds no tokens"):

@@ -82,7 +82,7 @@ def flat(batches):
 @pytest.fixture(params=["whole", "sections"])
 def sections(request, monkeypatch):
     if request.param == "sections":
-        monkeypatch.setattr(WordContexts, "SECTION", 70)
+        monkeypatch.setattr(WordContexts, "SECTION_WORDS", 70)
 
 
 @pytest.mark.usefixtures("sections")

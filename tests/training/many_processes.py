@@ -21,7 +21,7 @@ sys.modules.setdefault("tensorboard", None)
 
 import groundup.plots  # noqa: E402
 from groundup.data import Loader  # noqa: E402
-from groundup.data.graphs.generated import motif_graphs  # noqa: E402
+from groundup.data.graphs.built_in import motif_graphs  # noqa: E402
 from groundup.data.text.tokenizers import PAD  # noqa: E402
 from groundup.functional import cross_entropy  # noqa: E402
 from groundup.layers import BatchNorm1d  # noqa: E402

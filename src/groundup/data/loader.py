@@ -1,6 +1,7 @@
-"""Batches in an order that depends on nothing but the seed and the epoch, from any position.
+"""Loader of batches in an order that depends only on the seed and the epoch, from any position.
 
-A run that stops after batch 17 of epoch 3 goes on with `loader.seek(3, 17)` and sees what it would have seen.
+A run that stops after batch 17 of epoch 3 continues with `loader.seek(3, 17)` and gets the same batches as without the
+stop.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, default_collate
 
 from groundup import checks
-from groundup.data.vision.per_sample import for_batches
+from groundup.data.vision.sample_transforms import for_batches
 from groundup.data.vision.transforms import Transform
 
 _Job = tuple[int, int, Tensor]  # epoch, batch, indices
@@ -25,7 +26,7 @@ _Job = tuple[int, int, Tensor]  # epoch, batch, indices
 
 @dataclass(frozen=True)
 class StandIn:
-    """In place of an empty share: a sample that counts for nothing, on which a process keeps in step with others."""
+    """A batch in the place of an empty one, so that a process keeps in step with others; it must not count."""
 
     batch: Any
 
@@ -36,21 +37,32 @@ class Loader:
         for epoch in range(10):
             for x, y in loader: ...
 
-    The order is a function of (seed, epoch), and what `transform(x, generator)` draws one of (seed, epoch, batch):
-    neither the number of workers nor an interruption changes a bit. PyTorch's global generator is not touched.
+    The order is a function of (seed, epoch), and the random numbers of a transform are one of (seed, epoch, batch):
+    neither the number of workers nor an interruption changes a bit. PyTorch's global generator is not used.
 
-        dataset       map-style: one with a method `batch(indices)`, as ImageData has, is asked once a batch; samples of
-                      others are gathered and collated by PyTorch
-        transform     (x, generator) -> x for the first entry of the batch, as groundup.data's are; or x -> x for one
-                      sample, as torchvision's are: it is applied to each sample by itself, with the global generators
-                      of PyTorch, NumPy and Python seeded for the batch and then put back; or {first epoch: transform},
-                      each until the next one, as `{0: small, 6: large}`
-        drop_last     leave out the last batch when it is smaller than the others
-        num_workers   processes that prepare batches ahead; 0 prepares them here. They stay for the next epoch, and
-                      a new `iter` ends the one before it.
-        pin_memory    page-locked batches, for `x.to("cuda", non_blocking=True)`; without CUDA it does nothing
+    Args:
+        dataset: map-style dataset. If it has a method `batch(indices)`, as `ImageData`, this is called once per batch;
+            samples of others are collated by PyTorch.
+        batch_size: samples per batch.
+        shuffle: visit the samples in a random order that differs in every epoch.
+        seed: determines the order and the random numbers of the transform.
+        transform: (x, generator) → x of the first entry of a batch, as groundup.data's; or x → x of one sample, as
+            torchvision's, for which the global generators of PyTorch, NumPy and Python are seeded per batch and then
+            restored; or {first epoch: transform}, as `{0: small, 6: large}`.
+        drop_last: leave out the last batch if it is smaller than the others.
+        num_workers: processes that prepare batches ahead; 0 prepares them in this process. They stay for the next
+            epoch, and a new `iter` ends the previous one.
+        pin_memory: page-locked batches for `x.to("cuda", non_blocking=True)`; without CUDA it has no effect.
 
     Raises `ValueError` for an empty dataset, a batch_size below 1, and a drop_last that leaves no batch.
+
+    Example:
+        >>> from groundup.data import digits
+        >>> train, _ = digits()
+        >>> batches = Loader(train, 64, shuffle=True)
+        >>> x, y = next(iter(batches))
+        >>> len(batches), x.shape
+        (23, torch.Size([64, 1, 8, 8]))
     """
 
     def __init__(
@@ -90,20 +102,20 @@ class Loader:
         self._jobs = _Jobs()
         self._batches = DataLoader(
             _Batches(self.dataset, _stages(self.transform), self.seed, self._part),
-            batch_size=None,  # an item is a batch already
+            batch_size=None,  # an item is a batch
             sampler=self._jobs,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory and torch.cuda.is_available(),
-            collate_fn=_as_it_is,
-            generator=torch.Generator(),  # else every epoch would draw a number from the global one
+            collate_fn=_identity,
+            generator=torch.Generator(),  # otherwise every epoch draws a number from the global one
         )
 
     def share(self, part: int, parts: int) -> Loader:
-        """A loader like this one that reads only part `part`, from 0, of `parts` of every batch.
+        """Return a loader like this one that reads only part `part`, from 0, of `parts` of every batch.
 
-        Put together in order, the parts of a batch are the batch; the first are the larger where it does not divide. A
-        part with no sample is a `StandIn`. What a transform draws, every part draws by itself.
+        The parts in order are the batch; the first ones are larger if it is not divisible. A part without a sample is a
+        `StandIn`. Each part has its own random numbers for the transform.
         """
         checks.require(0 <= checks.integer("part", part, 0) < parts, f"part must be below parts={parts}, got {part}")
         twin = copy(self)
@@ -113,27 +125,30 @@ class Loader:
         return twin
 
     def __len__(self) -> int:
-        """The number of batches in a whole epoch."""
+        """Return the number of batches in an epoch."""
         whole, rest = divmod(len(self.dataset), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def seek(self, epoch: int, batch: int = 0) -> None:
-        """Let the next `iter` begin at `batch` of `epoch`; `batch == len(self)` is the end of that epoch."""
+        """Set the position of the next `iter` to `batch` of `epoch`; `batch == len(self)` is the end of that epoch."""
         epoch, batch = checks.integer("epoch", epoch, minimum=0), checks.integer("batch", batch, minimum=0)
         if batch > len(self):
             raise ValueError(f"batch must be at most {len(self)}, the length of an epoch, got {batch}")
         self._epoch, self._batch = epoch, batch
 
     def order(self, epoch: int) -> Int64[Tensor, " samples"]:
-        """The indices of the samples in the order in which `epoch` visits them."""
+        """Return the indices of the samples in the order of `epoch`."""
         count = len(self.dataset)
         if not self.shuffle:
             return torch.arange(count)
-        return torch.randperm(count, generator=_generator(self.seed, epoch))
+        return torch.randperm(count, generator=make_generator(self.seed, epoch))
 
     def __iter__(self) -> Iterator[Any]:
-        """The batches from the position on. With the last of them handed out, the position is the start of the next
-        epoch; before that it stays, so that `next(iter(loader))` takes nothing away."""
+        """Iterate over the batches from the position on.
+
+        After the last batch the position is the start of the next epoch; until then it does not change, so that
+        `next(iter(loader))` has no effect.
+        """
         return self._rest_of(self._epoch, self._batch)
 
     def _rest_of(self, epoch: int, start: int) -> Iterator[Any]:
@@ -141,7 +156,7 @@ class Loader:
         iteration = self._iteration
         chunks = self.order(epoch).split(self.batch_size)
         jobs = [(epoch, batch, chunks[batch]) for batch in range(start, len(self))]
-        empty: set[int] = set()  # batches of which this part has nothing
+        empty: set[int] = set()  # batches without a sample in this part
         if self._parts > 1:
             mine = [chunk.tensor_split(self._parts)[self._part] for _, _, chunk in jobs]
             empty = {batch for (_, batch, _), part in zip(jobs, mine) if len(part) == 0}
@@ -158,7 +173,7 @@ class Loader:
 
 
 class _Jobs:
-    """The sampler of the DataLoader: what the next iteration shall prepare."""
+    """The sampler of the DataLoader: the batches that the next iteration prepares."""
 
     pending: list[_Job]
 
@@ -167,7 +182,7 @@ class _Jobs:
 
 
 class _Batches(Dataset[Any]):
-    """A job to its batch, transformed. It keeps no state, so that every process gives the same answer."""
+    """Map a job to its batch, transformed. It has no state, so that every process returns the same."""
 
     def __init__(self, dataset: Any, stages: dict[int, Transform | None], seed: int, part: int) -> None:
         self.dataset, self.stages, self.seed, self.part = dataset, stages, seed, part
@@ -180,7 +195,7 @@ class _Batches(Dataset[Any]):
             return data
         if not isinstance(data, (tuple, list)):
             raise TypeError(f"a transform needs batches (x, ...), got {type(data).__name__}; transform in the dataset")
-        return (transform(data[0], _generator(self.seed, epoch, batch + 1, self.part)), *data[1:])
+        return (transform(data[0], make_generator(self.seed, epoch, batch + 1, self.part)), *data[1:])
 
     def _gather(self, indices: Tensor) -> Any:
         if hasattr(self.dataset, "batch"):
@@ -191,7 +206,7 @@ class _Batches(Dataset[Any]):
 
 
 def _stages(transform: Transform | Mapping[int, Transform] | None) -> dict[int, Transform | None]:
-    """The transform of every epoch, by the epoch it begins with."""
+    """Return the transforms by the first epoch that each is used in."""
     if not isinstance(transform, Mapping):
         stages: dict[int, Transform | None] = {0: transform}
     else:
@@ -203,12 +218,12 @@ def _stages(transform: Transform | Mapping[int, Transform] | None) -> dict[int, 
     return {epoch: None if one is None else for_batches(one) for epoch, one in stages.items()}
 
 
-def _generator(seed: int, epoch: int, stream: int = 0, part: int = 0) -> torch.Generator:
-    """A generator of its own for (seed, epoch, stream): stream 0 is the order, b + 1 the transform of batch b."""
+def make_generator(seed: int, epoch: int, stream: int = 0, part: int = 0) -> torch.Generator:
+    """Return the generator of (seed, epoch, stream): stream 0 is the order, b + 1 the transform of batch b."""
     entropy = (seed, epoch, stream, part) if part else (seed, epoch, stream)
     mixed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(mixed[0]))
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch

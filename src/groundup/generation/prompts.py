@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from groundup import checks
-from groundup.data.text.sequences import padded
+from groundup.data.text.batches import pad_sequences
 from groundup.generation.beam import beam_search
 from groundup.generation.sampling import sample
 from groundup.generation.state import Sequences
@@ -124,7 +124,7 @@ def _begin(
 
 def _read_recurrent(model: Any, rows: list[Tensor]) -> tuple[Tensor, Any]:
     """(the last token of each row, the state after those before it)."""
-    tokens, lengths = padded(rows)
+    tokens, lengths = pad_sequences(rows)
     return model.read(tokens.to(rows[0].device), lengths.to(rows[0].device))
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from groundup import checks
 from groundup.data import NAMES, ImageData, ImagePreprocessing, Loader, Normalize, ToFloat, load
-from groundup.data.vision.photo import write_photo
+from groundup.data.vision.image_files import write_photo
 from groundup.data.vision.transforms import Transform
 from groundup.models.saved import save_model
 from groundup.training import distributed

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import torch
 
 from groundup.checks import integer, require
-from groundup.data.text.pairs import load_parallel
-from groundup.data.text.sequences import BucketLoader, ParallelText
+from groundup.data.text.batches import BucketLoader, ParallelText
+from groundup.data.text.sentence_pairs import load_parallel
 from groundup.data.text.tokenizers import END, START
 from groundup.durable import write_file
 from groundup.generation import beam_search

@@ -1,4 +1,4 @@
-"""A graph: what its nodes hold, who gathers from whom, and what is asked about it.
+"""Graphs: features of nodes, weighted edges, labels and masks.
 
 From edge lists, networkx, PyTorch Geometric's `Data` and back. Legend: N nodes, C features, E edges.
 """
@@ -19,12 +19,25 @@ from groundup.data.tables.encoder import Encoder
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """x (N, C); adj (N, N) sparse COO, coalesced, node i gathering from node j with weight a_ij; y and masks if any.
+    """A graph with features on its nodes.
 
-    y            a label for each node, (N,), -1 where none is known; or one number for the whole graph, ()
-    masks        name → (N,), as "train" and "test"
-    node_names   what the nodes are called in the file that they come from; () where they have numbers only
-    encoder      how x and y were made of a file's columns, and the names of the classes, where that is known
+    Args:
+        x: (N, C) features of the nodes.
+        adj: (N, N) adjacency matrix, sparse COO, coalesced: node i gathers from node j with weight a_ij.
+        y: (N,) labels of the nodes, -1 for an unknown one; or one number for the whole graph, ().
+        masks: name → (N,) bool, such as "train" and "test".
+        name: name of the data set.
+        node_names: names of the nodes in the file that they come from; () if they have numbers only.
+        encoder: encoder that made x and y from the columns of a file, with the names of the classes; None if unknown.
+
+    Raises `ValueError` if these do not fit together, for an empty graph, and for features that are not finite.
+
+    Example:
+        >>> graph = Graph.from_edges(torch.tensor([[0, 1], [1, 2]]), x=torch.eye(3))
+        >>> graph
+        graph: 3 nodes, 4 edges, 3 features
+        >>> graph.adj.to_dense()[1]
+        tensor([1., 0., 1.])
     """
 
     x: Float[Tensor, "N C"]
@@ -54,17 +67,20 @@ class Graph:
         return self.adj.indices()
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Graph:
-        """The graph on a device."""
+        """Return the graph on a device."""
 
-        def moved(value: Tensor) -> Tensor:
+        def move(value: Tensor) -> Tensor:
             return value.to(device, non_blocking=non_blocking)
 
-        masks = {name: moved(mask) for name, mask in self.masks.items()}
-        y = None if self.y is None else moved(self.y)
-        return replace(self, x=moved(self.x), adj=moved(self.adj), y=y, masks=masks)
+        masks = {name: move(mask) for name, mask in self.masks.items()}
+        y = None if self.y is None else move(self.y)
+        return replace(self, x=move(self.x), adj=move(self.adj), y=y, masks=masks)
 
     def subgraph(self, nodes: Int[Tensor, " B"]) -> Graph:
-        """Some of the nodes, in that order, and the edges among them. Raises `ValueError` for a node given twice."""
+        """Return the graph of some nodes, in that order, and the edges among them.
+
+        Raises `ValueError` for a node that is given twice.
+        """
         checks.indices("nodes", nodes, len(self.x), "the number of nodes")
         place = torch.full((len(self.x),), -1, device=self.x.device)
         place[nodes] = torch.arange(len(nodes), device=self.x.device)
@@ -86,7 +102,7 @@ class Graph:
         masks = "".join(f", {int(mask.sum()):,} {name}" for name, mask in self.masks.items())
         return f"{self.name or 'graph'}: {n:,} nodes, {e:,} edges, {self.x.size(1):,} features{masks}"
 
-    # ---- from and to others -----------------------------------------------------------------------------------------
+    # ---- conversions ------------------------------------------------------------------------------------------------
 
     @classmethod
     def from_edges(
@@ -98,13 +114,19 @@ class Graph:
         directed: bool = False,
         **rest: Any,
     ) -> Graph:
-        """A graph of pairs (i, j), numbered from 0; nodes that no pair names are isolated.
+        """Return the graph of pairs of nodes.
 
-        Undirected, either node gathers from the other; directed=True is i → j: j gathers from i. A pair given twice,
-        or both ways round, is one edge, with the larger of its weights. A node's edge to itself stays.
-        x defaults to a 1 for each node. num_nodes defaults to x's, or else to the largest number that is named.
-        Raises `ValueError` for a number of a node that is not there, for pairs that lie in columns, (2, E), and for
-        weights that are negative or not finite: a mean over neighbours divides by their sum.
+        Args:
+            edges: (E, 2) pairs (i, j), numbered from 0; nodes in no pair are isolated. A pair that is given twice, or
+                in both directions, is one edge with the larger of its weights. An edge of a node to itself is kept.
+            num_nodes: number of nodes; by default that of x, else the largest number in `edges` plus one.
+            x: features of the nodes; by default a 1 per node.
+            weight: (E,) weights, at least 0; by default 1.
+            directed: if False, each node of a pair gathers from the other; if True, i → j means that j gathers from i.
+            rest: y, masks, name, node_names and encoder of `Graph`.
+
+        Raises `ValueError` for a node that does not exist, for pairs in columns, (2, E), and for weights that are
+        negative or not finite: a mean over neighbours divides by their sum.
         """
         checks.rank("edges", checks.tensor("edges", edges), 2, layout="(E, 2)")
         if edges.size(1) != 2 == edges.size(0):
@@ -130,9 +152,13 @@ class Graph:
 
     @classmethod
     def from_networkx(cls, graph: Any, label: str | None = None, weight: str | None = None, **rest: Any) -> Graph:
-        """Nodes in the graph's own order. `label` names the attribute of nodes, `weight` that of edges, to be taken.
+        """Return the graph of a `networkx.Graph` or `DiGraph`, with the nodes in its order.
 
-        Labels are numbered in the order of their sorted texts.
+        Args:
+            graph: the networkx graph.
+            label: attribute of the nodes that holds their label; labels are numbered in the order of their texts.
+            weight: attribute of the edges that holds their weight.
+            rest: masks, name, node_names and encoder of `Graph`.
         """
         place = {node: i for i, node in enumerate(graph)}
         pairs = [(place[a], place[b]) for a, b in graph.edges()]
@@ -147,11 +173,10 @@ class Graph:
 
     @classmethod
     def from_pyg(cls, data: Any) -> Graph:
-        """From a `torch_geometric.data.Data`, whose edge_index (from, to) may hold either direction or both.
+        """Return the graph of a `torch_geometric.data.Data`, whose edge_index holds (from, to).
 
-        The weights of parallel edges add up, each 1 where there is no edge_weight: a node gathers along each of them,
-        as in PyTorch Geometric.
-        Raises `ValueError` for weights that are negative, not finite, or not one number for each edge.
+        The weights of parallel edges are added, 1 each without edge_weight: a node gathers along each of them, as in
+        PyTorch Geometric. Raises `ValueError` for weights that are negative, not finite, or not one number per edge.
         """
         masks = {name.removesuffix("_mask"): mask for name, mask in data.to_dict().items() if name.endswith("_mask")}
         y = data.y.squeeze(0) if data.y is not None and data.y.numel() == 1 else data.y
@@ -163,7 +188,7 @@ class Graph:
         return cls(x, adjacency(target, source, n, weight, parallel="sum"), y=y, masks=masks)
 
     def to_pyg(self) -> Any:
-        """A `torch_geometric.data.Data` with x, edge_index (from, to), edge_weight, y and masks."""
+        """Return a `torch_geometric.data.Data` with x, edge_index (from, to), edge_weight, y and masks."""
         try:
             from torch_geometric.data import Data
         except ImportError as missing:
@@ -174,7 +199,7 @@ class Graph:
 
 
 def _check_weight(name: str, weight: Tensor, count: int) -> None:
-    """Raise `ValueError` unless these are `count` finite numbers, none below 0."""
+    """Raise `ValueError` unless `weight` holds `count` finite numbers of at least 0."""
     if checks.floating(name, weight).shape != (count,):
         raise ValueError(f"{name} must hold one number for each of the {count} edges, got shape {tuple(weight.shape)}")
     if (wrong := ~(weight.isfinite() & (weight >= 0))).any():
@@ -192,7 +217,14 @@ def adjacency(
     weight: Float[Tensor, " E"] | None = None,
     parallel: str = "amax",
 ) -> Float[Tensor, "N N"]:
-    """Sparse, in COO layout, coalesced; weight 1, or of a pair given twice the larger or, by `parallel`, the sum."""
+    """Return the adjacency matrix of edges, sparse COO, coalesced.
+
+    Args:
+        row, col: node `row` gathers from node `col`.
+        size: number of nodes.
+        weight: weights of the edges; by default 1, also for an edge that is given twice.
+        parallel: "amax" or "sum" of the weights of an edge that is given twice.
+    """
     if weight is None:
         key = torch.unique(row * size + col)
         value = torch.ones(len(key), device=row.device)

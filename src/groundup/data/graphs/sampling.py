@@ -1,4 +1,4 @@
-"""Samples of a large graph: a few neighbours of a few nodes, layer by layer, and random walks. No loop over nodes.
+"""Samples of a large graph: some neighbours of some nodes, layer by layer, and random walks, without loops over nodes.
 
     sampler = NeighbourSampler(graph, (10, 10))
     batches = Loader(NodeSet(nodes, graph.y[nodes]), 512, shuffle=True, transform=sampler)
@@ -24,9 +24,12 @@ Generator = torch.Generator | None
 
 
 class Sample(NamedTuple):
-    """What a model of K layers needs for the nodes asked, which come first among `nodes`.
+    """The part of a graph that a model of K layers needs for some nodes.
 
-    x (N, C) the features of `nodes` (N,); adjs[k] (N_k+1, N_k) what layer k gathers, the first nodes from all of them.
+    Args:
+        x: (N, C) features of `nodes`.
+        adjs: adjs[k], (N_k+1, N_k), are the edges along which layer k gathers: the first nodes gather from all.
+        nodes: (N,) their numbers in the graph; the requested nodes come first.
     """
 
     x: Tensor
@@ -35,7 +38,12 @@ class Sample(NamedTuple):
 
 
 class NodeSet(Dataset[Any]):
-    """Nodes and their labels, for a Loader: batches are (nodes, labels)."""
+    """Nodes and their labels, for a `Loader`: batches are (nodes, labels).
+
+    Args:
+        nodes: (N,) numbers of the nodes.
+        y: (N, …) their labels.
+    """
 
     def __init__(self, nodes: Int[Tensor, " N"], y: Tensor) -> None:
         checks.size("y", y, 0, len(nodes), "labels, one for each of nodes")
@@ -49,27 +57,40 @@ class NodeSet(Dataset[Any]):
 
 
 class NeighbourSampler:
-    """(nodes, generator) → Sample: of each node at most fan_outs[0] neighbours, of those fan_outs[1], and so on.
+    """Sample neighbours: (nodes, generator) → `Sample`.
 
-    Uniform without replacement; a node with no more than its fan-out keeps all its neighbours. A neighbour met twice is
-    one node of the sample. A node that is asked for twice comes twice, each time with a draw of its own: a batch of
-    nodes, positives and negatives may repeat nodes.
-    Differs from the authors' code, which draws with replacement, and a fixed number of times.
+    The neighbourhood of a node over K layers grows exponentially with K. With at most k_1 k_2 … k_K sampled neighbours
+    the cost of a batch is bounded, whatever the size of the graph.
+
+    Args:
+        graph: the graph to sample from.
+        fan_outs: number of neighbours per layer: at most fan_outs[0] of each requested node, fan_outs[1] of each of
+            those, and so on.
+
+    Neighbours are drawn uniformly without replacement; a node with fewer keeps all of them. A neighbour of several
+    nodes is one node of the sample. A node that is requested twice comes twice, each time with a draw of its own.
+    Differs from the authors' code, which draws a fixed number with replacement.
+
+    Example:
+        >>> graph = Graph.from_edges(torch.tensor([[0, 1], [0, 2], [0, 3]]))
+        >>> sample = NeighbourSampler(graph, (2,))(torch.tensor([0]), torch.Generator())
+        >>> len(sample.nodes), sample.adjs[0].shape
+        (3, torch.Size([1, 3]))
     """
 
     def __init__(self, graph: Graph, fan_outs: Sequence[int]) -> None:
         checks.require(len(fan_outs) > 0, "fan_outs must hold a number for each layer, got none")
         self.fan_outs = [checks.integer("fan_outs", k) for k in fan_outs]
         self.x, self.weight = graph.x, graph.adj.values()
-        self.start, self.col = rows(graph.adj)
+        self.start, self.col = neighbour_lists(graph.adj)
 
     def __call__(self, nodes: Int[Tensor, " B"], generator: Generator = None) -> Sample:
         checks.indices("nodes", nodes, len(self.x), "the number of nodes")
         adjs: list[Tensor] = []
         for k in self.fan_outs:
-            place, count = drawn(self.start, nodes, k, generator)
+            place, count = draw_neighbours(self.start, nodes, k, generator)
             row = torch.arange(len(nodes)).repeat_interleave(count, output_size=len(place))
-            asked, (nodes, col) = len(nodes), _renumbered(nodes, self.col[place])
+            asked, (nodes, col) = len(nodes), _renumber(nodes, self.col[place])
             adjs.append(
                 torch.sparse_coo_tensor(
                     torch.stack([row, col]),
@@ -82,20 +103,20 @@ class NeighbourSampler:
         return Sample(self.x[nodes], adjs[::-1], nodes)
 
 
-def rows(adj: Float[Tensor, "N N"]) -> tuple[Int[Tensor, " N1"], Int[Tensor, " E"]]:
-    """(start, col): what node i gathers from is col[start[i] : start[i + 1]]."""
+def neighbour_lists(adj: Float[Tensor, "N N"]) -> tuple[Int[Tensor, " N1"], Int[Tensor, " E"]]:
+    """Return (start, col): node i gathers from the nodes col[start[i] : start[i + 1]]."""
     row, col = adj.indices()
     count = torch.bincount(row, minlength=adj.size(0))
     return torch.cat([count.new_zeros(1), count.cumsum(0)]), col
 
 
-def drawn(
+def draw_neighbours(
     start: Int[Tensor, " N1"], nodes: Int[Tensor, " B"], k: int, generator: Generator = None
 ) -> tuple[Int[Tensor, " E"], Int[Tensor, " B"]]:
-    """(places of min(k, degree) edges of each node, how many): uniform, none twice.
+    """Return (positions of min(k, degree) edges of each node, their number), uniform without replacement.
 
-    Floyd's algorithm, for all nodes at once: of the numbers up to d - k + t one is drawn, or if it was already, that
-    last one itself is taken, for t = 0 … k - 1 (Bentley and Floyd 1987, A Sample of Brilliance).
+    Floyd's algorithm, for all nodes at once: for t = 0 … k - 1, a number up to d - k + t is drawn; if it was drawn
+    before, d - k + t itself is used (Bentley and Floyd 1987, A Sample of Brilliance).
     """
     first, degree = start[nodes], start[nodes + 1] - start[nodes]
     k = min(k, int(degree.max())) if len(nodes) else 0
@@ -113,10 +134,10 @@ def drawn(
     return (first[:, None] + pick)[torch.arange(k) < count[:, None]], count
 
 
-def _renumbered(nodes: Int[Tensor, " B"], others: Int[Tensor, " E"]) -> tuple[Int[Tensor, " N"], Int[Tensor, " E"]]:
-    """(nodes, then those of the others that are new; the place of each of the others in it).
+def _renumber(nodes: Int[Tensor, " B"], others: Int[Tensor, " E"]) -> tuple[Int[Tensor, " N"], Int[Tensor, " E"]]:
+    """Return (nodes, followed by new ones of `others`; the position of each of `others` in it).
 
-    Where a node is given twice, its first place counts.
+    For a node that is given twice, its first position is used.
     """
     known, place = torch.unique(torch.cat([nodes, others]), return_inverse=True)
     rank = torch.full((len(known),), len(nodes))
@@ -129,13 +150,23 @@ def _renumbered(nodes: Int[Tensor, " B"], others: Int[Tensor, " E"]) -> tuple[In
 def random_walks(
     graph: Graph, nodes: Int[Tensor, " B"], length: int, generator: Generator = None
 ) -> Int[Tensor, "B steps"]:
-    """The nodes that walks of `length` steps from `nodes` meet, (B, length + 1), the first included.
+    """Return the nodes of random walks, (B, length + 1), including the first.
 
-    Every step goes to a node that the last one gathers from, each as likely; where there is none the walk stays.
+    Args:
+        graph: the graph; each step goes to a node that the last one gathers from, uniformly. A node without one keeps
+            the walk.
+        nodes: (B,) first nodes.
+        length: number of steps.
+        generator: random numbers are drawn from it; by default from PyTorch's global one.
+
+    Example:
+        >>> graph = Graph.from_edges(torch.tensor([[0, 1]]))
+        >>> random_walks(graph, torch.tensor([0]), 3)
+        tensor([[0, 1, 0, 1]])
     """
     checks.integer("length", length)
     checks.indices("nodes", nodes, len(graph.x), "the number of nodes")
-    start, col = rows(graph.adj)
+    start, col = neighbour_lists(graph.adj)
     walk = [nodes]
     for _ in range(length):
         at = walk[-1]

@@ -1,8 +1,8 @@
-"""How a table becomes what a network sees, and what its scores are called: kept with a model, to ask it again.
+"""Encoders of tables: the features that a network sees, and the names of its classes, saved with a model.
 
 encoder = Encoder.of(sheet, ["age", "colour"])      a number is one feature, a text one feature for each of its values
 x = encoder.encode(sheet)                           (N, D)
-encoder.save(folder);  Encoder.load(folder)         data.json, beside the model's weights
+encoder.save(folder);  Encoder.load(folder)         data.json, in the folder of the model's weights
 
 Legend: N rows, D features.
 """
@@ -24,20 +24,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
-from groundup.data.tables.delimited import Sheet, is_missing, is_number, number_in, say_once
+from groundup.data.tables.delimited import Sheet, is_missing, is_number, parse_number, warn_once
 
 logger = logging.getLogger("groundup")
 
 FILE = "data.json"
 _FORM = 1
-#: Columns that stand for what a graph itself says of a node: its name, how many neighbours it has, and that it is one.
+#: Columns that a graph itself gives: the name of a node, its number of neighbours, and a constant 1.
 NODE, DEGREE, ONE = "node", "degree", "one"
-_FEW = 50  # values that a column of text may have, even if there are few rows
+_MAX_TEXTS = 50  # different texts that a column may have, even if there are few rows
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers; or of text, when `values` has a feature for each text."""
+    """A column of numbers, or of texts if `values` is given: one feature per text."""
 
     name: str
     values: tuple[str, ...] = ()
@@ -45,15 +45,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Encoder:
-    """x = (columns - mean) / scale, and the names of classes.
+    """x = (columns - mean) / scale, and the names of the classes.
 
-    columns       in the order of the features
-    class_names   in the order of the scores
-    target        the column that holds the class, if any
-    mean, scale   of each feature; () for 0 and 1
-    shares        each row is divided by its sum, as a text's counts of words are
-    padded        the number of nodes that graphs side by side are padded to
-    limits        the lowest and the highest rating
+    Args:
+        columns: columns in the order of the features.
+        class_names: names of the classes in the order of the scores.
+        target: column that holds the class; "" if there is none.
+        mean, scale: per feature; () for 0 and 1.
+        shares: divide each row by its sum, for counts such as those of words.
+        padded: number of nodes that graphs are padded to; 0 for none.
+        limits: lowest and highest rating.
+
+    Example:
+        >>> sheet = Sheet(Path("pets.csv"), ("weight", "fur"), [["4", "grey"], ["6", "red"]], [2, 3])
+        >>> encoder = Encoder.of(sheet, ["weight", "fur"])
+        >>> encoder.feature_names
+        ('weight', 'fur grey', 'fur red')
+        >>> encoder.encode(sheet)
+        tensor([[4., 1., 0.],
+                [6., 0., 1.]])
     """
 
     columns: tuple[Column, ...] = ()
@@ -67,11 +77,16 @@ class Encoder:
 
     @classmethod
     def of(cls, sheet: Sheet, names: Sequence[str], **rest: Any) -> Encoder:
-        """The columns `names` of a sheet: numbers where every field is one, else text.
+        """Return the encoder of columns of a sheet.
 
-        A column whose texts are nearly all different, such as an address, tells nothing about other rows: it is left
-        out, and a line in the log says so. Raises `ValueError`, naming line and column, for a field that is missing,
-        and for one that is no number in a column where most are.
+        Args:
+            sheet: rows to take the values from.
+            names: columns; numbers if every field is one, else texts. A column whose texts are nearly all different,
+                such as an address, says nothing about other rows: it is left out, with a warning in the log.
+            rest: other arguments of `Encoder`.
+
+        Raises `ValueError`, naming line and column, for a missing field, and for a field that is no number in a column
+        where most fields are.
         """
         columns = []
         for name in names:
@@ -95,40 +110,43 @@ class Encoder:
                     f"{sheet.where(other[0])}: {name!r} holds numbers, got {fields[other[0]]!r}; correct it, or take "
                     "the line or the column out"
                 )
-            values = in_order(fields)
-            if len(values) > max(_FEW, len(fields) / 2) or (len(values) == len(fields) > 2):
-                say_once(f"{sheet.path}: {name!r} holds {len(values)} different texts and is left out")
+            values = sort_values(fields)
+            if len(values) > max(_MAX_TEXTS, len(fields) / 2) or (len(values) == len(fields) > 2):
+                warn_once(f"{sheet.path}: {name!r} holds {len(values)} different texts and is left out")
                 continue
             columns.append(Column(name, values))
         return cls(tuple(columns), **rest)
 
     @property
     def num_features(self) -> int:
+        """The number of features."""
         return sum(len(column.values) or 1 for column in self.columns)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
+        """The name of each feature: a column, or a column and a text."""
         return tuple(f"{column.name} {value}".rstrip() for column in self.columns for value in (column.values or ("",)))
 
     def encode(self, sheet: Sheet) -> Float[Tensor, "N D"]:
-        """The features of a sheet's rows, float32.
+        """Return the features of a sheet's rows, float32.
 
-        A text that training has not seen gives zeros, a degree that it has not seen the nearest one that it has; a
-        line in the log says how many there are. Raises `ValueError` for a column that is not there, a field that is
-        no number, and a node that is known by its name alone and is a new one.
+        A text that was not in the training data gives zeros, a new degree is replaced by the nearest known one; a
+        warning in the log says how many there are. Raises `ValueError` for a missing column, a field that is no number,
+        and a new node if nodes are known by their names only.
         """
-        return self.scaled(self.values(sheet))
+        return self.scale_values(self.values(sheet))
 
     def values(self, sheet: Sheet) -> Float[Tensor, "N D"]:
-        """The features before `mean`, `scale` and `shares`, float64."""
+        """Return the features before `mean`, `scale` and `shares`, float64."""
         checks.require(len(self.columns) > 0, f"{sheet.path}: there is no column of features")
         parts = []
         for column in self.columns:
             fields = sheet.column(column.name)
-            parts.append(_one_hot(column, fields, sheet) if column.values else _numbers(column, fields, sheet))
+            parts.append(_one_hot(column, fields, sheet) if column.values else _parse_numbers(column, fields, sheet))
         return torch.cat(parts, 1)
 
-    def scaled(self, values: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+    def scale_values(self, values: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """Return the features of `values`, with `mean`, `scale` and `shares` applied, float32."""
         if self.mean:
             values = values - torch.tensor(self.mean, dtype=torch.float64)
         if self.scale:
@@ -136,20 +154,20 @@ class Encoder:
         x = values.float()
         return x / x.sum(1, keepdim=True).clamp(min=1) if self.shares else x
 
-    def standardized(self, values: Float[Tensor, "N D"]) -> Encoder:
-        """The same with mean 0 and deviation 1 on `values`; features that hold only 0 and 1 stay as they are."""
+    def fit_scale(self, values: Float[Tensor, "N D"]) -> Encoder:
+        """Return the encoder whose features have mean 0 and deviation 1 on `values`, except those of only 0 and 1."""
         plain = ((values == 0) | (values == 1)).all(0)
         scale = values.std(0, correction=0)
         mean, scale = torch.where(plain, 0, values.mean(0)), torch.where(plain | (scale == 0), 1, scale)
         return replace(self, mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
 
     def classes(self, labels: Iterable[str]) -> Int[Tensor, " N"]:
-        """The number of each label in `class_names`; -1 for one that is missing or is none of them."""
+        """Return the index of each label in `class_names`; -1 for one that is missing or unknown."""
         number = {name: i for i, name in enumerate(self.class_names)}
         return torch.tensor([number.get(label, -1) for label in labels], dtype=torch.int64)
 
     def save(self, folder: str | PathLike[str]) -> Path:
-        """Write data.json into a folder that is there."""
+        """Write data.json into an existing folder; return its path."""
         path = Path(folder) / FILE
         temporary = path.with_name(f".tmp-{FILE}")
         content = {"groundup": _FORM, **asdict(self)}
@@ -159,7 +177,7 @@ class Encoder:
 
     @classmethod
     def load(cls, folder: str | PathLike[str]) -> Encoder:
-        """Read data.json. Raises `ValueError`, naming the file, where it is missing, damaged or of a later form."""
+        """Read data.json. Raises `ValueError`, naming the file, if it is missing, damaged or of a later form."""
         path = Path(folder) / FILE
         if not path.is_file():
             raise ValueError(
@@ -184,18 +202,18 @@ class Encoder:
             raise ValueError(f"{path} is damaged: {failure!r}") from failure
 
 
-def numbered_columns(count: int) -> tuple[Column, ...]:
-    """feature 0, feature 1, ...: columns of numbers that have no names."""
+def make_columns(count: int) -> tuple[Column, ...]:
+    """Return columns "feature 0", "feature 1", ... for numbers without names."""
     return tuple(Column(f"feature {i}") for i in range(count))
 
 
-def in_order(values: Iterable[str]) -> tuple[str, ...]:
-    """The different values, numbers by their size, then texts by the alphabet."""
-    return tuple(sorted(set(values), key=lambda v: (not is_number(v), number_in(v) or 0.0, v)))
+def sort_values(values: Iterable[str]) -> tuple[str, ...]:
+    """Return the different values: numbers by size, then texts in alphabetical order."""
+    return tuple(sorted(set(values), key=lambda v: (not is_number(v), parse_number(v) or 0.0, v)))
 
 
-def _numbers(column: Column, fields: Sequence[str], sheet: Sheet) -> Float[Tensor, "N 1"]:
-    numbers = [number_in(field) for field in fields]
+def _parse_numbers(column: Column, fields: Sequence[str], sheet: Sheet) -> Float[Tensor, "N 1"]:
+    numbers = [parse_number(field) for field in fields]
     if None in numbers:
         row = numbers.index(None)
         raise ValueError(f"{sheet.where(row)}: {column.name!r} must be a finite number, got {fields[row]!r}")

@@ -1,4 +1,4 @@
-"""The Mackey-Glass series: a chaotic benchmark that is an equation, and needs no file.
+"""The Mackey-Glass series: a chaotic benchmark that is computed from an equation.
 
 Mackey and Glass 1977, Oscillation and Chaos in Physiological Control Systems, Science 197, pages 287-289.
 """
@@ -25,11 +25,20 @@ def mackey_glass(
     washout: int = 1000,
     seed: int | None = 0,
 ) -> Float64[Tensor, " length"]:
-    """x(0), x(1), x(2), ... of dx/dt = β x(t - τ) / (1 + x(t - τ)^power) - γ x(t); chaotic for τ = 17.
+    """Return x(0), x(1), x(2), ... of dx/dt = β x(t - τ) / (1 + x(t - τ)^power) - γ x(t).
 
-    Integrated by the classical Runge-Kutta method in steps of `step`, which must divide 1 and τ; between two steps the
-    past is the cubic through their values and slopes. The first `washout` units are thrown away.
-    Before t = 0 it stands still: near 1.2, by an amount drawn from `seed`; exactly there if that is None.
+    Args:
+        length: number of values.
+        tau: delay τ; the series is chaotic for τ = 17.
+        beta, gamma, power: coefficients of the equation.
+        step: step of the classical Runge-Kutta method; it must divide 1 and τ. Between two steps the past is the cubic
+            through their values and slopes.
+        washout: number of first values that are discarded.
+        seed: determines the constant value before t = 0, near 1.2; None for exactly 1.2.
+
+    Example:
+        >>> mackey_glass(3, seed=None).shape
+        torch.Size([3])
     """
     checks.integer("length", length)
     checks.integer("washout", washout, 0)

@@ -1,13 +1,12 @@
-"""Ratings of items by users, from a file of your own, as MovieLens publishes them (https://grouplens.org/datasets).
+"""Ratings of items by users, from your own file or as MovieLens publishes them (https://grouplens.org/datasets).
 
-196<tab>242<tab>3<tab>881250949         user, item, rating, and what else there is: u.data of MovieLens 100K
+196<tab>242<tab>3<tab>881250949         user, item, rating, and further fields: u.data of MovieLens 100K
 userId,movieId,rating,timestamp         ratings.csv of the newer ones
-Ann;Alien;4.5                           semicolons and double colons (ratings.dat) separate, too
+Ann;Alien;4.5                           semicolons and double colons (ratings.dat) are separators, too
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from math import nan
@@ -20,14 +19,21 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
-from groundup.data.tables.delimited import holds_names, is_missing, number_in, rows_of
+from groundup.data.tables.delimited import has_column_names, is_missing, parse_number, rows_of, write_rows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """N ratings: users[n] gave items[n] ratings[n]; a map-style dataset of (user, item, rating).
+    """N ratings: users[n] rated items[n] with ratings[n]; a map-style dataset of (user, item, rating).
 
-    Users and items are indices into the names that the source has for them.
+    Args:
+        users, items: (N,) int64, indices into user_names and item_names.
+        ratings: (N,) floating point.
+        user_names, item_names: names in the source.
+
+    Example:
+        >>> Ratings.of_table(torch.tensor([[5.0, 1.0], [4.0, 2.0]]))
+        Ratings(4 by 2 users of 2 items: 100.0% of the table)
     """
 
     users: Int64[Tensor, " N"]
@@ -38,7 +44,7 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     @classmethod
     def of_table(cls, table: Float[Tensor, "U I"]) -> Ratings:
-        """Every entry of a whole table: row u, column i."""
+        """Return every entry of a full table (users, items) as a rating."""
         checks.rank("table", checks.floating("table", table), 2, layout="(U, I)")
         users, items = torch.ones_like(table).nonzero(as_tuple=True)
         names = (tuple(map(str, range(size))) for size in table.shape)
@@ -53,11 +59,11 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def batch(
         self, indices: Int64[Tensor, " B"]
     ) -> tuple[Int64[Tensor, " B"], Int64[Tensor, " B"], Float[Tensor, " B"]]:
-        """(users, items, ratings) at `indices`."""
+        """Return (users, items, ratings) at `indices`."""
         return self.users[indices], self.items[indices], self.ratings[indices]
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Ratings, Ratings]:
-        """(the rest, a random `fraction` of the ratings), with the same users and items; a pure function of `seed`."""
+        """Split the ratings at random into (rest, a `fraction`), determined by `seed`; users and items are the same."""
         checks.require(
             0 < checks.real("fraction", fraction) < 1, f"fraction must be strictly between 0 and 1, got {fraction}"
         )
@@ -69,7 +75,7 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return self._where(~part), self._where(part)
 
     def item_means(self) -> Float[Tensor, " I"]:
-        """Each item's mean rating; the mean of all where an item has none: what one predicts knowing no user."""
+        """Return the mean rating of each item, or of all for an item without one."""
         none = self.ratings.new_zeros(len(self.item_names))
         total, count = none.index_add(0, self.items, self.ratings), self.items.bincount(minlength=len(none))
         return torch.where(count > 0, total / count, self.ratings.mean())
@@ -86,16 +92,22 @@ class Ratings(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def read_ratings(path: str | PathLike[str], known: tuple[Collection[str], Collection[str]] | None = None) -> Ratings:
-    """Lines of user, item, rating and anything more, CSV or TSV, or separated by semicolons or double colons.
+    """Read lines of user, item, rating and optional further fields.
 
-        known   the users and the items of a training, when the file holds pairs whose rating is asked for: lines of
-                user and item alone, whose rating is NaN, are then taken too, and the first line has no names if it has
-                one of these
+    Args:
+        path: file with tabs, commas, semicolons or double colons between the fields. Users and items are any strings,
+            numbered in the order of the file. A first line without a number holds names of columns.
+        known: users and items of a trained model, for a file of pairs to predict: then a line may lack the rating,
+            which is NaN, and a first line with one of these names is a pair.
 
-    Users and items are any strings; they are numbered as they come. A first line that holds no number has the names of
-    the columns, and a line in the log says so.
     Raises `ValueError`, with the line, for fewer than three fields, a rating that is no finite number, and a pair that
     comes twice; and for a file without ratings.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "ratings.csv"
+        >>> _ = path.write_text("Ann,Alien,4.5\\nBob,Alien,3\\n")
+        >>> read_ratings(path).item_means()
+        tensor([3.7500])
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -112,10 +124,10 @@ def read_ratings(path: str | PathLike[str], known: tuple[Collection[str], Collec
                 f"{', '.join(map(repr, fields))}"
             )
         named = known is not None and (fields[0] in known[0] or fields[1] in known[1])
-        if place == 0 and not named and holds_names(path, fields):
+        if place == 0 and not named and has_column_names(path, fields):
             continue
         field = fields[2] if len(fields) > 2 else ""
-        rating = nan if known and is_missing(field) else number_in(field)
+        rating = nan if known and is_missing(field) else parse_number(field)
         if rating is None:
             raise ValueError(f"{where}: the rating must be a finite number, got {field!r}")
         pair = users.setdefault(fields[0], len(users)), items.setdefault(fields[1], len(items))
@@ -133,11 +145,7 @@ def read_ratings(path: str | PathLike[str], known: tuple[Collection[str], Collec
 
 
 def write_ratings(ratings: Ratings, path: str | PathLike[str]) -> Path:
-    """Write user, item and rating as CSV, with a first line of names, for `read_ratings`."""
-    path = Path(path)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["user", "item", "rating"])
-        for user, item, rating in zip(ratings.users.tolist(), ratings.items.tolist(), ratings.ratings.numpy()):
-            lines.writerow([ratings.user_names[user], ratings.item_names[item], str(rating)])
-    return path
+    """Write user, item and rating as CSV for `read_ratings`, with a first line of names; return the path."""
+    triples = zip(ratings.users.tolist(), ratings.items.tolist(), ratings.ratings.numpy())
+    rows = ([ratings.user_names[user], ratings.item_names[item], str(rating)] for user, item, rating in triples)
+    return write_rows(Path(path), ["user", "item", "rating"], rows)

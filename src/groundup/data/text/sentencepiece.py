@@ -1,7 +1,7 @@
-"""tokenizer.model, the file beside Meta's LLaMA: byte pairs of SentencePiece, read and applied without that library.
+"""SentencePiece tokenizers of byte pairs, tokenizer.model in LLaMA's folders, read without that library.
 
 Kudo and Richardson 2018, SentencePiece, arXiv:1808.06226; Sennrich et al. 2016, arXiv:1508.07909. The file is a
-protocol buffer: fields of a number and a value, of which the first, a piece with its score and kind, is repeated.
+protocol buffer: fields with a number and a value; the first, a piece with its score and kind, is repeated.
 """
 
 from __future__ import annotations
@@ -23,13 +23,19 @@ _BYTE_PAIRS = 2
 
 
 class Encoded(NamedTuple):
-    """What the library `tokenizers` gives, too."""
+    """The result of `encode`, with the attribute that the library `tokenizers` has."""
 
     ids: list[int]
 
 
 class SentencePieces:
-    """The tokenizer of a tokenizer.model, called as one of the library `tokenizers` is."""
+    """The tokenizer of a tokenizer.model, with the interface of the library `tokenizers`.
+
+    Args:
+        path: the file.
+
+    Raises `ValueError`, naming the file, if it is damaged or not of byte pairs.
+    """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         data = Path(path).expanduser().read_bytes()
@@ -57,46 +63,49 @@ class SentencePieces:
         self._whole = re.compile("|".join(map(re.escape, whole))) if whole else None
 
     def get_vocab_size(self) -> int:
+        """Return the number of tokens."""
         return len(self.pieces)
 
     def token_to_id(self, token: str) -> int | None:
+        """Return the index of a piece; None if there is none."""
         return self._index.get(token)
 
     def encode(self, text: str) -> Encoded:
-        """<s> and the pieces of " text": of all neighbours that are a piece together, those of the best score first.
+        """Return <s> and the pieces of " text".
 
-        Of equal scores the leftmost. What a user defined is kept whole, and joins nothing; control pieces and those of
-        single bytes are never made of text. Pieces marked unused join others, and fall apart again where they remain.
+        Of all neighbours that form a piece, those with the best score are merged first, the leftmost of equal ones.
+        User-defined pieces are never split or merged; control pieces and bytes are never made from text. Unused pieces
+        may be merged further, and are split again where they remain.
         """
         begin, unknown = self.token_to_id("<s>"), self.kinds.index(_UNKNOWN) if _UNKNOWN in self.kinds else None
         ids = [] if begin is None else [begin]
-        for part in self._merged((SPACE + text.replace(" ", SPACE)) if text else ""):
+        for part in self._merge((SPACE + text.replace(" ", SPACE)) if text else ""):
             number = self._of_text.get(part)
             found = self._bytes(part) if number is None or self.kinds[number] == _UNUSED else [number]
-            if found != [unknown] or ids[-1:] != found:  # neighbours that are unknown are so together
+            if found != [unknown] or ids[-1:] != found:  # neighbours that are unknown are one token
                 ids += found
         return Encoded(ids)
 
-    def _merged(self, text: str) -> Iterator[str]:
-        """The pieces of `text`, by a heap of the pairs: O(n log n)."""
-        symbols, place = [], 0  # (begin, end, whether it may join others)
+    def _merge(self, text: str) -> Iterator[str]:
+        """Yield the pieces of `text`, merged with a heap of pairs in O(n log n)."""
+        symbols, place = [], 0  # (begin, end, may be merged)
         for match in () if self._whole is None else self._whole.finditer(text):
             symbols += [(i, i + 1, True) for i in range(place, match.start())] + [(*match.span(), False)]
             place = match.end()
         symbols += [(i, i + 1, True) for i in range(place, len(text))]
         begin, end, free = (list(column) for column in zip(*symbols)) if symbols else ([], [], [])
         following, previous = list(range(1, len(symbols) + 1)), list(range(-1, len(symbols) - 1))
-        apart: dict[str, tuple[str, str]] = {}  # unused pieces, of which they are joined
+        parts_of: dict[str, tuple[str, str]] = {}  # unused piece → the two that it is made of
 
         def pair(left: int, right: int) -> tuple[float, int, int, int] | None:
-            """(-score, left, right, length) of the piece that two neighbours make: the best is the least."""
+            """Return (-score, left, right, length) of the piece of two neighbours, the best is the least; or None."""
             if left < 0 or right >= len(symbols) or not (free[left] and free[right]):
                 return None
             piece = text[begin[left] : end[right]]
             if (number := self._of_text.get(piece)) is None:
                 return None
             if self.kinds[number] == _UNUSED:
-                apart[piece] = text[begin[left] : end[left]], text[begin[right] : end[right]]
+                parts_of[piece] = text[begin[left] : end[left]], text[begin[right] : end[right]]
             return -self.scores[number], left, right, len(piece)
 
         pairs = [found for i in range(len(symbols) - 1) if (found := pair(i, i + 1)) is not None]
@@ -104,7 +113,7 @@ class SentencePieces:
         while pairs:
             _, left, right, length = heappop(pairs)
             if following[left] != right or end[right] - begin[left] != length:
-                continue  # one of the two has since joined another
+                continue  # one of the two was merged since
             end[left], following[left] = end[right], following[right]
             following[right] = -1
             if following[left] < len(symbols):
@@ -117,19 +126,20 @@ class SentencePieces:
             parts = [text[begin[i] : end[i]]]
             while parts:
                 part = parts.pop()
-                if part in apart:
-                    parts += reversed(apart[part])
+                if part in parts_of:
+                    parts += reversed(parts_of[part])
                 else:
                     yield part
             i = following[i]
 
     def _bytes(self, text: str) -> list[int]:
-        """What no piece has: its bytes, where the file has these, or the unknown token."""
+        """Return the bytes of a text that is no piece, if the file has them, or the unknown token."""
         ids = [self._index.get(f"<0x{byte:02X}>") for byte in text.encode("utf-8")]
         found = [i for i in ids if i is not None and self.kinds[i] == _BYTE]
         return found if len(found) == len(ids) else [self.kinds.index(_UNKNOWN)]
 
     def decode(self, ids: Sequence[int]) -> str:
+        """Return the text of tokens, without control pieces."""
         data = b""
         for i in ids:
             checks.require(0 <= i < len(self.pieces), f"ids must lie in [0, {len(self.pieces) - 1}], got {i}")
@@ -141,7 +151,7 @@ class SentencePieces:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """(number, value) of every field: a whole number, or the bytes of what is longer."""
+    """Yield (number, value) of every field: an integer, or bytes."""
     place = 0
 
     def varint() -> int:

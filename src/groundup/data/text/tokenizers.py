@@ -1,13 +1,13 @@
-"""Tokenizers, trained on the spot: a text as characters, words or byte pairs, each with an index, and back again.
+"""Tokenizers that are trained on a text: characters, words or byte pairs, each with an index.
 
 tokenizer = CharacterTokenizer.of(text)
 tokens = tokenizer.encode("To be")                  # (T,) int64
 tokenizer.decode(tokens)                            # "To be"
 
-All begin with the same four tokens: PAD fills up short sequences, START and END stand around a sentence, UNKNOWN is
-whatever training did not see. `special=False` leaves them out: an alphabet, and nothing else.
+The first four tokens are always the same: PAD fills short sequences, START and END enclose a sentence, UNKNOWN is any
+piece that was not in the training text. `special=False` leaves them out.
 
-tokenizer.save("model/tokenizer.json"), and `groundup.data.load_tokenizer("model")` reads it again.
+tokenizer.save("model/tokenizer.json")              # groundup.data.load_tokenizer("model") reads it
 """
 
 from __future__ import annotations
@@ -30,19 +30,27 @@ from groundup.durable import write_file
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 
-_FORM = 1  # of the file
+_FORM = 1  # version of the file format
 
-_TOKEN = re.compile(r"-?\w+(?:['’]\w+)*|[^\w\s]")  # a word with the hyphen that ties it to the one before; or a sign
+_TOKEN = re.compile(r"-?\w+(?:['’]\w+)*|[^\w\s]")  # a word with the hyphen before it; or a sign
 _NO_SPACE_BEFORE = re.compile(r" (?=[.,;:!?)\]}%…]|-\w)")
 _NO_SPACE_AFTER = re.compile(r"(?<=[(\[{]) ")
 
 
 class Tokenizer:
-    """The base class. A subclass defines how to `split` a text into pieces and how to `join` pieces into a text.
+    """Base class: a subclass defines how to `split` a text into pieces, and how to `join` pieces into a text.
 
-    pieces     the vocabulary; after construction `tokenizer.pieces[i]` is the piece with index i
-    special    put <pad>, <start>, <end> and <unknown> before them; without them an unknown piece is an error
-    lower      read every text in lower case
+    Args:
+        pieces: the vocabulary; `tokenizer.pieces[i]` is the piece with index i, special tokens included.
+        special: put <pad>, <start>, <end> and <unknown> first; without them an unknown piece is an error.
+        lower: convert every text to lower case.
+
+    Example:
+        >>> tokenizer = CharacterTokenizer.of("banana")
+        >>> tokenizer.encode("nab")
+        tensor([5, 4, 6])
+        >>> tokenizer.decode([5, 4, 6])
+        'nab'
     """
 
     def __init__(self, pieces: Sequence[str], special: bool = True, lower: bool = False) -> None:
@@ -55,37 +63,46 @@ class Tokenizer:
     def of(
         cls, text: str | Iterable[str], min_count: int = 1, max_size: int | None = None, *, lower: bool = False
     ) -> Any:
-        """Trained on one text, or on several: the pieces that occur `min_count` times, at most `max_size` of them."""
+        """Return a tokenizer that is trained on texts.
+
+        Args:
+            text: one text, or several.
+            min_count: rarer pieces are left out.
+            max_size: largest number of pieces, the most frequent ones; None for all.
+            lower: convert every text to lower case.
+        """
         texts = [text] if isinstance(text, str) else text
         split = (piece for one in texts for piece in cls.split(one.lower() if lower else one))
         return cls(Vocabulary.of(split, min_count, max_size).words, lower=lower)
 
     @staticmethod
     def split(text: str) -> list[str]:
+        """Return the pieces of a text."""
         raise NotImplementedError
 
     @staticmethod
     def join(pieces: Iterable[str]) -> str:
+        """Return the text of pieces."""
         raise NotImplementedError
 
     def __len__(self) -> int:
-        """How many different tokens there are: a model's vocab_size."""
+        """Return the number of tokens, the vocab_size of a model."""
         return len(self.pieces)
 
     def get_vocab_size(self) -> int:
-        """The same, under the name that the library `tokenizers` has for it."""
+        """Return the number of tokens; the library `tokenizers` has this name."""
         return len(self)
 
     def token_to_id(self, token: str) -> int | None:
-        """The index of a piece; None if there is none."""
+        """Return the index of a piece; None if there is none."""
         return self._index.get(token)
 
     def unknown(self, text: str) -> list[str]:
-        """The pieces of `text` that are not in the vocabulary, each once, in the order of the text."""
+        """Return the pieces of `text` that are not in the vocabulary, each once, in the order of the text."""
         return list(dict.fromkeys(piece for piece in self.split(self._read(text)) if piece not in self._index))
 
     def encode(self, text: str) -> Int64[Tensor, " T"]:
-        """The indices of the pieces. Without special tokens, raises `ValueError` that names unknown pieces."""
+        """Return the indices of the pieces. Raises `ValueError` for unknown pieces if there are no special tokens."""
         if not self.special and (unknown := self.unknown(text)):
             listed = ", ".join(map(repr, unknown[:10])) + (", …" if len(unknown) > 10 else "")
             raise ValueError(f"text contains {listed}, not among the {len(self):,} pieces of the vocabulary")
@@ -96,14 +113,14 @@ class Tokenizer:
         return text.lower() if self.lower else text
 
     def decode(self, tokens: Sequence[int] | Int64[Tensor, " T"]) -> str:
-        """The text, up to END if there is one, without PAD and START."""
-        return self.join(self.pieces[token] for token in self._own(tokens))
+        """Return the text of tokens up to the first END, without PAD and START."""
+        return self.join(self.pieces[token] for token in self._visible(tokens))
 
     def spell(self, tokens: Sequence[int] | Int64[Tensor, " T"]) -> list[str]:
-        """The text of each token alone."""
-        return [self.decode([token]) for token in self._own(tokens)]
+        """Return the text of each token separately."""
+        return [self.decode([token]) for token in self._visible(tokens)]
 
-    def _own(self, tokens: Sequence[int] | Tensor) -> list[int]:
+    def _visible(self, tokens: Sequence[int] | Tensor) -> list[int]:
         chosen = torch.as_tensor(tokens, dtype=torch.int64)
         checks.rank("tokens", checks.indices("tokens", chosen, len(self), "the vocabulary's size"), 1, layout="(T,)")
         listed = chosen.tolist()
@@ -113,7 +130,7 @@ class Tokenizer:
         return [token for token in listed if token not in (PAD, START)]
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the tokenizer to a file, usually "tokenizer.json" beside a model's weights, for `load_tokenizer`."""
+        """Write the tokenizer for `load_tokenizer`, usually to "tokenizer.json" in the folder of a model."""
         content = {"groundup": _FORM, "class": type(self).__name__, **self._content()}
         write_file(Path(path).expanduser(), json.dumps(content, ensure_ascii=False, indent=0) + "\n")
 
@@ -135,7 +152,12 @@ class Tokenizer:
 
 
 class CharacterTokenizer(Tokenizer):
-    """Every character is a token."""
+    """Tokenizer with one token per character.
+
+    Example:
+        >>> CharacterTokenizer.of("aab").pieces[4:]
+        ('a', 'b')
+    """
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -147,7 +169,15 @@ class CharacterTokenizer(Tokenizer):
 
 
 class WordTokenizer(Tokenizer):
-    """Words and signs; a hyphen goes with the word after it: vingt, -deux. Joined as they are usually written."""
+    """Tokenizer of words and signs; a hyphen belongs to the word after it: vingt, -deux.
+
+    Example:
+        >>> tokenizer = WordTokenizer.of("Vingt-deux, trois.")
+        >>> tokenizer.pieces[4:]
+        ('Vingt', '-deux', ',', 'trois', '.')
+        >>> tokenizer.decode(tokenizer.encode("Vingt-deux, trois."))
+        'Vingt-deux, trois.'
+    """
 
     @staticmethod
     def split(text: str) -> list[str]:
@@ -159,11 +189,20 @@ class WordTokenizer(Tokenizer):
 
 
 class BytePairTokenizer(Tokenizer):
-    """Pieces of words: byte pairs merged as often as they occur, until there are `max_size` pieces; nothing is unknown.
+    """Tokenizer of pieces of words: the most frequent pair of pieces is merged until there are `max_size` pieces.
 
-    Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units, arXiv:1508.07909, on bytes; by
-    the library `tokenizers`. A piece begins with the space before its word; with `prefix_space` there is one before the
-    text, too, so that its first word is a word like the others. Decoding takes it away.
+    Sennrich et al. 2016, Neural Machine Translation of Rare Words with Subword Units, arXiv:1508.07909, on bytes, with
+    the library `tokenizers`. A vocabulary of words cannot write a new word, and one of characters makes sequences long;
+    byte pairs keep frequent words whole, and spell rare ones.
+
+    Args:
+        trained: a `tokenizers.Tokenizer`; `BytePairTokenizer.of` trains one.
+        lower: convert every text to lower case.
+
+    Example:
+        >>> tokenizer = BytePairTokenizer.of("low lower lowest", max_size=262)
+        >>> tokenizer.spell(tokenizer.encode("lowly"))
+        ['low', 'l', 'y']
     """
 
     def __init__(self, trained: Any, lower: bool = False) -> None:
@@ -181,36 +220,29 @@ class BytePairTokenizer(Tokenizer):
         *,
         lower: bool = False,
     ) -> BytePairTokenizer:
-        try:
-            from tokenizers import Tokenizer as Trained
-            from tokenizers import decoders, models, pre_tokenizers, trainers
-        except ImportError as missing:
-            raise ImportError("byte pairs are merged by tokenizers: pip install 'groundup[data]'") from missing
-        smallest = len(SPECIAL) + 256
-        size = checks.integer("max_size", max_size, smallest)
-        trained = Trained(models.BPE())
-        trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
-        trained.decoder = decoders.ByteLevel()
-        trainer = trainers.BpeTrainer(
-            vocab_size=size,
-            min_frequency=checks.integer("min_count", min_count),
-            special_tokens=list(SPECIAL),
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-            show_progress=False,
-        )
-        texts = [text] if isinstance(text, str) else text
-        trained.train_from_iterator((one.lower() if lower else one for one in texts), trainer)
-        return cls(trained, lower)
+        """Return a tokenizer that is trained on texts.
+
+        Args:
+            text: one text, or several.
+            min_count: pairs that occur less often are not merged.
+            max_size: largest number of pieces, at least 260: the bytes and the special tokens.
+            prefix_space: put a space before each text, so that its first word is the same piece as elsewhere. Pieces
+                start with the space before their word; decoding removes the first one.
+            lower: convert every text to lower case.
+        """
+        texts = (one.lower() if lower else one for one in ([text] if isinstance(text, str) else text))
+        size = checks.integer("max_size", max_size, len(SPECIAL) + 256)
+        return cls(merge_byte_pairs(texts, size, SPECIAL, checks.integer("min_count", min_count), prefix_space), lower)
 
     def unknown(self, text: str) -> list[str]:
-        """Nothing: every text consists of bytes."""
+        """Return no pieces: every text consists of bytes."""
         return []
 
     def encode(self, text: str) -> Int64[Tensor, " T"]:
         return torch.tensor(self.trained.encode(self._read(text), add_special_tokens=False).ids, dtype=torch.int64)
 
     def decode(self, tokens: Sequence[int] | Int64[Tensor, " T"]) -> str:
-        text = self.trained.decode(self._own(tokens), skip_special_tokens=False)
+        text = self.trained.decode(self._visible(tokens), skip_special_tokens=False)
         return text.removeprefix(" ") if self.trained.pre_tokenizer.add_prefix_space else text
 
     def _content(self) -> dict[str, Any]:
@@ -218,9 +250,7 @@ class BytePairTokenizer(Tokenizer):
 
     @classmethod
     def _from_content(cls, content: Mapping[str, Any]) -> BytePairTokenizer:
-        from tokenizers import Tokenizer as Trained
-
-        return cls(Trained.from_str(json.dumps(content["tokenizer"])), content["lower"])
+        return cls(import_tokenizers().Tokenizer.from_str(json.dumps(content["tokenizer"])), content["lower"])
 
     def __getstate__(self) -> dict[str, Any]:
         return self._content()
@@ -229,8 +259,44 @@ class BytePairTokenizer(Tokenizer):
         self.__dict__.update(self._from_content(state).__dict__)
 
 
-def tokenizer_from(content: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that `Tokenizer.save` wrote. Raises `ValueError` or `TypeError` for other content."""
+def merge_byte_pairs(
+    texts: Iterable[str], size: int, special: Sequence[str], min_count: int, prefix_space: bool = False
+) -> Any:
+    """Return a `tokenizers.Tokenizer` of byte pairs, trained on texts.
+
+    Args:
+        texts: texts to count pairs in.
+        size: largest number of tokens, special ones and bytes included.
+        special: special tokens, the first ones.
+        min_count: pairs that occur less often are not merged.
+        prefix_space: put a space before each text.
+    """
+    tokenizers = import_tokenizers()
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=prefix_space)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=min_count,
+        special_tokens=list(special),
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def import_tokenizers() -> Any:
+    """Import the library `tokenizers`. Raises `ImportError` that says how to install it."""
+    try:
+        import tokenizers
+    except ImportError as missing:
+        raise ImportError("byte pairs need tokenizers: pip install 'groundup[data]'") from missing
+    return tokenizers
+
+
+def read_tokenizer_content(content: Mapping[str, Any]) -> Tokenizer:
+    """Return the tokenizer that `Tokenizer.save` wrote. Raises `ValueError` or `TypeError` for other content."""
     kinds = {cls.__name__: cls for cls in (CharacterTokenizer, WordTokenizer, BytePairTokenizer)}
     checks.require(content.get("groundup") == _FORM, f"its form is {content.get('groundup')!r}, {_FORM} can be read")
     try:

@@ -16,16 +16,24 @@ from groundup import checks
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Vocabulary:
-    """`words[i]` occurs `counts[i]` times; frequent words first, of equally frequent ones the first in the text.
+    """The words of a text, the most frequent first, of equally frequent ones the first in the text.
 
-    vocabulary = Vocabulary.of(words(text), min_count=5)
-    vocabulary.index(["lambda"])    the indices of words that must be there
-    vocabulary.encode(tokens)       the indices of a text, without the words that the vocabulary leaves out
+    Args:
+        words: different words; `words[i]` has the index i.
+        counts: (V,) `counts[i]` is the number of occurrences of `words[i]`.
+        left_out: number of occurrences of words that are not in the vocabulary.
+
+    Example:
+        >>> vocabulary = Vocabulary.of(["a", "b", "a", "c"], max_size=2)
+        >>> vocabulary.words, vocabulary.counts.tolist(), vocabulary.left_out
+        (('a', 'b'), [2, 1], 1)
+        >>> vocabulary.encode(["a", "c", "b"])
+        tensor([0, 1])
     """
 
     words: tuple[str, ...]
     counts: Int64[Tensor, " V"]
-    left_out: int = 0  # occurrences of words rarer than min_count or beyond max_size
+    left_out: int = 0
     _index: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -38,9 +46,14 @@ class Vocabulary:
 
     @classmethod
     def of(cls, tokens: Iterable[str], min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-        """The words that occur `min_count` times or more, or the `max_size` most frequent of these.
+        """Return the vocabulary of a text.
 
-        Raises `ValueError` when no word is left.
+        Args:
+            tokens: words of the text.
+            min_count: rarer words are left out.
+            max_size: largest number of words, the most frequent ones; None for all.
+
+        Raises `ValueError` if no word is left.
         """
         checks.integer("min_count", min_count)
         if isinstance(tokens, str):
@@ -62,7 +75,7 @@ class Vocabulary:
         return word in self._index
 
     def index(self, words: Sequence[str]) -> Int64[Tensor, " T"]:
-        """The indices of these words. Raises `ValueError` for one that is not in the vocabulary, with near ones."""
+        """Return the indices of words. Raises `ValueError` for an unknown word, with similar ones."""
         for word in words:
             if word not in self._index:
                 near = difflib.get_close_matches(word, self.words, n=3)
@@ -71,15 +84,15 @@ class Vocabulary:
         return torch.tensor([self._index[word] for word in words], dtype=torch.int64)
 
     def encode(self, tokens: Iterable[str]) -> Int64[Tensor, " T"]:
-        """The index of each token, without those that are not in the vocabulary: their neighbours close the gap.
+        """Return the index of each token, without unknown ones: their neighbours become adjacent.
 
-        So the authors' word2vec reads a text. Nothing is lost silently where `left_out` is 0 and the text the same.
+        The authors' word2vec reads a text in this way. No token is left out if `left_out` is 0 and the text the same.
         """
         indices = map(self._index.get, tokens)
         return torch.tensor([index for index in indices if index is not None], dtype=torch.int64)
 
     def decode(self, indices: Sequence[int] | Int64[Tensor, " T"]) -> list[str]:
-        """The words with these indices."""
+        """Return the words with these indices."""
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         checks.indices("indices", chosen, len(self), "the vocabulary's size")
         return [self.words[i] for i in chosen.tolist()]

@@ -1,6 +1,6 @@
-"""Word vectors as text, one word per line: the format that word2vec writes, and GloVe, gensim and fastText read.
+"""Word vectors as text, one word per line: the format of word2vec, GloVe, gensim and fastText.
 
-5000 64                             how many words, and how many numbers each has (GloVe's files have no such line)
+5000 64                             number of words, and of numbers per word (GloVe's files have no such line)
 the 0.0418 -0.1573 …
 """
 
@@ -21,7 +21,16 @@ from groundup.durable import write_file
 def write_vectors(path: str | PathLike[str], words: Sequence[str], vectors: Float[Tensor, "V E"]) -> None:
     """Write the vector of each word, with enough digits that `read_vectors` returns the same float32 numbers.
 
-    Raises `ValueError` for a word with a space or a line break in it, which the format cannot hold.
+    Args:
+        path: file to write; its folder is created if need be.
+        words: V words. Raises `ValueError` for one with a space or a line break, which the format cannot hold.
+        vectors: (V, E) vectors.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "vectors.txt"
+        >>> write_vectors(path, ["cat"], torch.tensor([[0.5, 1.0]]))
+        >>> read_vectors(path)
+        (('cat',), tensor([[0.5000, 1.0000]]))
     """
     checks.size(
         "vectors", checks.rank("vectors", vectors, 2, layout="(V, E)"), 0, len(words), "rows, one for each word"
@@ -31,21 +40,17 @@ def write_vectors(path: str | PathLike[str], words: Sequence[str], vectors: Floa
     rows = vectors.detach().float().cpu().tolist()
     lines = [
         f"{len(words)} {vectors.size(1)}",
-        *(f"{word} {' '.join(map(_digits, row))}" for word, row in zip(words, rows)),
+        *(f"{word} {' '.join(f'{number:.9g}' for number in row)}" for word, row in zip(words, rows)),
     ]
     path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, "\n".join(lines) + "\n")
 
 
-def _digits(number: float) -> str:
-    return f"{number:.9g}"
-
-
 def read_vectors(path: str | PathLike[str]) -> tuple[tuple[str, ...], Float[Tensor, "V E"]]:
-    """(words, vectors) of a file in word2vec's text format, with or without its first line.
+    """Return (words, vectors) of a file in word2vec's text format, with or without its first line.
 
-    Raises `ValueError`, naming the file and the line, for one that is damaged.
+    Raises `ValueError`, naming the file and the line, if it is damaged.
     """
     path = Path(path).expanduser()
     checks.require(path.is_file(), f"{str(path)!r} is no file of word vectors")

@@ -1,13 +1,12 @@
 """CIFAR-10: 32x32 colour images in ten classes, 50,000 to train and 10,000 to test.
 
 Source: Krizhevsky (2009), "Learning Multiple Layers of Features from Tiny Images",
-https://www.cs.toronto.edu/~kriz/cifar.html, whose Python archive holds pickles of byte arrays.
+https://www.cs.toronto.edu/~kriz/cifar.html; its Python archive holds pickles of byte arrays.
 """
 
 from __future__ import annotations
 
 import io
-import pickle
 import tarfile
 from dataclasses import replace
 from os import PathLike
@@ -16,26 +15,47 @@ from typing import Any
 import numpy as np
 import torch
 
-from groundup.data.download import cached, fetch
+from groundup.data.download import fetch, find_cached, register_files
+from groundup.data.pickles import DataUnpickler
+from groundup.data.registry import IMAGES
 from groundup.data.vision.image_data import ImageData
-from groundup.data.vision.image_files import file_tree
+from groundup.data.vision.image_files import open_file_tree
 from groundup.data.vision.image_folder import read_class_folders
+
+_ARCHIVE = {
+    "cifar-10-python.tar.gz": (170_498_071, "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"),
+}
+_JPEG = {  # the same images as class folders of JPEG files
+    "train.zip": (51_241_273, "8724a1fba54c41956b17ed0b3e39517016a2375c332b312dd5959618261d6ae2"),
+    "test.zip": (10_249_684, "f6b62287187b5537a55b38aa0a2d889ec2ce9b466d58dceefa720a91f9f7b05f"),
+}
+register_files(
+    "cifar10",
+    _ARCHIVE,
+    "https://www.cs.toronto.edu/~kriz/",
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+)
+register_files("cifar10", _JPEG)
 
 _FOLDER = "cifar-10-batches-py"
 _TRAIN = tuple(f"data_batch_{i}" for i in range(1, 6))
 _LOSSY = "JPEG files (quality 75), a lossy re-encoding: only roughly comparable with the original pixels"
 
 
-def cifar10() -> tuple[ImageData, ImageData]:
-    """(train, test): images (N, 3, 32, 32) uint8.
+@IMAGES.register("cifar10")
+def cifar10(seed: int = 0) -> tuple[ImageData, ImageData]:
+    """Return CIFAR-10 as (train, test): images (N, 3, 32, 32) uint8, 50,000 and 10,000 of them.
 
-    From the published Python archive or, when only these are in the cache, from the JPEG zips `cifar10/train.zip`
-    and `cifar10/test.zip`, which `note` then says. With neither, the archive is downloaded (170 MB).
+    Args:
+        seed: has no effect, because the split is published.
+
+    They are read from the published Python archive, or, if only those are in the cache, from the JPEG zips
+    `cifar10/train.zip` and `cifar10/test.zip`; `note` then says so. Otherwise the archive is downloaded (170 MB).
     """
-    archive = cached("cifar10/cifar-10-python.tar.gz")
+    archive = find_cached("cifar10/cifar-10-python.tar.gz")
     if archive is None:
-        zips = [cached("cifar10/train.zip"), cached("cifar10/test.zip")]
-        trees = [file_tree(path) for path in zips if path is not None]
+        zips = [find_cached("cifar10/train.zip"), find_cached("cifar10/test.zip")]
+        trees = [open_file_tree(path) for path in zips if path is not None]
         if len(trees) == 2:
             train, test = (replace(data, name="cifar10", note=_LOSSY) for data in read_class_folders(trees))
             return train, test
@@ -44,9 +64,9 @@ def cifar10() -> tuple[ImageData, ImageData]:
 
 
 def read_cifar_archive(path: str | PathLike[str]) -> tuple[ImageData, ImageData]:
-    """(train, test) from the published `.tar.gz`, read in memory; its pickles may build arrays and nothing else."""
+    """Return (train, test) of the published `.tar.gz`, read in memory; its pickles may only build arrays."""
     with tarfile.open(path, "r:gz") as archive:
-        contents = {name: _unpickled(archive, name, path) for name in (*_TRAIN, "test_batch", "batches.meta")}
+        contents = {name: _unpickle(archive, name, path) for name in (*_TRAIN, "test_batch", "batches.meta")}
     class_names = tuple(name.decode() for name in contents["batches.meta"][b"label_names"])
 
     def part(*names: str) -> ImageData:
@@ -61,35 +81,11 @@ def read_cifar_archive(path: str | PathLike[str]) -> tuple[ImageData, ImageData]
     return part(*_TRAIN), part("test_batch")
 
 
-_reconstruct = np.empty(0).__reduce__()[0]
-_ADMITTED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,  # its name before NumPy 2
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-}
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Unpickles numbers, strings, containers and NumPy arrays; any other global is refused by its name.
-
-    A pickle is a program. What this one may call builds an array and reaches no further.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(
-                f"the pickle asks for {module}.{name}, which is no part of an array; it is not loaded"
-            )
-        return _ADMITTED[module, name]
-
-
-def _unpickled(archive: tarfile.TarFile, name: str, path: str | PathLike[str]) -> dict[bytes, Any]:
+def _unpickle(archive: tarfile.TarFile, name: str, path: str | PathLike[str]) -> dict[bytes, Any]:
     try:
         member = archive.extractfile(f"{_FOLDER}/{name}")
     except KeyError:
         member = None
     if member is None:
         raise ValueError(f"{path} must hold the file {_FOLDER}/{name}; is it the Python version of CIFAR-10?")
-    # Written by Python 2, whose strings are bytes.
-    return ArrayUnpickler(io.BytesIO(member.read()), encoding="bytes").load()
+    return DataUnpickler(io.BytesIO(member.read()), encoding="bytes").load()  # strings of Python 2 are bytes

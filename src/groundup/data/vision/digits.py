@@ -1,4 +1,4 @@
-"""Handwritten digits, embedded in scikit-learn: real data without a network.
+"""Handwritten digits, a part of scikit-learn: real data without a network.
 
 1,797 digits by 13 writers, 8x8, each pixel the number of inked dots in a 4x4 block of the scan (0..16).
 Source: Alpaydin and Kaynak (1998), "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository,
@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import torch
 
+from groundup.data.registry import IMAGES
 from groundup.data.vision.image_data import ImageData
 
 
+@IMAGES.register("digits")
 def digits(seed: int = 0, test_fraction: float = 0.2) -> tuple[ImageData, ImageData]:
-    """(train, test): images (N, 1, 8, 8) uint8, the counts 0..16 stretched to 0..255; 1,438 and 359 of them.
+    """Return the digits as (train, test): images (N, 1, 8, 8) uint8, by default 1,438 and 359 of them.
 
-    The source has no split of its own: the test part is a stratified random `test_fraction`, chosen by `seed`.
+    Args:
+        seed: determines the split, as the source has none of its own.
+        test_fraction: share of the test part; every class is in proportion.
+
+    The counts 0..16 of the source are scaled to 0..255.
+
+    Example:
+        >>> train, test = digits()
+        >>> train
+        ImageData(digits: 1,438 images 1x8x8 uint8, 10 classes)
     """
     try:
         from sklearn.datasets import load_digits

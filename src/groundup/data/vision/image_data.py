@@ -1,4 +1,4 @@
-"""Images with labels, in memory: what every data source here returns, and what a `Loader` reads."""
+"""Images with labels in memory: every image data set here returns them, and a `Loader` reads them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,21 @@ from groundup import checks
 class ImageData(Dataset[tuple[Tensor, Tensor]]):
     """N images of one size, each with a class: a map-style dataset of (image, label).
 
-        images        (N, C, H, W)   uint8 0..255, or floating point
-        labels        (N,)           int64, an index into class_names
-        class_names   one for each class; a class may have no image
-        name, note    what it is; where it came from and what was left out or substituted, if anything
+    Args:
+        images: (N, C, H, W) uint8 0..255, or floating point.
+        labels: (N,) int64, indices into class_names.
+        class_names: one name per class; a class may have no image.
+        name: name of the data set.
+        note: what was left out or substituted, if anything.
 
-    Raises `ValueError` and `TypeError` when these do not fit together, and for an empty dataset.
+    Raises `ValueError` and `TypeError` if these do not fit together, and for an empty dataset.
+
+    Example:
+        >>> data = ImageData(torch.zeros(3, 1, 8, 8), torch.tensor([0, 1, 0]), ("cat", "dog"), "pets")
+        >>> data
+        ImageData(pets: 3 images 1x8x8 float32, 2 classes)
+        >>> data.subset([1]).labels
+        tensor([1])
     """
 
     images: Shaped[Tensor, "count channels height width"]
@@ -62,18 +71,21 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         return self.images[index], self.labels[index]
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
-        """Many samples by one indexing: `torch.utils.data.DataLoader` asks this way, and stacks them itself."""
+        """Return several samples by one indexing operation, for `torch.utils.data.DataLoader`, which stacks them."""
         images, labels = self.batch(torch.as_tensor(indices))
         return list(zip(images.unbind(), labels.unbind()))
 
     def batch(
         self, indices: Int64[Tensor, " batch"]
     ) -> tuple[Shaped[Tensor, "batch channels height width"], Int64[Tensor, " batch"]]:
-        """The images and labels at `indices`, as two tensors."""
+        """Return the images and labels at `indices`, as two tensors."""
         return self.images[indices], self.labels[indices]
 
     def subset(self, indices: Sequence[int] | Int64[Tensor, " chosen"]) -> ImageData:
-        """The images at `indices`, in that order, with the same classes. Raises `ValueError` out of range."""
+        """Return the images at `indices`, in that order, with the same classes.
+
+        Raises `ValueError` for no index and for one out of range, `TypeError` for a mask.
+        """
         chosen = torch.as_tensor(indices)
         checks.rank("indices", chosen, 1, layout="(chosen,)")
         if len(chosen) == 0:
@@ -86,13 +98,17 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         return replace(self, images=images, labels=labels)
 
     def split(self, fraction: float, seed: int = 0) -> tuple[ImageData, ImageData]:
-        """(the rest, a random `fraction`): disjoint, every class in proportion, a pure function of `seed`.
+        """Split the images at random into (rest, part), with every class in proportion in both.
 
-        The second part holds round(fraction · N) images: of each class the nearest whole number below or above
-        its share, and at least one in either part. Both keep the order of the original.
+        Args:
+            fraction: share of the second part, which has round(fraction · N) images: of each class the number below
+                or above its share, and at least one in either part.
+            seed: determines the split.
+
+        Both parts keep the order of the original. Without the proportion, a rare class may be missing from one part.
         Raises `ValueError` for a class with a single image, which cannot be in both parts.
         """
-        part = stratified(self.labels, self.class_names, fraction, seed, self.name)
+        part = sample_by_class(self.labels, self.class_names, fraction, seed, self.name)
         return self.subset((~part).nonzero()[:, 0]), self.subset(part.nonzero()[:, 0])
 
     def __repr__(self) -> str:
@@ -105,7 +121,7 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         )
 
     def _repr_html_(self) -> str:
-        """For a notebook: the text, and a few images of every class where matplotlib is installed."""
+        """Return the text for a notebook, and a few images of every class if matplotlib is installed."""
         from groundup.plots import image_grid  # not at the top: only a notebook draws
 
         text = f"<pre>{escape(repr(self))}</pre>"
@@ -118,10 +134,10 @@ class ImageData(Dataset[tuple[Tensor, Tensor]]):
         return f'{text}<img src="data:image/png;base64,{b64encode(figure._repr_png_()).decode()}">'
 
 
-def stratified(
+def sample_by_class(
     labels: Int64[Tensor, " count"], class_names: Sequence[str], fraction: float, seed: int, name: str
 ) -> Bool[Tensor, " count"]:
-    """Which samples are in a random `fraction` that has every class in proportion; see `ImageData.split`."""
+    """Return the mask of a random `fraction` of the samples, with every class in proportion; see `ImageData.split`."""
     fraction = checks.real("fraction", fraction)
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must be strictly between 0 and 1, got {fraction}")
@@ -132,14 +148,14 @@ def stratified(
         raise ValueError(f"class {single!r} of {name} has one sample; a split into two needs two of each")
     generator = torch.Generator().manual_seed(seed)
     part = torch.zeros_like(labels, dtype=torch.bool)
-    for label, take in enumerate(_shares(counts, fraction)):
+    for label, take in enumerate(_divide_by_class(counts, fraction)):
         members = (labels == label).nonzero()[:, 0]
         part[members[torch.randperm(len(members), generator=generator)[:take]]] = True
     return part
 
 
-def _shares(counts: Int64[Tensor, " classes"], fraction: float) -> list[int]:
-    """How many of each class to take, by largest remainder: they add up to round(fraction · all)."""
+def _divide_by_class(counts: Int64[Tensor, " classes"], fraction: float) -> list[int]:
+    """Return the number to take of each class by largest remainder; they add up to round(fraction · all)."""
     exact = counts.double() * fraction
     shares = exact.floor().long().clamp(min=1).minimum((counts - 1).clamp(min=0))  # an empty class gives none
     missing = round(fraction * int(counts.sum())) - int(shares.sum())

@@ -1,4 +1,6 @@
-"""Your own images: a folder, or a zip of it, with a subfolder for each class.
+"""Images by the name of a data set, or your own: a folder, or a zip of it, with one subfolder per class.
+
+train, test = load("digits")                        # or "mnist", "fashion_mnist", "cifar10", "path/to/your/folder"
 
 pets/cat/1.jpg              or, with a split of your own,      pets/train/cat/1.jpg
 pets/cat/2.png                                                 pets/train/dog/1.jpg
@@ -13,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,15 +23,45 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from groundup import checks
+from groundup.data.registry import IMAGES
 from groundup.data.vision.image_data import ImageData
-from groundup.data.vision.image_files import FileTree, Name, decode, file_tree
+from groundup.data.vision.image_files import FileTree, Name, decode, open_file_tree
 
 logger = logging.getLogger("groundup")
 
-_TEST_FOLDERS = ("test", "val", "valid", "validation")  # beside train/; the first that is there
-_NAMED = 10  # unreadable files named in a message
-_SMALL = 4096  # bytes of an average file; a JPEG of about 100x100
-_File = tuple[int, Name]  # which part it belongs to, and its name there
+_TEST_FOLDERS = ("test", "val", "valid", "validation")  # next to train/; the first that exists is used
+_MAX_LISTED_FILES = 10  # unreadable files that a message names
+_SMALL_FILE_BYTES = 4096  # of an average file; a JPEG of about 100x100
+_File = tuple[int, Name]  # number of the part that it belongs to, and its name there
+
+
+def load(name_or_path: str | PathLike[str], *, seed: int = 0, **folder_options: Any) -> tuple[ImageData, ImageData]:
+    """Return the images of a data set, or your own, as (train, test).
+
+    Args:
+        name_or_path: "digits", "mnist", "fashion_mnist", "cifar10", or the path of a folder or zip of class folders.
+            A folder with the name of a data set is given as "./mnist".
+        seed: determines the split of data without a published one.
+        folder_options: size, channels, test_fraction and on_unreadable of `image_folder`.
+
+    Raises `ValueError` for a name that is no data set and no path, and for folder options with a data set.
+
+    Example:
+        >>> train, test = load("digits")
+        >>> train.images.shape, test.images.shape
+        (torch.Size([1438, 1, 8, 8]), torch.Size([359, 1, 8, 8]))
+    """
+    checks.integer("seed", seed, minimum=0)
+    if name_or_path in IMAGES:
+        if folder_options:
+            raise ValueError(f"{', '.join(folder_options)} apply to a folder of images, not to {name_or_path!r}")
+        return IMAGES[str(name_or_path)](seed=seed)
+    if not Path(name_or_path).expanduser().exists():
+        raise ValueError(
+            f"name_or_path must be one of {', '.join(map(repr, IMAGES))}, or the path of a folder or zip with one "
+            f"subfolder of images for each class; {str(name_or_path)!r} is neither"
+        )
+    return image_folder(name_or_path, seed=seed, **folder_options)
 
 
 def image_folder(
@@ -39,23 +72,25 @@ def image_folder(
     on_unreadable: str = "raise",
     seed: int = 0,
 ) -> tuple[ImageData, ImageData]:
-    """(train, test) from a folder or zip of class folders, in any format that Pillow reads; (N, C, H, W) uint8.
+    """Read a folder or zip of class folders as (train, test): images (N, C, H, W) uint8.
 
-    The classes are the folder names in alphabetical order; files may lie deeper inside them. `train/` with `test/`
-    (or `val/`) is taken as the split; otherwise a stratified random `test_fraction`, chosen by `seed`, is the test.
-    A lone folder around everything is looked through; hidden files and `__MACOSX` are passed over.
+    Args:
+        path: folder or zip. The classes are the names of its folders in alphabetical order; files may be in folders
+            below them. If there is a folder train/ with test/ (or val/), these are the split. A single folder around
+            everything is skipped, and so are hidden files and `__MACOSX`.
+        size: int or (height, width) that every image is stretched to; None requires images of one size.
+        test_fraction: share of the test part, every class in proportion, if the folder has no split.
+        channels: 1 for grey, 3 for colour; None is 1 if every image is grey, else 3.
+        on_unreadable: "raise" names the files that are not images; "skip" leaves them out, and `note` lists them.
+        seed: determines the split.
 
-        size            int or (height, width) to stretch every image to; None requires that they are equal already
-        channels        1 grey, 3 colour; None is 1 when every image is grey, else 3
-        on_unreadable   "raise" names the files that are not images; "skip" leaves them out, and `note` says which
-
-    Raises `FileNotFoundError` for a missing path and `ValueError` for fewer than two classes, a class without
-    images, unequal sizes, a test class that train lacks, a zip that is damaged or points outside of itself.
+    Raises `FileNotFoundError` for a missing path, and `ValueError` for fewer than two classes, a class without images,
+    unequal sizes, a test class that train lacks, and a zip that is damaged or points outside of itself.
     """
     wanted = None if size is None else checks.pair("size", size)
     checks.require(channels in (None, 1, 3), f"channels must be None, 1 or 3, got {channels!r}")
     checks.choice("on_unreadable", on_unreadable, ("raise", "skip"))
-    tree = file_tree(Path(path).expanduser())
+    tree = open_file_tree(Path(path).expanduser())
     while len(top := tree.children()) == 1 and tree.below(top[0]).children():
         tree = tree.below(top[0])
     folders = {name.lower(): name for name in tree.children()}
@@ -73,7 +108,7 @@ def image_folder(
     parts = read_class_folders([tree.below(train), tree.below(test)], wanted, channels, on_unreadable)
     unused = sorted(set(folders.values()) - {train, test})
     note = f"{train} and {test} used, not {', '.join(unused)}" if unused else ""
-    train_data, test_data = (replace(part, note=_joined(part.note, note)) for part in parts)
+    train_data, test_data = (replace(part, note=_join(part.note, note)) for part in parts)
     return train_data, test_data
 
 
@@ -83,7 +118,7 @@ def read_class_folders(
     channels: int | None = None,
     on_unreadable: str = "raise",
 ) -> list[ImageData]:
-    """Each tree of class folders as `ImageData`: with the classes of the first, one size and one kind of colour."""
+    """Read trees of class folders as one `ImageData` each, with the classes of the first, and one size."""
     class_names = parts[0].children()
     if len(class_names) < 2:
         found = f"the only one is {class_names[0]!r}" if class_names else "there is none"
@@ -94,12 +129,12 @@ def read_class_folders(
         if unknown := set(part.children()) - set(class_names):
             raise ValueError(f"{part} has classes that {parts[0]} has not: {', '.join(sorted(unknown))}")
     files = [(i, file) for i, part in enumerate(parts) for file in part.files if len(file) > len(part.root) + 1]
-    arrays, left_out = _decoded(files, parts, size, channels, on_unreadable)
+    arrays, left_out = _decode_files(files, parts, size, channels, on_unreadable)
     _check_sizes(arrays, parts)
     in_colour = any(array.ndim == 3 for array in arrays.values())
 
     loose = sum(len(part.files) for part in parts) - len(files)
-    note = _joined(f"{loose} files outside of the class folders not used" if loose else "", left_out)
+    note = _join(f"{loose} files outside of the class folders not used" if loose else "", left_out)
     if note:
         logger.warning("%s: %s", parts[0].source, note)
     data = []
@@ -110,7 +145,7 @@ def read_class_folders(
             raise ValueError(f"{part} has class folders without a readable image: {', '.join(sorted(empty))}")
         data.append(
             ImageData(
-                images=_stacked([arrays[i, file] for file in own], in_colour),
+                images=_stack([arrays[i, file] for file in own], in_colour),
                 labels=torch.tensor([class_names.index(name) for name in classes], dtype=torch.int64),
                 class_names=class_names,
                 name=part.source.stem,
@@ -120,14 +155,14 @@ def read_class_folders(
     return data
 
 
-def _decoded(
+def _decode_files(
     files: list[_File],
     parts: Sequence[FileTree],
     size: tuple[int, int] | None,
     channels: int | None,
     on_unreadable: str,
 ) -> tuple[dict[_File, np.ndarray], str]:
-    """The pixels of every file that can be read, in order, and a sentence on those that cannot."""
+    """Return the pixels of every readable file, in order, and a sentence about the others."""
 
     def attempt(file: _File) -> np.ndarray | Exception:
         part, name = file
@@ -150,16 +185,16 @@ def _decoded(
         listing = [f"{name}: {failure}" for name, failure in zip(names, failures.values())]
         raise ValueError(
             f"{len(failures)} of {len(files)} files of {parts[0].source} are not readable images:\n  "
-            + "\n  ".join(_first(listing))
+            + "\n  ".join(_list_first(listing))
             + '\nReplace or remove them, or leave them out with on_unreadable="skip" (--on-unreadable skip).'
         )
-    return arrays, f"{len(failures)} unreadable files left out: {', '.join(_first(names))}"
+    return arrays, f"{len(failures)} unreadable files left out: {', '.join(_list_first(names))}"
 
 
 def _are_small(files: list[_File], parts: Sequence[FileTree]) -> bool:
-    """Whether threads would only wait for one another: below `_SMALL` bytes, decoding is mostly Python."""
+    """Return True if threads would not help, because the decoding of small files is mostly Python."""
     sizes = [parts[part].size(name) for part, name in files]
-    return sum(sizes) < _SMALL * len(sizes)
+    return sum(sizes) < _SMALL_FILE_BYTES * len(sizes)
 
 
 def _check_sizes(arrays: dict[_File, np.ndarray], parts: Sequence[FileTree]) -> None:
@@ -174,7 +209,7 @@ def _check_sizes(arrays: dict[_File, np.ndarray], parts: Sequence[FileTree]) -> 
             )
 
 
-def _stacked(arrays: list[np.ndarray], in_colour: bool) -> UInt8[Tensor, "count channels height width"]:
+def _stack(arrays: list[np.ndarray], in_colour: bool) -> UInt8[Tensor, "count channels height width"]:
     height, width = arrays[0].shape[:2]
     images = np.empty((len(arrays), 3 if in_colour else 1, height, width), np.uint8)
     for image, array in zip(images, arrays):
@@ -182,9 +217,12 @@ def _stacked(arrays: list[np.ndarray], in_colour: bool) -> UInt8[Tensor, "count 
     return torch.from_numpy(images)
 
 
-def _joined(*notes: str) -> str:
+def _join(*notes: str) -> str:
     return "; ".join(filter(None, notes))
 
 
-def _first(names: list[str]) -> list[str]:
-    return [*names[:_NAMED], *([f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else [])]
+def _list_first(names: list[str]) -> list[str]:
+    return [
+        *names[:_MAX_LISTED_FILES],
+        *([f"and {len(names) - _MAX_LISTED_FILES} more"] if len(names) > _MAX_LISTED_FILES else []),
+    ]

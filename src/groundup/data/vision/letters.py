@@ -1,6 +1,6 @@
-"""The 26 capital letters as 10 × 10 pictures: data that fits on this page.
+"""The 26 capital letters as 10 × 10 pictures.
 
-They are not random patterns: look-alikes (O and Q, P and R, M and N) share up to 92 of their 100 dots.
+They are not random patterns: similar letters (O and Q, P and R, M and N) share up to 92 of their 100 dots.
 """
 
 from __future__ import annotations
@@ -50,7 +50,17 @@ _PICTURES = """
 
 
 def letters(which: str = ascii_uppercase) -> Float[Tensor, "letters 10 10"]:
-    """The letters of `which`, in its order: ink +1, paper -1. Raises `ValueError` for any but A to Z."""
+    """Return pictures of letters: ink +1, paper -1.
+
+    Args:
+        which: capital letters, in the order of the result.
+
+    Raises `ValueError` for any other character.
+
+    Example:
+        >>> letters("AB").shape
+        torch.Size([2, 10, 10])
+    """
     blocks = [[line.split() for line in block.split("\n") if line] for block in _PICTURES.split("\n\n")]
     rows = dict(zip(ascii_uppercase, (picture for block in blocks for picture in zip(*block))))
     strange = [letter for letter in which if letter not in rows]

@@ -1,4 +1,4 @@
-"""Many graphs: stored end to end, and handed out joined to one block-diagonal graph, or side by side with padding.
+"""Sets of graphs, stored one after another; batches are one block-diagonal graph, or are padded to one size.
 
     graphs = GraphSet.of([graph, ...])             # or gin_graphs("MUTAG"), tu_graphs("ENZYMES"), read_gin(path), ...
     for batch in Loader(graphs, 32, shuffle=True): model(batch.x, batch.adj, batch.batch_index, batch.num_graphs)
@@ -20,11 +20,11 @@ from torch.utils.data import Dataset
 from groundup import checks
 from groundup.data.graphs.graph import Graph, adjacency
 from groundup.data.tables.delimited import Sheet, is_missing
-from groundup.data.tables.encoder import DEGREE, ONE, Column, Encoder, in_order
+from groundup.data.tables.encoder import DEGREE, ONE, Column, Encoder, sort_values
 
 
 class GraphBatch(NamedTuple):
-    """Graphs joined to one: adj (N, N) is block-diagonal and sparse; node n belongs to graph batch_index[n]."""
+    """Graphs as one graph: adj (N, N) is block-diagonal and sparse; node n belongs to graph batch_index[n]."""
 
     x: Tensor
     adj: Tensor
@@ -34,7 +34,7 @@ class GraphBatch(NamedTuple):
 
 
 class PaddedBatch(NamedTuple):
-    """Graphs side by side: x (B, N, C), adj (B, N, N) dense, mask (B, N), True = a real node; the rest is zero."""
+    """Graphs padded to one size: x (B, N, C), adj (B, N, N) dense, mask (B, N), True = a real node; others are zero."""
 
     x: Tensor
     adj: Tensor
@@ -43,13 +43,26 @@ class PaddedBatch(NamedTuple):
 
 
 class GraphSet(Dataset[Graph]):
-    """Graphs of one kind, end to end: their nodes x (N, C), their edges, numbered within each graph, and targets y.
+    """Many graphs with one kind of features and targets: a map-style dataset of `Graph`.
 
-    y              (B,) int64 class numbers, -1 for a graph without one; or floating-point targets, (B,) or (B, T)
-    nodes, edges   (B,) how many each has
-    padded         makes `batch`, which a Loader asks, a PaddedBatch of so many nodes; 0: as the largest of the batch
-    graph_names    what the graphs are called in the files that they come from; () where they have numbers only
-    encoder        how x and y were made of a file's columns, and the names of the classes, where that is known
+    Args:
+        x: (N, C) features of all nodes, graph after graph.
+        row, col: (E,) edges: node row gathers from node col, numbered within each graph.
+        weight: (E,) weights of the edges.
+        nodes, edges: (B,) number of nodes and edges of each graph.
+        y: (B,) int64 class numbers, -1 for an unknown one; or floating-point targets, (B,) or (B, T).
+        name: name of the data set.
+        padded: if given, `batch`, which a `Loader` calls, returns a `PaddedBatch` with this number of nodes; 0 means
+            that of the largest graph of the batch.
+        graph_names: names of the graphs in the files that they come from; () if they have numbers only.
+        encoder: encoder that made x and y from the columns of a file, with the names of the classes; None if unknown.
+
+    Example:
+        >>> graphs = [Graph.from_edges(torch.tensor([[0, 1]]), y=torch.tensor(c)) for c in (0, 1)]
+        >>> data = GraphSet.of(graphs)
+        >>> batch = data.batch(torch.tensor([0, 1]))
+        >>> batch.batch_index, batch.y
+        (tensor([0, 0, 1, 1]), tensor([0, 1]))
     """
 
     def __init__(
@@ -75,10 +88,14 @@ class GraphSet(Dataset[Graph]):
 
     @classmethod
     def of(cls, graphs: Sequence[Graph], name: str = "") -> GraphSet:
-        """From single graphs, each with a y of its own: a class number; or a floating-point target, or several.
+        """Return the set of single graphs.
 
-        Class numbers become int64, -1 for a graph without one; floating-point targets stay as they are.
-        Raises `ValueError` for graphs of unequal features, and for targets of several shapes or kinds.
+        Args:
+            graphs: graphs with equally many features, each with a class number or floating-point targets as `y`. A
+                graph without a class number gets -1.
+            name: name of the data set.
+
+        Raises `ValueError` for graphs with different numbers of features, and targets of several shapes or kinds.
         """
         checks.require(len(graphs) > 0, "a set must hold at least one graph, got none")
         widths = sorted({g.x.size(1) for g in graphs})
@@ -99,25 +116,25 @@ class GraphSet(Dataset[Graph]):
         return len(self.nodes)
 
     def __getitem__(self, index: int) -> Graph:
-        batch = self.joined(torch.tensor([range(len(self))[index]]))
+        batch = self.join(torch.tensor([range(len(self))[index]]))
         return Graph(batch.x, batch.adj, batch.y[0], name=self.name)
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are. Raises `ValueError` for floating-point targets, which are not classes."""
+        """The number of classes. Raises `ValueError` for floating-point targets, which are not classes."""
         if self.y.is_floating_point():
             raise ValueError(f"y holds {self.y.dtype} targets, which are no classes: train with mse_loss")
         return len(self.encoder.class_names) if self.encoder else int(self.y.max()) + 1
 
     def subset(self, indices: Int[Tensor, " B"]) -> GraphSet:
-        """Some of the graphs, in that order."""
+        """Return the graphs at `indices`, in that order."""
         n, e = _ranges(self.first_node, self.nodes, indices), _ranges(self.first_edge, self.edges, indices)
         parts = (self.x[n], self.row[e], self.col[e], self.weight[e], self.nodes[indices], self.edges[indices])
         names = tuple(self.graph_names[i] for i in indices.tolist()) if self.graph_names else ()
         return GraphSet(*parts, self.y[indices], self.name, self.padded, names, self.encoder)
 
-    def labelled(self) -> GraphSet:
-        """The graphs that have a label. Raises `ValueError` unless there are two of each of two classes or more."""
+    def select_labelled(self) -> GraphSet:
+        """Return the graphs with a known class. Raises `ValueError` unless two classes or more have two graphs each."""
         known = self.subset((self.y >= 0).nonzero().squeeze(1)) if (self.y >= 0).any() else self
         counts = known.y.clamp(min=0).bincount(minlength=known.num_classes)
         few = [f"{count} of class {c}" for c, count in enumerate(counts.tolist()) if count < 2 or (known.y < 0).all()]
@@ -129,15 +146,16 @@ class GraphSet(Dataset[Graph]):
         return known
 
     def with_padding(self, size: int = 0) -> GraphSet:
-        """The same graphs, handed out as PaddedBatch of `size` nodes; 0: as many as the largest of a batch."""
+        """Return the same graphs, with batches padded to `size` nodes; 0 means the largest graph of a batch."""
         parts = (self.x, self.row, self.col, self.weight, self.nodes, self.edges, self.y, self.name)
         return GraphSet(*parts, checks.integer("size", size, 0), self.graph_names, self.encoder)
 
     def batch(self, indices: Int[Tensor, " B"]) -> GraphBatch | PaddedBatch:
-        return self.joined(indices) if self.padded is None else self.side_by_side(indices, self.padded)
+        """Return the graphs at `indices` as one batch, padded if the set was made so."""
+        return self.join(indices) if self.padded is None else self.pad(indices, self.padded)
 
-    def joined(self, indices: Int[Tensor, " B"]) -> GraphBatch:
-        """The graphs as one, block by block: whole tensors, no loop over graphs."""
+    def join(self, indices: Int[Tensor, " B"]) -> GraphBatch:
+        """Return the graphs at `indices` as one block-diagonal graph, without a loop over graphs."""
         nodes, edges = self.nodes[indices], self.edges[indices]
         n, e = _ranges(self.first_node, self.nodes, indices), _ranges(self.first_edge, self.edges, indices)
         total = len(n)
@@ -147,8 +165,8 @@ class GraphSet(Dataset[Graph]):
         owner = torch.arange(len(indices)).repeat_interleave(nodes, output_size=total)
         return GraphBatch(self.x[n], adj, owner, len(indices), self.y[indices])
 
-    def side_by_side(self, indices: Int[Tensor, " B"], size: int = 0) -> PaddedBatch:
-        """The graphs padded to `size` nodes; 0: to as many as the largest has."""
+    def pad(self, indices: Int[Tensor, " B"], size: int = 0) -> PaddedBatch:
+        """Return the graphs at `indices`, padded to `size` nodes; 0 means the size of the largest."""
         nodes, edges = self.nodes[indices], self.edges[indices]
         largest = int(nodes.max()) if len(indices) else 0
         size = size or largest
@@ -171,7 +189,7 @@ class GraphSet(Dataset[Graph]):
 
 
 def _targets(targets: Sequence[Tensor | None]) -> Shaped[Tensor, "B *targets"]:
-    """The targets of graphs, one below another: int64 and -1 for none, or floating-point."""
+    """Stack the targets of graphs: int64, with -1 for none, or floating-point."""
     given = [y.squeeze(0) if y.dim() == 1 and len(y) == 1 else y for y in targets if y is not None]
     floating = any(y.is_floating_point() for y in given)
     shapes = {tuple(y.shape) for y in given}
@@ -186,7 +204,7 @@ def _targets(targets: Sequence[Tensor | None]) -> Shaped[Tensor, "B *targets"]:
     return torch.stack(given)
 
 
-def encoded(
+def encode_graphs(
     path: Path,
     columns: Mapping[str, Sequence[str]],
     pairs: Int[Tensor, "E two"],
@@ -197,12 +215,18 @@ def encoded(
     weight: Float[Tensor, " E"] | None = None,
     graph_names: tuple[str, ...] = (),
 ) -> GraphSet:
-    """A set of nodes numbered through, with features and classes made of what a file says.
+    """Return a set of graphs, with features and classes made from the columns of a file.
 
-    columns    what is said of the nodes, by name: tags and degrees become one-hot features, others are numbers
-    pairs      (row, col) of edges, once or twice; owner (N,) the graph of each node, in order
-    labels     one a graph; "?" is none
-    like       an encoder that tells how; by default a new one, of all `columns`, or of degrees alone
+    Args:
+        path: file or folder, for messages and the name.
+        columns: fields of the nodes by column: tags and degrees become one-hot features, others are numbers.
+        pairs: (row, col) of the edges, with nodes numbered through all graphs.
+        owner: (N,) number of the graph of each node, ascending.
+        labels: one per graph; "?" means unknown.
+        degree_as_tag: use the degree of a node as its only feature.
+        like: encoder to use; by default a new one is made, from all columns or from degrees.
+        weight: (E,) weights of the edges; by default 1.
+        graph_names: names of the graphs.
     """
     checks.indices("edges", pairs, len(owner), "num_nodes")
     adj = adjacency(pairs[:, 0], pairs[:, 1], len(owner), weight)  # by row, hence by graph
@@ -213,8 +237,8 @@ def encoded(
     said = {**columns, DEGREE: [str(degree) for degree in degrees], ONE: ["1"] * len(owner)}
     if like is None:
         names = [DEGREE] if degree_as_tag else [*columns] or [ONE]
-        made = [Column(name, in_order(said[name]) if name in (DEGREE, "tag") else ()) for name in names]
-        like = Encoder(tuple(made), in_order(label for label in labels if not is_missing(label)))
+        made = [Column(name, sort_values(said[name]) if name in (DEGREE, "tag") else ()) for name in names]
+        like = Encoder(tuple(made), sort_values(label for label in labels if not is_missing(label)))
     fields = list(zip(*said.values()))
     x = like.encode(Sheet(path, tuple(said), fields, range(1, len(fields) + 1)))
     nodes, edges = owner.bincount(minlength=len(labels)), owner[row].bincount(minlength=len(labels))
@@ -224,7 +248,7 @@ def encoded(
 
 
 def _ranges(first: Tensor, count: Tensor, indices: Tensor) -> Int[Tensor, " total"]:
-    """first[i], first[i] + 1, …, count[i] of them, for each i of `indices`, one after another."""
+    """Return first[i], first[i] + 1, …, `count[i]` numbers for each i of `indices`, one after another."""
     first, count = first[indices], count[indices]
     start = count.cumsum(0) - count
     total = int(count.sum())

@@ -1,4 +1,4 @@
-"""Sequences of different lengths: padded side by side, and gathered into batches of about one length.
+"""Batches of sequences of different lengths: parallel texts, windows of a text, and loaders by length.
 
 Legend: N sequences, B of a batch, T tokens, S source tokens.
 """
@@ -15,12 +15,22 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
-from groundup.data.loader import Loader, _generator
+from groundup.data.loader import Loader, make_generator
 from groundup.data.text.tokenizers import END, PAD, START, Tokenizer
 
 
-def padded(sequences: Sequence[Tensor], value: int = PAD) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, " B"]]:
-    """(the sequences with `value` after each, up to the length of the longest; their own lengths)."""
+def pad_sequences(sequences: Sequence[Tensor], value: int = PAD) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, " B"]]:
+    """Return (sequences, pad_sequences at the end to the length of the longest; their lengths).
+
+    Args:
+        sequences: tensors of integers, (T,) each.
+        value: value of the padding.
+
+    Example:
+        >>> pad_sequences([torch.tensor([5]), torch.tensor([6, 7])])
+        (tensor([[5, 0],
+                [6, 7]]), tensor([1, 2]))
+    """
     checks.require(len(sequences) > 0, "sequences must hold at least one")
     lengths = torch.tensor([len(sequence) for sequence in sequences])
     table = torch.full((len(sequences), int(lengths.max())), value, dtype=torch.int64)
@@ -30,9 +40,9 @@ def padded(sequences: Sequence[Tensor], value: int = PAD) -> tuple[Int64[Tensor,
 
 
 class SentenceBatch(NamedTuple):
-    """source (B, S) and its lengths (B,), and target (B, T), each START … END; PAD after both.
+    """A batch of sentence pairs: source (B, S), its lengths (B,), and target (B, T), START … END; PAD after both.
 
-    A decoder is given target[:, :-1] and learns target[:, 1:], but for PAD.
+    The input of a decoder is target[:, :-1], and its labels are target[:, 1:], except PAD.
     """
 
     source: Tensor
@@ -42,10 +52,18 @@ class SentenceBatch(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ParallelText(Dataset[tuple[str, str]]):
-    """Sentences and their translations: a map-style dataset of (source, target), whose `batch` is of tokens.
+    """Sentences and their translations: a map-style dataset of (source, target), with batches of tokens.
 
-    text = ParallelText(pairs, WordTokenizer.of(s for s, _ in pairs), WordTokenizer.of(t for _, t in pairs))
-    batches = BucketLoader(text, 64, seed=0)
+    Args:
+        pairs: (source, target) texts.
+        source_tokenizer, target_tokenizer: tokenizers of the two languages.
+
+    Example:
+        >>> from groundup.data import WordTokenizer
+        >>> pairs = [("one", "un"), ("two two", "deux")]
+        >>> text = ParallelText(pairs, WordTokenizer.of(s for s, _ in pairs), WordTokenizer.of(t for _, t in pairs))
+        >>> text.batch(torch.tensor([0, 1])).source.shape
+        torch.Size([2, 2])
     """
 
     pairs: Sequence[tuple[str, str]]
@@ -67,15 +85,16 @@ class ParallelText(Dataset[tuple[str, str]]):
         return self.pairs[index]
 
     def batch(self, indices: Int64[Tensor, " B"]) -> SentenceBatch:
+        """Return the pairs at `indices` as tokens."""
         tokens: Any = self
-        source, lengths = padded([tokens.source[i] for i in indices.tolist()])
-        return SentenceBatch(source, lengths, padded([tokens.target[i] for i in indices.tolist()])[0])
+        source, lengths = pad_sequences([tokens.source[i] for i in indices.tolist()])
+        return SentenceBatch(source, lengths, pad_sequences([tokens.target[i] for i in indices.tolist()])[0])
 
     @property
     def lengths(self) -> Int64[Tensor, " N"]:
-        """What pairs are sorted by: how long the source is, and among equals the target, up and down in turn.
+        """The sort key of each pair: the length of the source, then that of the target, alternately up and down.
 
-        So the last of one length of source and the first of the next have targets that are alike.
+        The last pair of one source length and the first of the next then have targets of similar lengths.
         """
         tokens: Any = self
         sizes = ((len(s), len(t)) for s, t in zip(tokens.source, tokens.target))
@@ -87,10 +106,17 @@ class ParallelText(Dataset[tuple[str, str]]):
 
 
 class BucketLoader(Loader):
-    """A Loader, shuffled, whose batches hold sequences of about one length, so that little of them is padding.
+    """A shuffled `Loader` whose batches hold sequences of similar length, so that few tokens are padding.
 
-    Of each epoch's random order, `pool` batches at a time are sorted by the dataset's `lengths` and cut into batches;
-    these come in random order again. Like the Loader's, the order is a function of (seed, epoch).
+    Without it, each batch is as long as its longest sentence, and most of the computation is spent on padding.
+
+    Args:
+        dataset: dataset with `lengths` (N,), as `ParallelText`.
+        batch_size: sequences per batch.
+        pool: of each epoch's random order, this number of batches at a time is sorted by length and divided into
+            batches, which are shuffled again.
+        seed: the order is a function of (seed, epoch), as for `Loader`.
+        options: other arguments of `Loader`.
     """
 
     def __init__(self, dataset: Any, batch_size: int, *, pool: int = 100, seed: int = 0, **options: Any) -> None:
@@ -101,19 +127,29 @@ class BucketLoader(Loader):
         self._lengths = dataset.lengths
 
     def order(self, epoch: int) -> Int64[Tensor, " samples"]:
-        drawn = super().order(epoch)
-        pools = drawn.split(self.pool * self.batch_size)
+        """Return the indices of the samples in the order of `epoch`."""
+        shuffled = super().order(epoch)
+        pools = shuffled.split(self.pool * self.batch_size)
         batches = [b for p in pools for b in p[self._lengths[p].argsort(stable=True)].split(self.batch_size)]
         whole, rest = (batches[:-1], batches[-1:]) if len(batches[-1]) < self.batch_size else (batches, [])
-        shuffled = torch.randperm(len(whole), generator=_generator(self.seed, epoch, len(self) + 1))
-        return torch.cat([*(whole[i] for i in shuffled.tolist()), *rest])
+        batch_order = torch.randperm(len(whole), generator=make_generator(self.seed, epoch, len(self) + 1))
+        return torch.cat([*(whole[i] for i in batch_order.tolist()), *rest])
 
 
 class TextWindows(Dataset[Tensor]):
-    """A text cut into windows of `length` tokens, and one more: a map-style dataset of (length + 1,) tokens.
+    """A text divided into windows of `length` + 1 tokens: a map-style dataset of (length + 1,) tokens.
 
-    A language model is given window[:-1] and learns window[1:]; each window's last token is the next one's first. What
-    is left at the end, less than a window, is not used.
+    The input of a language model is window[:-1], its labels are window[1:]; the last token of a window is the first of
+    the next. The rest at the end, shorter than a window, is not used.
+
+    Args:
+        tokens: (T,) tokens of the text.
+        length: number of tokens that a model reads.
+
+    Example:
+        >>> TextWindows(torch.arange(7), 3).batch(torch.tensor([0, 1]))
+        tensor([[0, 1, 2, 3],
+                [3, 4, 5, 6]])
     """
 
     def __init__(self, tokens: Int64[Tensor, " T"], length: int) -> None:
@@ -128,4 +164,5 @@ class TextWindows(Dataset[Tensor]):
         return self.batch(torch.tensor([index]))[0]
 
     def batch(self, indices: Int64[Tensor, " B"]) -> Int64[Tensor, "B T"]:
+        """Return the windows at `indices`."""
         return self.tokens[indices[:, None] * self.length + torch.arange(self.length + 1)]

@@ -1,7 +1,7 @@
-"""Pairs of sentences, one a translation of the other: one name, or one path, to (train, valid, test).
+"""Pairs of sentences and their translations, by the name of a data set or from your own file.
 
 train, valid, test = load_pairs("numbers", "en", "fr")      # or "multi30k", or "path/to/your/pairs.tsv"
-train, valid, test = load_parallel("multi30k", byte_pairs=4000)     # the same, as tokens
+train, valid, test = load_parallel("multi30k", byte_pairs=4000)     # as tokens
 """
 
 from __future__ import annotations
@@ -17,17 +17,16 @@ from pathlib import Path
 import torch
 
 from groundup import checks
-from groundup.data.text.multi30k import multi30k
-from groundup.data.text.number_names import number_pairs
-from groundup.data.text.sequences import ParallelText
-from groundup.data.text.sources import read_utf8
+from groundup.data.registry import PAIRS
+from groundup.data.text.batches import ParallelText
+from groundup.data.text.corpora import read_utf8
 from groundup.data.text.tokenizers import SPECIAL, BytePairTokenizer, Tokenizer, WordTokenizer
 
 logger = logging.getLogger("groundup")
 
 Pairs = list[tuple[str, str]]
 
-#: Words that occur in header lines: the columns' roles, or their languages.
+#: Words of header lines: the roles of the columns, or their languages.
 HEADERS = {
     *("source", "target", "src", "tgt", "trg", "input", "output", "text", "translation", "sentence", "original"),
     *("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "zh", "ja", "ko", "ar", "tr", "sv", "da", "fi", "cs", "uk"),
@@ -37,9 +36,6 @@ HEADERS = {
     *("deutsch", "français", "español", "italiano", "português", "nederlands"),
 }
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-
-#: The parallel texts that `load_pairs` knows by name, and the languages that each is read in if none are given.
-PAIRS = {"numbers": ("en", "fr"), "multi30k": ("de", "en")}
 
 
 def load_pairs(
@@ -52,12 +48,21 @@ def load_pairs(
     validation: str | PathLike[str] = "",
     test: str | PathLike[str] = "",
 ) -> tuple[Pairs, Pairs, Pairs]:
-    """(train, valid, test) of "numbers", of "multi30k" (whose test set is that of 2016), or of your own pairs.
+    """Return pairs of sentences as (train, valid, test).
 
-    source, target    the languages of the first two
-    seed              which numbers are drawn, or which twentieth of your own pairs is for validation and which for test
-    lower             captions are put into lower case
-    validation, test  files of your own pairs, instead of what would be taken from the others
+    Args:
+        name_or_path: "numbers", "multi30k" (with the test set of 2016), or a file for `read_pairs`.
+        source, target: languages of the first two; by default English and French, German and English.
+        seed: determines the numbers, or the twentieths of your own pairs for validation and for test.
+        lower: convert the captions of multi30k to lower case.
+        validation, test: files of your own pairs to use for these parts; nothing is then taken from the others.
+
+    Raises `ValueError` for fewer than three pairs of your own, and for languages of your own pairs.
+
+    Example:
+        >>> train, valid, test = load_pairs("numbers", "en", "de")
+        >>> len(train), len(valid), len(test)
+        (20000, 500, 1000)
     """
     if validation or test:
         parts = load_pairs(name_or_path, source, target, seed=seed, lower=lower)
@@ -74,11 +79,7 @@ def load_pairs(
             [pairs[i] for i in chosen] for chosen in (order[:part], order[part : 2 * part], order[2 * part :])
         )
         return train, valid, held_out
-    languages = (source or PAIRS[str(name_or_path)][0], target or PAIRS[str(name_or_path)][1])
-    if name_or_path == "numbers":
-        train, held_out = number_pairs(*languages, count=20_500, seed=seed)
-        return train[500:], train[:500], held_out
-    train, valid, held_out = (multi30k(part, *languages, lower=lower) for part in ("train", "val", "test"))
+    train, valid, held_out = PAIRS[str(name_or_path)](source, target, seed, lower)
     return train, valid, held_out
 
 
@@ -93,20 +94,22 @@ def load_parallel(
     validation: str | PathLike[str] = "",
     test: str | PathLike[str] = "",
 ) -> tuple[ParallelText, ParallelText, ParallelText]:
-    """The pairs of `load_pairs`, with a tokenizer of each language, trained on the part to learn from.
+    """Return the pairs of `load_pairs` as tokens, with a tokenizer per language, trained on the training part.
 
-    min_count    rarer words are unknown
-    byte_pairs   split words into byte pairs, at most this many different ones for each language, instead of keeping
-                 whole words: nothing is unknown. A few thousand are enough for some hundred thousand words (Sennrich et
-                 al. 2016). A small text has fewer; a line in the log says how many
+    Args:
+        name_or_path, source, target, seed, validation, test: as for `load_pairs`.
+        min_count: rarer words are unknown.
+        byte_pairs: largest number of different byte pairs per language that words are split into, so that nothing is
+            unknown; 0 keeps whole words. A few thousand are enough for some hundred thousand words (Sennrich et al.
+            2016). A small text has fewer; a warning in the log says how many.
     """
     smallest = len(SPECIAL) + 256
     if 0 != byte_pairs < smallest:
         raise ValueError(f"byte_pairs must be 0, for whole words, or at least {smallest}, got {byte_pairs}")
     parts = load_pairs(name_or_path, source, target, seed=seed, validation=validation, test=test)
-    lower = name_or_path == "multi30k"  # its captions are; then what the model is asked later is, too
+    lower = name_or_path == "multi30k"  # as its captions; later inputs of the model are then, too
 
-    def trained(side: int, which: str) -> Tokenizer:
+    def train_tokenizer(side: int, which: str) -> Tokenizer:
         texts = [pair[side] for pair in parts[0]]
         if not byte_pairs:
             return WordTokenizer.of(texts, min_count, lower=lower)
@@ -115,19 +118,27 @@ def load_parallel(
             logger.warning("the %s sentences have %d byte pairs, not %d", which, len(tokenizer), byte_pairs)
         return tokenizer
 
-    tokenizers = trained(0, "source"), trained(1, "target")
+    tokenizers = train_tokenizer(0, "source"), train_tokenizer(1, "target")
     train, valid, held_out = (ParallelText(part, *tokenizers) for part in parts)
     return train, valid, held_out
 
 
 def read_pairs(path: str | PathLike[str]) -> Pairs:
-    """Your own parallel text, in UTF-8: one pair per line, source and target in the first two columns.
+    """Read your own parallel text: one pair per line, source and target in the first two columns.
 
-    A file that ends in .csv has commas or semicolons between its columns and may have quoted fields; any other has
-    tabs. Blank lines, a header line and further columns are left out; a line in the log says so. Only line breaks end a
-    line; other separators, as U+2028, are part of a sentence.
+    Args:
+        path: file in UTF-8. A file that ends in .csv has commas or semicolons between its columns, and may have quoted
+            fields; any other has tabs.
 
-    Raises `ValueError` that names the file and the line that has not two columns, or an empty one.
+    Blank lines, a header line and further columns are skipped; a warning in the log says so. Only line breaks end a
+    line; other separators, such as U+2028, are part of a sentence.
+    Raises `ValueError` that names the file and a line without two columns, or with an empty one.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "pairs.tsv"
+        >>> _ = path.write_text("one\\tun\\ntwo\\tdeux\\n")
+        >>> read_pairs(path)
+        [('one', 'un'), ('two', 'deux')]
     """
     path = Path(path).expanduser()
     checks.require(path.is_file(), f"{str(path)!r} is no file: give a text of lines source, tab, target")
@@ -154,7 +165,7 @@ def read_pairs(path: str | PathLike[str]) -> Pairs:
 
 
 def _tab_rows(text: str) -> list[tuple[int, list[str]]]:
-    """(line number, fields) of each line. Quotes belong to the sentence, unless every field of the file is in them."""
+    """Return (line number, fields) of each line. Quotes belong to the sentence, unless every field is quoted."""
     lines = [(number, line.split("\t")) for number, line in enumerate(text.split("\n"), 1)]
     fields = [field.strip() for _, row in lines for field in row if field.strip()]
     if all(_QUOTED.fullmatch(field) for field in fields):
@@ -163,7 +174,7 @@ def _tab_rows(text: str) -> list[tuple[int, list[str]]]:
 
 
 def _csv_rows(path: Path, text: str) -> list[tuple[int, list[str]]]:
-    """(line number, fields) of each row, separated by what makes the most rows of two: comma, semicolon or tab."""
+    """Return (line number, fields) of each row, with the separator , or ; or tab that gives most rows of two fields."""
     readings, failures = [], []
     for separator in ",;\t":
         reader = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)

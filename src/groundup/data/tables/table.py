@@ -1,4 +1,4 @@
-"""Tables: samples with a few measured features and a class. Two real ones, embedded in scikit-learn; two moons; yours.
+"""Tables of samples with features and a class: two real ones of scikit-learn, two moons, and your own.
 
     train, test = load_table("flowers.csv", target="species")       # or "breast cancer", "wine"
 
@@ -10,7 +10,6 @@ https://doi.org/10.24432/C5PC7J.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import pi
@@ -24,24 +23,29 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
-from groundup.data.tables.delimited import is_missing, read_sheet
-from groundup.data.tables.encoder import Column, Encoder, in_order
-from groundup.data.vision.image_data import stratified
-
-#: The tables that `load_table` knows by name, and the functions of scikit-learn that hold them.
-_NAMED = {"breast cancer": "load_breast_cancer", "wine": "load_wine"}
+from groundup.data.registry import TABLES
+from groundup.data.tables.delimited import is_missing, read_sheet, write_rows
+from groundup.data.tables.encoder import Column, Encoder, sort_values
+from groundup.data.vision.image_data import sample_by_class
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Table(Dataset[tuple[Tensor, Tensor]]):
     """N samples of D features, each with a class: a map-style dataset of (features, label).
 
-        features        (N, D)   float32
-        labels          (N,)     int64, an index into class_names
-        feature_names   one for each feature
-        encoder         how the features were made of a file's columns, where they come from one
+    Args:
+        features: (N, D) float32.
+        labels: (N,) int64, indices into class_names.
+        feature_names: one name per feature.
+        class_names: one name per class.
+        name: name of the data set.
+        encoder: encoder that made the features from the columns of a file; None if there is no file.
 
-    Raises `ValueError` when these do not fit together.
+    Raises `ValueError` if these do not fit together.
+
+    Example:
+        >>> Table(torch.zeros(3, 1), torch.tensor([0, 1, 0]), ("weight",), ("cat", "dog"), "pets")
+        Table(pets: 3 samples, 1 features, 2 classes)
     """
 
     features: Float[Tensor, "count features"]
@@ -66,7 +70,7 @@ class Table(Dataset[tuple[Tensor, Tensor]]):
 
     @property
     def signs(self) -> Int64[Tensor, " count"]:
-        """The labels of two classes as -1 and +1."""
+        """The labels of two classes as -1 and +1. Raises `ValueError` for another number of classes."""
         checks.require(
             len(self.class_names) == 2,
             f"{self.name} has {len(self.class_names)} classes; -1 and +1 are for two: take a model of several, "
@@ -75,12 +79,19 @@ class Table(Dataset[tuple[Tensor, Tensor]]):
         return 2 * self.labels - 1
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Table, Table]:
-        """(the rest, a random `fraction`), every class in proportion, a pure function of `seed`."""
-        part = stratified(self.labels, self.class_names, fraction, seed, self.name)
+        """Split the samples at random into (rest, a `fraction`), every class in proportion, determined by `seed`."""
+        part = sample_by_class(self.labels, self.class_names, fraction, seed, self.name)
         return self._where(~part), self._where(part)
 
-    def standardized(self, like: Table | None = None) -> Table:
-        """Each feature with mean 0 and deviation 1, measured on `like` (the training part), by default on itself."""
+    def standardize(self, like: Table | None = None) -> Table:
+        """Return the table with mean 0 and deviation 1 in each feature.
+
+        Gradient descent converges slowly on features of different sizes: the largest one limits the learning rate.
+
+        Args:
+            like: table to measure mean and deviation on; the training part for a test part, as a model must not see
+                the test data. By default the table itself.
+        """
         measured = (self if like is None else like).features
         mean, scale = measured.mean(0), measured.std(0, correction=0)
         scale = torch.where(scale == 0, 1, scale)
@@ -99,35 +110,48 @@ class Table(Dataset[tuple[Tensor, Tensor]]):
 def load_table(
     name_or_path: str | PathLike[str], target: str = "", seed: int = 0, test_fraction: float = 0.2
 ) -> tuple[Table, Table]:
-    """(train, test), standardised by the training part: "breast cancer", "wine", or a table of your own.
+    """Return a table as (train, test), standardised by the training part.
 
-    target as in `read_table`; test_fraction is chosen at random by `seed`, every class in proportion.
+    Args:
+        name_or_path: "breast cancer", "wine", or a file for `read_table`.
+        target: column that holds the class in your own file; by default the last one.
+        seed: determines the split.
+        test_fraction: share of the test part, every class in proportion.
+
+    Raises `ValueError` for a name that is no table and no file, and for a target with a name.
+
+    Example:
+        >>> train, test = load_table("wine")
+        >>> len(train), len(test)
+        (142, 36)
     """
-    if name_or_path in _NAMED:
+    if name_or_path in TABLES:
         checks.require(not target, f"target is for a table of your own; {name_or_path!r} has its own, got {target!r}")
-        return _from_scikit_learn(_NAMED[str(name_or_path)], str(name_or_path), seed, test_fraction, True)
+        return TABLES[str(name_or_path)](seed, test_fraction)
     if not Path(name_or_path).expanduser().is_file():
-        names = ", ".join(map(repr, _NAMED))
+        names = ", ".join(map(repr, TABLES))
         raise ValueError(
             f"name_or_path must be one of {names}, or a file, CSV or TSV, a line for each sample; "
             f"{str(name_or_path)!r} is neither"
         )
-    return _divided(read_table(name_or_path, target), seed, test_fraction, True)
+    return _split_table(read_table(name_or_path, target), seed, test_fraction, True)
 
 
 def read_table(path: str | PathLike[str], target: str = "") -> Table:
-    """A table of your own, CSV or TSV: a line for each sample, a column for each measurement, one for the class.
+    """Read your own table: one line per sample, one column per measurement, and one for the class.
 
-        target      the column that holds the class; by default the last one
+    Args:
+        path: CSV or TSV file. A first line without a number holds the names of the columns, which are else "column 1",
+            "column 2", ... A column of numbers is one feature, a column of texts one feature per text.
+        target: column that holds the class; by default the last one.
 
-    A first line without a number is taken for the names of the columns, else they are "column 1", "column 2", ...
-    A column of numbers is a feature as it is; one of texts a feature for each text. float64, not standardised.
-    Raises `ValueError`, with line and column, for a value that is missing or damaged; for a target that is none of the
-    columns, has one class, or different values nearly everywhere.
+    The features are float64 and not standardised.
+    Raises `ValueError`, with line and column, for a value that is missing or damaged, and for a target that is no
+    column, has only one class, or different values in nearly every line.
 
     Example:
         >>> path = getfixture("tmp_path") / "pets.csv"
-        >>> _ = path.write_text("weight,fur,kind\n4.1,grey,cat\n30,brown,dog\n3.5,grey,cat\n22,grey,dog\n")
+        >>> _ = path.write_text("weight,fur,kind\\n4.1,grey,cat\\n30,brown,dog\\n3.5,grey,cat\\n22,grey,dog\\n")
         >>> table = read_table(path, target="kind")
         >>> table.feature_names, table.class_names, table.labels.tolist()
         (('weight', 'fur brown', 'fur grey'), ('cat', 'dog'), [0, 1, 0, 1])
@@ -139,7 +163,7 @@ def read_table(path: str | PathLike[str], target: str = "") -> Table:
     for row, label in enumerate(labels):
         if is_missing(label):
             raise ValueError(f"{sheet.where(row)}: the class {target!r} is missing, got {label!r}; take the line out")
-    classes = in_order(labels)
+    classes = sort_values(labels)
     checks.require(
         len(classes) > 1, f"{path}: the column {target!r} has one value, {classes[0]!r}: nothing to tell apart"
     )
@@ -154,33 +178,44 @@ def read_table(path: str | PathLike[str], target: str = "") -> Table:
 
 
 def write_table(table: Table, path: str | PathLike[str]) -> Path:
-    """Write features and class of a table whose columns are all numbers, as CSV with a first line of names."""
-    path = Path(path)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow([*table.feature_names, table.encoder.target if table.encoder else "class"])
-        for row, label in zip(table.features.numpy(), table.labels.tolist()):
-            lines.writerow([*map(str, row), table.class_names[label]])
-    return path
+    """Write a table whose columns are all numbers as CSV with a first line of names; return its path."""
+    target = table.encoder.target if table.encoder else "class"
+    rows = zip(table.features.numpy(), table.labels.tolist())
+    fields = ([*map(str, row), table.class_names[label]] for row, label in rows)
+    return write_rows(Path(path), [*table.feature_names, target], fields)
 
 
+@TABLES.register("breast cancer")
 def breast_cancer(seed: int = 0, test_fraction: float = 0.2, standardize: bool = True) -> tuple[Table, Table]:
-    """(train, test): 455 and 114 tumours, malignant (0) or benign (1), 30 features.
+    """Return the tumours as (train, test), malignant (0) or benign (1), with 30 features; by default 455 and 114.
 
-    The features reach from 0.001 to 4,000; `standardize` gives them the training part's mean 0 and deviation 1.
+    Args:
+        seed: determines the split.
+        test_fraction: share of the test part, every class in proportion.
+        standardize: scale each feature to mean 0 and deviation 1 on the training part; they range from 0.001 to 4,000.
     """
     return _from_scikit_learn("load_breast_cancer", "breast cancer", seed, test_fraction, standardize)
 
 
+@TABLES.register("wine")
 def wine(seed: int = 0, test_fraction: float = 0.2, standardize: bool = True) -> tuple[Table, Table]:
-    """(train, test): 142 and 36 wines of three growers, 13 features; `standardize` as in `breast_cancer`."""
+    """Return the wines of three growers as (train, test), with 13 features; arguments as for `breast_cancer`."""
     return _from_scikit_learn("load_wine", "wine", seed, test_fraction, standardize)
 
 
 def two_moons(count: int = 400, noise: float = 0.15, seed: int = 0) -> Table:
-    """Two half circles of radius 1 that reach into each other, blurred by a normal `noise`.
+    """Return two interleaved half circles of radius 1 with normal noise, which no straight line separates.
 
-    Class 1 is (cos t, sin t), class 0 is (1 - cos t, 1/2 - sin t), t even in [0, π].
+    Class 1 is (cos t, sin t), class 0 is (1 - cos t, 1/2 - sin t), with t uniform in [0, π].
+
+    Args:
+        count: number of points.
+        noise: standard deviation of the noise.
+        seed: determines the points.
+
+    Example:
+        >>> two_moons(100)
+        Table(two moons: 100 samples, 2 features, 2 classes)
     """
     checks.integer("count", count, 2)
     checks.real("noise", noise, 0.0)
@@ -206,12 +241,12 @@ def _from_scikit_learn(
     labels = torch.as_tensor(source.target, dtype=torch.int64)
     names, classes = (tuple(map(str, values)) for values in (source.feature_names, source.target_names))
     encoder = Encoder(tuple(map(Column, names)), classes, "class")
-    return _divided(Table(features, labels, names, classes, name, encoder), seed, test_fraction, standardize)
+    return _split_table(Table(features, labels, names, classes, name, encoder), seed, test_fraction, standardize)
 
 
-def _divided(whole: Table, seed: int, test_fraction: float, standardize: bool) -> tuple[Table, Table]:
-    """(train, test) in float32."""
+def _split_table(whole: Table, seed: int, test_fraction: float, standardize: bool) -> tuple[Table, Table]:
+    """Return (train, test) in float32."""
     train, test = whole.split(test_fraction, seed)
     if standardize:
-        train, test = train.standardized(), test.standardized(like=train)
+        train, test = train.standardize(), test.standardize(like=train)
     return replace(train, features=train.features.float()), replace(test, features=test.features.float())

@@ -1,4 +1,4 @@
-"""Edges in a file: a line for each, with the names of two nodes, and a weight where there is one.
+"""Edge lists: files with one line per edge, the names of two nodes, and optionally a weight.
 
 # lines that begin with # or % are comments
 Ann,Bob                 or tabs, semicolons or spaces between the names, which may be numbers
@@ -18,18 +18,24 @@ import torch
 from torch import Tensor
 
 from groundup import checks
-from groundup.data.tables.delimited import existing_file, is_number, number_in, rows_of
+from groundup.data.tables.delimited import existing_file, is_number, parse_number, rows_of
 
 logger = logging.getLogger("groundup")
 
 EDGE_ENDINGS = (".csv", ".tsv", ".txt", ".edges", ".edgelist", ".cites")
-#: Column names for the two ends of an edge and for its weight.
+#: Names of columns for the two nodes of an edge and for its weight, in lower case.
 _ENDS = ("source", "target", "from", "to", "src", "dst", "u", "v", "node1", "node2", "node_1", "node_2", "id1", "id2")
 _WEIGHTS = ("weight", "weights", "w", "value", "strength", "count")
 
 
 class Edges(NamedTuple):
-    """names of the nodes, as they come; pairs (E, 2), numbers in `names`; weight (E,), or None where none is given."""
+    """The edges of a file.
+
+    Args:
+        names: names of the nodes, in the order of the file.
+        pairs: (E, 2) int64, indices into `names`.
+        weight: (E,) float32, or None if the file has no weights.
+    """
 
     names: tuple[str, ...]
     pairs: Tensor
@@ -37,15 +43,24 @@ class Edges(NamedTuple):
 
 
 def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: bool | None = None) -> Edges:
-    """The edges of a file.
+    """Read the edges of a file.
 
-        known     names of nodes that are known from elsewhere: they come first, in that order
-        header    whether the first line holds names of columns; None: it does where it says source and target, or from
-                  and to; where it holds texts and all other lines numbers; or where neither of its names is found
-                  again. A line in the log says what is taken for names of columns
+    Args:
+        path: file with two names per line, separated by tabs, commas, semicolons or spaces.
+        known: names of nodes that are known from elsewhere; they come first, in that order.
+        header: True if the first line holds names of columns; None recognises it: it says source and target, or from
+            and to; or it holds texts and all other lines numbers; or none of its names occurs again. A warning in the
+            log says which line is used as names of columns.
 
     A third field that is a number in every line, or that the first line calls weight, is the edge's weight.
-    Raises `ValueError`, with the line, for one that has no name, and for a weight that is no number of 0 or more.
+    Raises `ValueError`, with the line, for a missing name, and for a weight that is not a number of at least 0.
+
+    Example:
+        >>> path = getfixture("tmp_path") / "edges.csv"
+        >>> _ = path.write_text("Ann,Bob,2\\nBob,Eve,1\\n")
+        >>> edges = read_edges(path)
+        >>> edges.names, edges.pairs.tolist(), edges.weight.tolist()
+        (('Ann', 'Bob', 'Eve'), [[0, 1], [1, 2]], [2.0, 1.0])
     """
     path = existing_file(path, "edges, a line with two names for each")
     rows = list(rows_of(path, comments=True))
@@ -67,7 +82,7 @@ def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: b
             continue
         pairs.append((numbers[0], numbers[1]))
         if weighted:
-            value = number_in(fields[2]) if len(fields) > 2 else None
+            value = parse_number(fields[2]) if len(fields) > 2 else None
             if value is None or value < 0:
                 got = fields[2] if len(fields) > 2 else ""
                 raise ValueError(f"{path}, line {line}: the weight must be a number of 0 or more, got {got!r}")
@@ -80,7 +95,7 @@ def read_edges(path: str | PathLike[str], known: Collection[str] = (), header: b
 
 
 def is_header(first: Sequence[str], others: Sequence[Sequence[str]], known: Collection[str] = ()) -> bool:
-    """Whether the first line of a file of edges holds names of columns, as `read_edges` says."""
+    """Return True if the first line of an edge list holds names of columns, by the rules of `read_edges`."""
     if len(first) < 2 or any(map(is_number, first)):
         return False
     ends = first[:2]
@@ -94,7 +109,7 @@ def is_header(first: Sequence[str], others: Sequence[Sequence[str]], known: Coll
 
 
 def _is_weighted(path: Path, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the third field is a weight."""
+    """Return True if the third field is a weight."""
     if len(titles) > 2:
         weighted = titles[2].lower() in _WEIGHTS
     else:

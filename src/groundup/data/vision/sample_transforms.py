@@ -1,4 +1,4 @@
-"""Transforms of one sample, as torchvision's are, where transforms of batches are expected."""
+"""Adapter of transforms of one sample, such as torchvision's, to transforms of batches."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ from torch.utils.data import default_collate
 
 
 def for_batches(transform: Callable[..., Any]) -> Callable[..., Any]:
-    """A transform that is called with (batch, generator): itself if it can be, else a `PerSample` of it.
+    """Return a transform that can be called with (batch, generator): itself, or a `PerSample` of it.
 
-    torchvision's transforms are of one sample; some take any number of arguments, and would transform the generator.
+    torchvision's transforms take one sample; some accept any number of arguments, and would transform the generator.
     """
     if not type(transform).__module__.startswith("torchvision."):
         try:
             inspect.signature(transform).bind(None, None)
             return transform
-        except (TypeError, ValueError):  # ValueError: a function of C++ tells no signature
+        except (TypeError, ValueError):  # ValueError: a function of C++ has no signature
             pass
     return PerSample(transform)
 
 
 class PerSample:
-    """A transform of one sample, applied to each sample of a batch by itself.
+    """A transform of one sample, applied to each sample of a batch separately.
 
-    What it draws comes from the global generators of PyTorch, NumPy and Python. They are seeded from `generator`, and
-    put back afterwards, so that a batch depends on nothing else.
+    Args:
+        transform: function of one sample. It may draw from the global generators of PyTorch, NumPy and Python: they
+            are seeded from the batch's generator, and restored afterwards, so that a batch depends on nothing else.
+
+    Example:
+        >>> PerSample(lambda image: image.flip(-1))(torch.tensor([[1, 2], [3, 4]]))
+        tensor([[2, 1],
+                [4, 3]])
     """
 
     def __init__(self, transform: Callable[[Any], Any]) -> None:
         self.transform = transform
 
     def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Any:
-        with _seeded(generator):
+        with _seed_global_generators(generator):
             try:
                 return default_collate([self.transform(sample) for sample in x])
             except Exception as error:
@@ -55,7 +61,7 @@ class PerSample:
 
 
 @contextmanager
-def _seeded(generator: torch.Generator | None) -> Iterator[None]:
+def _seed_global_generators(generator: torch.Generator | None) -> Iterator[None]:
     if generator is None:
         yield
         return

@@ -1,16 +1,16 @@
-"""A graph of your own, from a list of edges, with labels of some nodes and features where you have them.
+"""Your own graph, from a folder with a list of edges, labels of some nodes, and optionally features.
 
-friends/edges.csv       a line for each edge: two names, and a weight where there is one
-friends/nodes.csv       a line for each node: its name first, then columns of features, its label in a column "label",
-                        and, where you choose them yourself, train, validation or test in a column "split"
+friends/edges.csv       one line per edge: two names, and optionally a weight
+friends/nodes.csv       one line per node: its name first, then columns of features, its label in a column "label", and
+                        optionally "train", "validation" or "test" in a column "split"
 
-In place of nodes.csv: labels.csv (name, label) and features.csv (name, features), or one of the two. Or a pair
-NAME.cites (edges) and NAME.content (name, features, label), as Cora, Citeseer and others are published.
+Instead of nodes.csv there may be labels.csv (name, label) and features.csv (name, features), or one of the two; or a
+pair NAME.cites (edges) and NAME.content (name, features, label), the form in which Cora and others are published.
 
-Each may be CSV, TSV or words with spaces between them (.csv, .tsv, .txt), with a first line of names or without. Nodes
-without a label, those that only edges name among them, are what a network then predicts: leave the field empty or
-write ?. A number is a feature, standardised unless it is 0 or 1 throughout; a text becomes a feature for each of its
-values.
+Each file may be CSV, TSV or words separated by spaces (.csv, .tsv, .txt), with or without a first line of column names.
+A network predicts the labels of nodes without one: leave the field empty or write ?; nodes that only edges name have
+none. A column of numbers is one feature, standardised unless all its values are 0 or 1; a column of texts is one
+feature per text.
 
     graph = read_graph("friends")
     python examples/graph/cora.py --data friends
@@ -18,7 +18,6 @@ values.
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Collection, Sequence
 from os import PathLike
@@ -31,50 +30,46 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from groundup import checks
-from groundup.data.graphs.edges import Edges, is_header, read_edges
-from groundup.data.graphs.generated import karate_club, planted_graph
+from groundup.data.graphs.edge_list import Edges, is_header, read_edges
 from groundup.data.graphs.graph import Graph
-from groundup.data.graphs.planetoid import NAMES as PLANETOID
-from groundup.data.graphs.planetoid import planetoid
-from groundup.data.tables.delimited import Sheet, is_missing, read_sheet, rows_of
-from groundup.data.tables.encoder import DEGREE, NODE, Column, Encoder, in_order
+from groundup.data.registry import GRAPHS
+from groundup.data.tables.delimited import Sheet, is_missing, read_sheet, rows_of, write_rows
+from groundup.data.tables.encoder import DEGREE, NODE, Column, Encoder, sort_values
 
 logger = logging.getLogger("groundup")
 
-#: The graphs that `load_graph` knows by name.
-NAMES = (*PLANETOID, "karate_club", "planted")
 _ENDINGS = (".csv", ".tsv", ".txt")
-_LABELS = ("label", "class", "target", "y", "category")  # what a first line may call the label
+_LABELS = ("label", "class", "target", "y", "category")  # names of the column of labels
 _SPLITS = ("train", "validation", "test")
-_LARGEST_IDENTITY = 5000  # nodes that each have a feature of their own; above, they have their degree
+_MAX_IDENTITY_NODES = 5000  # up to this number each node has a feature of its own; above, its degree is used
 RECIPE = (
     "a graph of your own is a folder with edges.csv, two names of nodes in each line, and labels.csv, a name and a "
     "label in each line, or nodes.csv, a name, features and a label; see the first lines of "
-    "src/groundup/data/graphs/own.py"
+    "src/groundup/data/graphs/graph_folder.py"
 )
 
 
 def load_graph(
     name_or_path: str | PathLike[str], label: str = "", features: str = "", like: Encoder | None = None, seed: int = 0
 ) -> Graph:
-    """A graph whose nodes have labels, by name ("cora", "citeseer", "pubmed", "karate_club", "planted") or your own.
+    """Return a graph whose nodes have labels, by name or your own.
 
-    The papers' words are shares of all of a paper's words. label, features, like and seed as in `read_graph`.
-    Raises `ValueError` for what is neither a name nor there.
+    Args:
+        name_or_path: "cora", "citeseer" or "pubmed", with the word counts of each paper divided by their sum;
+            "karate_club"; "planted", a random graph of the size of Cora; or a path for `read_graph`.
+        label, features, seed: as for `read_graph`.
+        like: encoder of a trained model, which must have the same features.
+
+    Raises `ValueError` for a name that is no graph and no path.
     """
-    if name_or_path in PLANETOID:
-        graph = planetoid(str(name_or_path), shares=True)
-    elif name_or_path == "karate_club":
-        graph = karate_club("community")
-    elif name_or_path == "planted":
-        graph = planted_graph(2708, 10_556, num_classes=7, num_features=64, homophily=0.8, train=0.05)
-    else:
+    if name_or_path not in GRAPHS:
         if not Path(name_or_path).expanduser().exists():
-            names = ", ".join(map(repr, NAMES))
+            names = ", ".join(map(repr, GRAPHS))
             raise ValueError(
                 f"name_or_path must be one of {names}, or a path; {str(name_or_path)!r} is neither: {RECIPE}"
             )
         return read_graph(name_or_path, label, features, like, seed)
+    graph: Graph = GRAPHS[str(name_or_path)]()
     if like and graph.encoder and like.feature_names != graph.encoder.feature_names:
         raise ValueError(f"{name_or_path!r} has other features than the graph of the training")
     return graph
@@ -83,18 +78,19 @@ def load_graph(
 def read_graph(
     path: str | PathLike[str], label: str = "", features: str = "", like: Encoder | None = None, seed: int = 0
 ) -> Graph:
-    """A graph of your own: the layout of its files is at the top of this module.
+    """Read your own graph; the layout of its files is at the top of this module.
 
-        path        the folder, or the file of edges, beside which the others lie
-        label       the column that holds the label; by default one that is called label, class, target, y or category
-        features    of nodes that have none: "identity", one for each node, which tells nothing of nodes that training
-                    has not seen; "degree", one for each number of neighbours. By default identity up to 5,000 nodes
-        like        the encoder of a trained model: features and class numbers are made as it says
-        seed        of the split of the labelled nodes: of a class with five or more, a fifth is for validation and a
-                    fifth for test. Others are all for training. A column "split" says it otherwise
+    Args:
+        path: the folder, or the file of edges in the same folder as the others.
+        label: column that holds the label; by default one called label, class, target, y or category.
+        features: features of nodes that have none: "identity", one per node, which does not generalise to new nodes;
+            or "degree", one per number of neighbours. By default "identity" up to 5,000 nodes.
+        like: encoder of a trained model that determines features and class numbers.
+        seed: determines the split of the labelled nodes: a fifth of each class is for validation and a fifth for test,
+            rounded down, the rest for training. A column "split" replaces it.
 
-    x, y (-1: no label), adj, masks "train", "validation" and "test", node_names and encoder are set.
-    Raises `ValueError`, with file and line, for what is damaged; and for a graph without two classes to tell apart.
+    The graph has masks "train", "validation" and "test", node_names and an encoder; y is -1 for nodes without a label.
+    Raises `ValueError`, with file and line, for damaged files, and for a graph with fewer than two classes.
 
     Example:
         >>> from pathlib import Path
@@ -108,33 +104,33 @@ def read_graph(
     checks.choice("features", features, ("", "identity", "degree"))
     path = Path(path).expanduser()
     folder = path if path.is_dir() else path.parent
-    edge_file = path if path.is_file() else _file(folder, "edges", (".cites", ".edges", ".edgelist"))
+    edge_file = path if path.is_file() else _find_file(folder, "edges", (".cites", ".edges", ".edgelist"))
     if edge_file is None:
         raise ValueError(f"{folder} holds no file of edges: {RECIPE}")
-    of_nodes = _file(folder, "nodes", (".content",))
-    files = [of_nodes] if of_nodes else [file for stem in ("labels", "features") if (file := _file(folder, stem))]
+    of_nodes = _find_file(folder, "nodes", (".content",))
+    files = [of_nodes] if of_nodes else [file for stem in ("labels", "features") if (file := _find_file(folder, stem))]
     rows = [fields[:3] for _, fields in rows_of(edge_file, comments=True)]
     rows = rows[1:] if rows and is_header(rows[0], rows[1:]) else rows
     ends = {name for fields in rows for name in fields[:2]}
-    sheets = [_named(file, ends) for file in files]
+    sheets = [_read_node_file(file, ends) for file in files]
     known = list(dict.fromkeys(row[0] for sheet in sheets for row in sheet.rows))
     edges = read_edges(edge_file, known)
     label = label or _label_column(sheets)
     columns = [(sheet, name) for sheet in sheets for name in sheet.names[1:] if name not in (label, "split")]
     if columns:
-        edges = _with_features(edges, edge_file, columns[0][0])
-    x, encoder = _features(
+        edges = _keep_featured(edges, edge_file, columns[0][0])
+    x, encoder = _make_features(
         edges, [*dict.fromkeys(name for _, name in columns)], columns, features, label, like, edge_file
     )
-    labels = _said_of(edges.names, sheets, label) if label else ["?"] * len(edges.names)
+    labels = _fields_of(edges.names, sheets, label) if label else ["?"] * len(edges.names)
     if like is None:
-        classes = in_order(name for name in labels if not is_missing(name))
+        classes = sort_values(name for name in labels if not is_missing(name))
         if len(classes) < 2:
             found = f"one, {classes[0]!r}" if classes else "none"
             raise ValueError(f"{folder}: the nodes' labels must be of two classes or more, got {found}: {RECIPE}")
         encoder = Encoder(encoder.columns, classes, label, encoder.mean, encoder.scale)
     y = encoder.classes(labels)
-    masks = _masks(y, _said_of(edges.names, sheets, "split"), seed)
+    masks = _masks(y, _fields_of(edges.names, sheets, "split"), seed)
     return Graph.from_edges(
         edges.pairs,
         x=x,
@@ -148,9 +144,13 @@ def read_graph(
 
 
 def write_graph(graph: Graph, folder: str | PathLike[str]) -> Path:
-    """Write edges.csv and nodes.csv into a folder, for `read_graph`; an edge that goes both ways is written once.
+    """Write edges.csv and nodes.csv for `read_graph`; return the folder.
 
-    Raises `ValueError` for a graph whose edges have a direction, which these files do not hold.
+    Args:
+        graph: an undirected graph; each edge is written once.
+        folder: created if need be.
+
+    Raises `ValueError` for a directed graph, which these files cannot hold.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -160,28 +160,24 @@ def write_graph(graph: Graph, folder: str | PathLike[str]) -> Path:
         raise ValueError("graph must be undirected, a_ij = a_ji: edges.csv holds no directions")
     names = graph.node_names or tuple(map(str, range(len(graph.x))))
     weighted = any(w != 1 for w in weight)
-    with (folder / "edges.csv").open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["source", "target", "weight"][: 3 if weighted else 2])
-        for (i, j), w in given.items():
-            if i <= j:
-                lines.writerow([names[i], names[j], w][: 3 if weighted else 2])
+    width = 3 if weighted else 2
+    edges = ([names[i], names[j], w][:width] for (i, j), w in given.items() if i <= j)
+    write_rows(folder / "edges.csv", ["source", "target", "weight"][:width], edges)
     encoder = graph.encoder or Encoder()
     by_name = encoder.columns and encoder.columns[0].name in (NODE, DEGREE)
     titles = () if by_name else encoder.feature_names or tuple(f"feature {i}" for i in range(graph.x.size(1)))
     x: Any = [[]] * len(names) if by_name else graph.x.cpu().numpy()
     y = [-1] * len(names) if graph.y is None else graph.y.tolist()
-    with (folder / "nodes.csv").open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["name", *titles, "label"])
-        for name, features, c in zip(names, x, y):
-            known = encoder.class_names[c] if encoder.class_names and c >= 0 else "" if c < 0 else str(c)
-            lines.writerow([name, *(np.format_float_positional(v, trim="-") for v in features), known])
+    nodes = []
+    for name, features, c in zip(names, x, y):
+        known = encoder.class_names[c] if encoder.class_names and c >= 0 else "" if c < 0 else str(c)
+        nodes.append([name, *(np.format_float_positional(v, trim="-") for v in features), known])
+    write_rows(folder / "nodes.csv", ["name", *titles, "label"], nodes)
     return folder
 
 
-def _file(folder: Path, stem: str, endings: Sequence[str] = ()) -> Path | None:
-    """The file of that stem, or else the only one with one of these endings."""
+def _find_file(folder: Path, stem: str, endings: Sequence[str] = ()) -> Path | None:
+    """Return the file with this stem, or else the only one with one of these endings."""
     for ending in _ENDINGS:
         if (folder / f"{stem}{ending}").is_file():
             return folder / f"{stem}{ending}"
@@ -191,10 +187,10 @@ def _file(folder: Path, stem: str, endings: Sequence[str] = ()) -> Path | None:
     return found[0] if found else None
 
 
-def _named(file: Path, ends: Collection[str]) -> Sheet:
-    """The rows of a file about nodes; without a first line of names the last column is the label, or a feature.
+def _read_node_file(file: Path, ends: Collection[str]) -> Sheet:
+    """Return the rows of a file about nodes; without column names, the last column of nodes and labels is the label.
 
-    The first line is one of names where it holds no number and does not start with a node that an edge names.
+    The first line holds column names if it has no number and does not start with a node that an edge names.
     """
     first = next((fields for _, fields in rows_of(file)), [""])
     titled = first[0] not in ends or any(name.lower() in _LABELS for name in first[1:])
@@ -211,15 +207,15 @@ def _named(file: Path, ends: Collection[str]) -> Sheet:
 
 
 def _label_column(sheets: Sequence[Sheet]) -> str:
-    """The column of the label, if any."""
+    """Return the column of the label, or ""."""
     names = [name for sheet in sheets for name in sheet.names[1:]]
     found = next((name for wanted in _LABELS for name in names if name.lower() == wanted), "")
     alone = [sheet for sheet in sheets if sheet.path.stem == "labels" and len(sheet.names) == 2]
     return found or (alone[0].names[1] if alone else "")
 
 
-def _with_features(edges: Edges, file: Path, sheet: Sheet) -> Edges:
-    """The edges between nodes that have features; the others are left out, and a line in the log says so."""
+def _keep_featured(edges: Edges, file: Path, sheet: Sheet) -> Edges:
+    """Return the edges between nodes with features, and log a warning about the others."""
     having = {row[0] for row in sheet.rows}
     if having >= set(edges.names):
         return edges
@@ -235,7 +231,7 @@ def _with_features(edges: Edges, file: Path, sheet: Sheet) -> Edges:
     return Edges(names, number[edges.pairs[kept]], None if edges.weight is None else edges.weight[kept])
 
 
-def _features(
+def _make_features(
     edges: Edges,
     names: Sequence[str],
     columns: Sequence[tuple[Sheet, str]],
@@ -244,7 +240,7 @@ def _features(
     like: Encoder | None,
     file: Path,
 ) -> tuple[Tensor, Encoder]:
-    """x (N, C), and the encoder that made it."""
+    """Return x (N, C) and the encoder that made it."""
     count = len(edges.names)
     degree = torch.bincount(_neighbours(edges.pairs, count), minlength=count).tolist()
     said = {NODE: edges.names, DEGREE: [str(d) for d in degree]}
@@ -254,7 +250,7 @@ def _features(
         sheet = columns[0][0]
         line = {row[0]: number for row, number in zip(sheet.rows, sheet.lines)}
         lines, source = [line[name] for name in edges.names], sheet.path
-        said |= {name: _said_of(edges.names, [sheet], name) for sheet, name in columns}
+        said |= {name: _fields_of(edges.names, [sheet], name) for sheet, name in columns}
     sheet = Sheet(source, tuple(said), list(zip(*said.values())), lines)
     if like is not None:
         if missing := [c.name for c in like.columns if c.name not in said]:
@@ -266,26 +262,26 @@ def _features(
     if names:
         encoder = Encoder.of(sheet, names)
         if encoder.columns:
-            encoder = encoder.standardized(encoder.values(sheet))
+            encoder = encoder.fit_scale(encoder.values(sheet))
             return encoder.encode(sheet), encoder
-    kind = features or ("identity" if count <= _LARGEST_IDENTITY else "degree")
+    kind = features or ("identity" if count <= _MAX_IDENTITY_NODES else "degree")
     logger.warning(
         "%s: the nodes have no features: %s",
         file,
         "each has one of its own" if kind == "identity" else "it is their degree",
     )
-    encoder = Encoder((Column(*((NODE, edges.names) if kind == "identity" else (DEGREE, in_order(said[DEGREE])))),))
+    encoder = Encoder((Column(*((NODE, edges.names) if kind == "identity" else (DEGREE, sort_values(said[DEGREE])))),))
     return encoder.encode(sheet), encoder
 
 
 def _neighbours(pairs: Tensor, count: int) -> Int[Tensor, " E"]:
-    """Each node as often as it has neighbours."""
+    """Return each node as often as it has neighbours."""
     both = torch.cat([pairs, pairs.flip(1)])
     return torch.unique(both[:, 0] * count + both[:, 1]) // count
 
 
-def _said_of(names: Sequence[str], sheets: Sequence[Sheet], column: str) -> list[str]:
-    """The entry of a column for each node; "" for a node without a row."""
+def _fields_of(names: Sequence[str], sheets: Sequence[Sheet], column: str) -> list[str]:
+    """Return the field of a column for each node; "" for a node without a row."""
     said: dict[str, str] = {}
     for sheet in sheets:
         if column in sheet.names[1:]:
@@ -294,7 +290,7 @@ def _said_of(names: Sequence[str], sheets: Sequence[Sheet], column: str) -> list
 
 
 def _masks(y: Int[Tensor, " N"], said: Sequence[str], seed: int) -> dict[str, Bool[Tensor, " N"]]:
-    """Which of the labelled nodes are for training, validation and test."""
+    """Return the masks of the labelled nodes for training, validation and test."""
     if any(said):
         wrong = sorted({part.lower() for part in said} - {"", *_SPLITS})
         checks.require(not wrong, f"split must be train, validation, test or empty, got {wrong[0] if wrong else ''!r}")

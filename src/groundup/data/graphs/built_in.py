@@ -1,4 +1,4 @@
-"""Graphs that need no file: Zachary's karate club, sets told apart by a motif, large ones with planted labels."""
+"""Graphs that need no file: Zachary's karate club, graphs with one of two motifs, and large random graphs."""
 
 from __future__ import annotations
 
@@ -10,19 +10,28 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.data.graphs.graph import Graph
-from groundup.data.graphs.sets import GraphSet, encoded
-from groundup.data.tables.encoder import NODE, Column, Encoder, numbered_columns
+from groundup.data.graphs.graph_set import GraphSet, encode_graphs
+from groundup.data.registry import GRAPH_SETS, GRAPHS
+from groundup.data.tables.encoder import NODE, Column, Encoder, make_columns
 
-#: Of the members, the four communities of the largest modularity (0.4198): Brandes et al. 2008, On Modularity
-#: Clustering. Members 0 and 33, who fell out, are of the communities 0 and 2.
+#: Community of each member, in the division into four with the largest modularity (0.4198): Brandes et al. 2008, On
+#: Modularity Clustering. Members 0 and 33, who fell out, are of the communities 0 and 2.
 KARATE_COMMUNITIES = "0000111022100022102020233323322322"
 
 
 def karate_club(label: str = "club") -> Graph:
-    """34 members, 78 friendships, and which of two clubs each joined after the split; x is the identity.
+    """Return Zachary's karate club: 34 members, 78 friendships; x is the identity.
 
-    label="community": one of four, those that Kipf and Welling 2017 train on (appendix A.1).
-    Zachary 1977, An Information Flow Model for Conflict and Fission in Small Groups. PyTorch brings networkx along.
+    Zachary 1977, An Information Flow Model for Conflict and Fission in Small Groups; it is a part of networkx, which
+    PyTorch depends on.
+
+    Args:
+        label: "club", one of the two clubs that the members joined after the split; or "community", one of the four
+            that Kipf and Welling 2017 train on (appendix A.1).
+
+    Example:
+        >>> karate_club()
+        karate club: 34 nodes, 156 edges, 34 features
     """
     import networkx
 
@@ -38,16 +47,22 @@ def karate_club(label: str = "club") -> Graph:
 def motif_graphs(
     count: int = 1000, base: int = 20, seed: int = 0, degree_as_tag: bool = False, like: Encoder | None = None
 ) -> GraphSet:
-    """Trees that grow by preferring the well connected, with a house (class 0) or a ring of five (1) hung on.
+    """Return random trees with a motif attached: a house (class 0) or a ring of five nodes (class 1).
 
-    Luo et al. 2020, Parameterized Explainer for Graph Neural Networks, arXiv:2011.04573, BA-2motifs; x is 1 throughout,
-    so that nothing but the shape tells them apart. `degree_as_tag` and `like` as in `load_graphs`.
+    Luo et al. 2020, Parameterized Explainer for Graph Neural Networks, arXiv:2011.04573, BA-2motifs. The trees grow by
+    preferential attachment. x is 1 everywhere, so that only the shape distinguishes the classes.
+
+    Args:
+        count: number of graphs.
+        base: number of nodes of each tree.
+        seed: determines the trees.
+        degree_as_tag, like: as for `load_graphs`.
     """
     checks.integer("count", count)
     checks.integer("base", base, 2)
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0))
     ring = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 0)]
-    joined, labels = [], []
+    edges_so_far, labels = [], []
     for number in range(count):
         ends, pairs = [0, 1], [(0, 1)]  # each node as often as it has edges
         for node in range(2, base):
@@ -58,13 +73,13 @@ def motif_graphs(
         motif = ring if labels[-1] == "ring" else [*ring, (1, 4)]  # the house: its roof's beam
         pairs += [(base + i, base + j) for i, j in motif]
         pairs.append((base, int(torch.randint(base, (), generator=generator))))
-        joined.append(torch.tensor(pairs) + number * (base + 5))
-    edges, owner = torch.cat(joined), torch.arange(count).repeat_interleave(base + 5)
+        edges_so_far.append(torch.tensor(pairs) + number * (base + 5))
+    edges, owner = torch.cat(edges_so_far), torch.arange(count).repeat_interleave(base + 5)
     edges = torch.cat([edges, edges.flip(1)])
-    return encoded(Path("motifs"), {}, edges, owner, labels, degree_as_tag, like)
+    return encode_graphs(Path("motifs"), {}, edges, owner, labels, degree_as_tag, like)
 
 
-def planted_graph(
+def power_law_graph(
     num_nodes: int,
     num_edges: int,
     num_classes: int = 10,
@@ -75,14 +90,26 @@ def planted_graph(
     train: float = 0.5,
     seed: int = 0,
 ) -> Graph:
-    """A graph whose degrees follow a power law, k^-exponent, and whose nodes prefer their own class.
+    """Return a random graph whose degrees follow a power law, and whose nodes prefer neighbours of their own class.
 
-    Pairs are drawn with probability ∝ w_i w_j, w of a Pareto distribution (Chung and Lu 2002, The Average Distances in
-    Random Graphs with Given Expected Degrees), with probability `homophily` both of one class. Features are normal
-    noise of deviation 1 around one of `num_classes` centres, themselves normal with deviation `signal`: little to go
-    by for a node alone, much with its neighbours. num_edges, both directions counted, is before the few that are drawn
-    twice, or from a node to itself, are taken out. A share `train` of the nodes, at random, is "train", a fifth of the
-    others "validation", the rest "test".
+    Edges are drawn with probability ∝ w_i w_j, w from a Pareto distribution: Chung and Lu 2002, The Average Distances
+    in Random Graphs with Given Expected Degrees. Features are normal noise of deviation 1 around the centre of the
+    class. The centres are so close that one node's features say little about its class, and those of its neighbours
+    say much: a model that ignores the edges fails.
+
+    Args:
+        num_nodes: number of nodes.
+        num_edges: number of edges, both directions counted, before duplicates and self-loops are removed.
+        num_classes, num_features: of the nodes.
+        homophily: probability that both nodes of an edge are drawn from one class.
+        signal: deviation of the centres of the classes.
+        exponent: of the power law k^-exponent, greater than 2.
+        train: share of the mask "train"; a fifth of the other nodes is "validation", the rest "test".
+        seed: determines the graph.
+
+    Example:
+        >>> power_law_graph(1000, 5000).masks.keys()
+        dict_keys(['train', 'validation', 'test'])
     """
     checks.integer("num_nodes", num_nodes, 2)
     checks.integer("num_edges", num_edges, 2)
@@ -116,5 +143,23 @@ def planted_graph(
     place, first = torch.rand(num_nodes, generator=generator), checks.probability("train", train)
     known, test = place < first, place >= first + 0.2 * (1 - first)
     masks = {"train": known, "validation": ~known & ~test, "test": test}
-    encoder = Encoder(numbered_columns(num_features), tuple(f"class {i}" for i in range(num_classes)))
+    encoder = Encoder(make_columns(num_features), tuple(f"class {i}" for i in range(num_classes)))
     return Graph.from_edges(edges, x=x, y=y, masks=masks, name="planted graph", encoder=encoder)
+
+
+planted_graph = power_law_graph  # its earlier name
+
+
+@GRAPHS.register("karate_club")
+def _karate_communities() -> Graph:
+    return karate_club("community")
+
+
+@GRAPHS.register("planted")
+def _graph_like_cora() -> Graph:
+    return power_law_graph(2708, 10_556, num_classes=7, num_features=64, homophily=0.8, train=0.05)
+
+
+@GRAPH_SETS.register("motifs")
+def _motifs(degree_as_tag: bool, like: Encoder | None) -> GraphSet:
+    return motif_graphs(degree_as_tag=degree_as_tag, like=like)

@@ -1,4 +1,4 @@
-"""The names of numbers, in words: a parallel text in any pair of languages that needs no file.
+"""Numbers in words: a parallel text in any pair of languages that needs no file.
 
 number_name(95, "fr")                               # "quatre-vingt-quinze"
 train, test = number_pairs("en", "fr")              # pairs ("ninety-five", "quatre-vingt-quinze"), no number in both
@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 
 from groundup import checks
+from groundup.data.registry import PAIRS
 
 Pairs = list[tuple[str, str]]
 
@@ -48,11 +49,11 @@ def _english(n: int) -> str:
 
 
 def _french(n: int, last: bool = True) -> str:
-    """`last`: nothing follows, so that quatre-vingts and cents are written with their s."""
+    """Return n in French; `last` means that nothing follows, so that quatre-vingts and cents have an s."""
     if n < 20:
         return _FRENCH[n]
     if n < 100:
-        scores = n // 10 in (7, 9)  # soixante-dix, quatre-vingt-dix: counted on from the ten below
+        scores = n // 10 in (7, 9)  # soixante-dix, quatre-vingt-dix: counted from the ten below
         tens, rest = _FRENCH_TENS[n // 10 - 2], n % 10 + 10 * scores
         if rest == 0:
             return tens + "s" if n == 80 and last else tens
@@ -67,7 +68,7 @@ def _french(n: int, last: bool = True) -> str:
 
 
 def _german(n: int, last: bool = True) -> str:
-    """`last`: nothing follows, so that one is eins and not ein."""
+    """Return n in German; `last` means that nothing follows, so that 1 is eins and not ein."""
     if n < 20:
         return "ein" if n == 1 and not last else _GERMAN[n]
     if n < 100:
@@ -76,14 +77,22 @@ def _german(n: int, last: bool = True) -> str:
     return f"{_german(n // size, last=False)}{word}" + (_german(n % size) if n % size else "")
 
 
-#: The languages that need nothing installed, and the function of each, for 0 to 999,999.
+#: Languages that need no other library, with functions for 0 to 999,999.
 LANGUAGES: dict[str, Callable[[int], str]] = {"en": _english, "fr": _french, "de": _german}
 
 
 def number_name(n: int, language: str) -> str:
-    """The name of n, from 0 to 999,999, in "en" (British), "fr" (of France) or "de"; other languages by num2words.
+    """Return a number in words.
 
-    Raises `ValueError` for a language that neither has.
+    Args:
+        n: from 0 to 999,999.
+        language: "en" (British), "fr" (of France) or "de"; others need the library num2words.
+
+    Raises `ValueError` for an unknown language.
+
+    Example:
+        >>> number_name(95, "fr")
+        'quatre-vingt-quinze'
     """
     checks.integer("n", n, 0)
     checks.require(n < 1_000_000, f"n must be at most 999,999, got {n:,}")
@@ -111,9 +120,19 @@ def number_pairs(
     below: int = 1_000_000,
     seed: int = 0,
 ) -> tuple[Pairs, Pairs]:
-    """(train, test): `count` and `held_out` different numbers below `below`, each named in both languages.
+    """Return (train, test) pairs of different numbers in words.
 
-    A draw over all magnitudes: as many of one digit as of six, as far as there are so many.
+    Args:
+        source, target: languages of the pairs, as for `number_name`.
+        count, held_out: numbers of training and test pairs.
+        below: the numbers are smaller than this.
+        seed: determines the numbers. They are drawn over all magnitudes: as many with one digit as with six, as long
+            as there are enough.
+
+    Example:
+        >>> train, test = number_pairs("en", "de", count=5, held_out=2)
+        >>> len(train), len(test)
+        (5, 2)
     """
     wanted = checks.integer("count", count) + checks.integer("held_out", held_out)
     checks.require(wanted <= checks.integer("below", below), f"there are only {below:,} numbers, {wanted:,} are wanted")
@@ -127,7 +146,13 @@ def number_pairs(
 
 
 def _draw(weight: torch.Tensor, count: int, generator: torch.Generator) -> list[int]:
-    """`count` different indices with these weights: those of the largest u^(1/w) (Efraimidis and Spirakis 2006)."""
+    """Draw different indices with these weights: those of the largest u^(1/w) (Efraimidis and Spirakis 2006)."""
     u = torch.rand(len(weight), dtype=torch.float64, generator=generator)
     chosen = (u.log() / weight).topk(count).indices
     return chosen[torch.randperm(count, generator=generator)].tolist()
+
+
+@PAIRS.register("numbers")
+def _load_parts(source: str, target: str, seed: int, lower: bool) -> tuple[Pairs, Pairs, Pairs]:
+    train, test = number_pairs(source or "en", target or "fr", count=20_500, seed=seed)
+    return train[500:], train[:500], test

@@ -1,7 +1,7 @@
-"""Texts as tokens: windows of a long row of them for training, and rows that stay on the disk.
+"""Files of tokens for language models: texts are tokenized once, and windows of the tokens are read from the disk.
 
-folder = prepare_tokens("my/texts", 8000, "my/tokens")     once: byte pairs, train.bin, valid.bin
-tokens = open_tokens("my/tokens", "train")                 mapped into memory, however large
+folder = prepare_tokens("my/texts", 8000, "my/tokens")     # once: byte pairs, train.bin, valid.bin
+tokens = open_tokens("my/tokens", "train")                 # mapped into memory, of any size
 loader = Loader(TokenWindows(tokens, 1024), 8, shuffle=True)
 """
 
@@ -23,9 +23,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from groundup import checks
+from groundup.data.registry import TEXTS
+from groundup.data.text.corpora import load_text
 from groundup.data.text.sentencepiece import SentencePieces
-from groundup.data.text.sources import TEXTS, load_text
-from groundup.data.text.tokenizers import tokenizer_from
+from groundup.data.text.tokenizers import import_tokenizers, merge_byte_pairs, read_tokenizer_content
 from groundup.durable import one_at_a_time, sync, write_file
 
 logger = logging.getLogger("groundup")
@@ -34,10 +35,16 @@ SPLITS = ("train", "valid")
 
 
 class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
-    """Windows (x, y) of `context` tokens each, y one token ahead of x: number i begins at i · stride.
+    """Windows (x, y) of `context` tokens each, with y one token ahead of x; window i starts at i · stride.
 
-    tokens    integers, a tensor or an array of one axis, such as `open_tokens` gives
-    stride    1 lets every place begin a window; by default windows lie end to end, and each token is in one
+    Args:
+        tokens: integers, a tensor or an array of one axis, such as `open_tokens` returns.
+        context: number of tokens in x and in y.
+        stride: distance between the starts of windows; by default `context`, so that each token is in one window.
+
+    Example:
+        >>> TokenWindows(torch.arange(7), 3)[1]
+        (tensor([3, 4, 5]), tensor([4, 5, 6]))
     """
 
     def __init__(self, tokens: Any, context: int, stride: int | None = None) -> None:
@@ -55,7 +62,7 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
         return (len(self.tokens) - self.context - 1) // self.stride + 1
 
     def batch(self, indices: Tensor) -> tuple[Int64[Tensor, "B T"], Int64[Tensor, "B T"]]:
-        """The windows with these numbers, each in [0, len)."""
+        """Return the windows at `indices`, each in [0, len)."""
         checks.indices("indices", indices, len(self), "the number of windows")
         rows = [
             torch.as_tensor(np.asarray(self.tokens[i : i + self.context + 1], dtype=np.int64))
@@ -65,7 +72,7 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
         return both[:, :-1], both[:, 1:]
 
     def __getitem__(self, number: SupportsIndex) -> tuple[Int64[Tensor, " T"], Int64[Tensor, " T"]]:
-        """One window; -1 is the last. Raises `IndexError` past either end, with which a `for` over them ends."""
+        """Return one window; -1 is the last. Raises `IndexError` past either end, which ends a `for` loop."""
         if not isinstance(number, SupportsIndex):
             raise TypeError(f"number must be an int, got {number!r}; for several windows call batch(indices)")
         place, count = index(number), len(self)
@@ -76,9 +83,14 @@ class TokenWindows(Dataset[tuple[Tensor, Tensor]]):
 
 
 def window_length(tokens: Any, length: int, what: str = "the text") -> int:
-    """`length`, or less where `tokens` are too few for one window of it; then a line in the log says so.
+    """Return `length`, or less if there are too few tokens for a window of it, with a warning in the log.
 
-    Raises `ValueError` for fewer than two tokens, of which there is no next one to learn.
+    Args:
+        tokens: tokens of a text.
+        length: number of tokens that a model reads.
+        what: name of the text for messages.
+
+    Raises `ValueError` for fewer than two tokens, as there is no next one to learn.
     """
     checks.require(len(tokens) > 1, f"{what} has {len(tokens)} tokens, and at least 2 are needed: give a longer one")
     if len(tokens) > checks.integer("length", length):
@@ -88,33 +100,26 @@ def window_length(tokens: Any, length: int, what: str = "the text") -> int:
 
 
 def train_byte_pairs(texts: Iterable[str], vocab_size: int, end: str = "<|endoftext|>") -> Any:
-    """A `tokenizers.Tokenizer` of byte pairs learned from `texts`, as GPT-2's: any text goes there and back.
+    """Return a `tokenizers.Tokenizer` of byte pairs like GPT-2's, which can represent any text.
 
-    Sennrich et al. 2016, arXiv:1508.07909; on bytes, Radford et al. 2019, section 2.2. `end` stands between texts.
-    A pair is merged if it occurs twice. Of a short text there are fewer than `vocab_size`: a line in the log says so.
+    Sennrich et al. 2016, arXiv:1508.07909; on bytes, Radford et al. 2019, section 2.2.
+
+    Args:
+        texts: texts to train on; a pair is merged if it occurs twice.
+        vocab_size: number of tokens; a short text has fewer, with a warning in the log.
+        end: special token that is put between texts.
     """
-    tokenizers = _tokenizers()
-    _several(texts)
+    _check_texts(texts)
     size = checks.integer("vocab_size", vocab_size)
     checks.require(size >= 257, f"vocab_size must be at least 257, the bytes and {end!r}, got {vocab_size}")
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=vocab_size,
-        min_frequency=2,
-        special_tokens=[end],
-        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer = merge_byte_pairs(texts, size, [end], min_count=2)
     if (found := tokenizer.get_vocab_size()) < size:
         logger.warning("the text has %s byte pairs that occur twice, and not %s", f"{found:,}", f"{size:,}")
     return tokenizer
 
 
-def _several(texts: Any) -> None:
-    """One text is an iterable of texts too, of its characters, each of which would end with the token of an end."""
+def _check_texts(texts: Any) -> None:
+    """Raise `TypeError` for one text, which would be read as texts of one character each."""
     if isinstance(texts, (str, bytes)) or not isinstance(texts, Iterable):
         raise TypeError(f"texts must be several texts, got {type(texts).__name__}; of one text pass [text]")
 
@@ -127,17 +132,22 @@ def write_tokens(
     end: str | None = "<|endoftext|>",
     source: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the tokens of `texts`, each followed by `end`, as train.bin and valid.bin, with tokenizer.json beside them.
+    """Write the tokens of texts as train.bin and valid.bin, with tokenizer.json; return the folder.
 
-    `valid` is the share, at the end, that is held out; or the texts that are. One text is in memory at a time.
-    tokens.json, written last, says that all is there, and of what it was made: `source`. Who has mapped tokens that
-    stood here keeps those.
+    Args:
+        folder: created if need be. Programs that have mapped earlier tokens of it keep those.
+        texts: texts; one is in memory at a time.
+        tokenizer: a `tokenizers.Tokenizer`.
+        valid: share of the tokens, at the end, for validation; or texts for validation.
+        end: token after each text; None for none.
+        source: description of the texts, which tokens.json stores. It is written last, and shows that the folder is
+            complete.
     """
     folder = Path(folder).expanduser()
     held_out_texts = valid if isinstance(valid, Iterable) and not isinstance(valid, (str, bytes)) else None
     share = 0.0 if held_out_texts is not None else checks.real("valid", valid)
     checks.require(held_out_texts is not None or 0 < share < 1, f"valid must lie between 0 and 1, got {valid}")
-    _several(texts)
+    _check_texts(texts)
     size = tokenizer.get_vocab_size()
     kind = np.uint16 if size <= 2**16 else np.uint32
     closing = [] if end is None else [tokenizer.token_to_id(end)]
@@ -157,7 +167,7 @@ def write_tokens(
     (folder / "tokens.json").unlink(missing_ok=True)
     for name, part in zip(SPLITS, (tokens[: count - held_out], tokens[count - held_out :])):
         file = folder / f"{name}.bin"
-        file.unlink(missing_ok=True)  # written over, it would change under those who read it
+        file.unlink(missing_ok=True)  # overwriting would change what others have mapped
         with file.open("wb") as stream:
             for first in range(0, len(part), 2**24):
                 part[first : first + 2**24].tofile(stream)
@@ -178,15 +188,19 @@ def prepare_tokens(
     valid: float = 0.1,
     validation: str | PathLike[str] = "",
 ) -> Path:
-    """The folder of tokens that `data` is, or `folder`, written of its texts unless it holds just these already.
+    """Return a folder with the tokens of a text; they are written only if need be.
 
-    data        what `write_tokens` wrote, taken as it is; or a text as `load_text` knows it, or a folder of .txt files
-    valid       the share of it, at the end, that is held out
-    validation  a text, or a folder of .txt files, that is held out instead
+    Args:
+        data: folder that `write_tokens` wrote, which is returned; or a text, as for `load_text`; or a folder of .txt
+            files.
+        vocab_size: number of byte pairs.
+        folder: folder for the tokens. tokens.json states the names, sizes and times of the text's files, `vocab_size`
+            and `valid`; the tokens are written again if these differ.
+        valid: share of the text, at the end, for validation.
+        validation: a text, or a folder of .txt files, for validation instead.
 
-    tokens.json keeps what was asked: `data`, its files' names, sizes and times, `vocab_size` and `valid`. Where that
-    differs, the tokens are written anew. Raises `ValueError` where `folder` holds tokens that do not say of what they
-    are, as `write_tokens` by itself leaves them: they may be another's, and cannot be had again from here.
+    Raises `ValueError` if `folder` holds tokens that do not state their text, as `write_tokens` alone writes them: they
+    are not overwritten, because they may not be reproducible.
     """
     folder, given = Path(folder).expanduser(), Path(data).expanduser()
     if (given / "tokens.json").is_file():
@@ -194,12 +208,12 @@ def prepare_tokens(
         return given
     files = _text_files(data)
     held_out = _text_files(validation) if validation else []
-    asked = {"vocab_size": vocab_size, "valid": valid, **_identity(data, files)}
+    asked = {"vocab_size": vocab_size, "valid": valid, **_describe_text(data, files)}
     if validation:
-        asked["validation"] = _identity(validation, held_out)
-    with one_at_a_time(folder.with_name(f".{folder.name}.lock")):  # of many processes the first writes
+        asked["validation"] = _describe_text(validation, held_out)
+    with one_at_a_time(folder.with_name(f".{folder.name}.lock")):  # the first of several processes writes
         if (folder / "tokens.json").is_file():
-            found = _about(folder).get("source")
+            found = _read_about(folder).get("source")
             if found is None:
                 raise ValueError(
                     f"{folder} holds tokens that do not say of which text: to use them as they are, name this folder "
@@ -214,35 +228,35 @@ def prepare_tokens(
 
 
 def _text_files(data: str | PathLike[str]) -> list[Any]:
-    """The .txt files of a folder; else what was given, for `load_text`."""
+    """Return the .txt files of a folder; else `data` itself, for `load_text`."""
     given = Path(data).expanduser()
     files = sorted(given.glob("**/*.txt")) if given.is_dir() and data not in TEXTS else [data]
     checks.require(len(files) > 0, f"{given} holds no .txt file")
     return files
 
 
-def _identity(data: str | PathLike[str], files: Iterable[str | PathLike[str]]) -> dict[str, str]:
-    """What tells texts apart, without reading files that may be large."""
+def _describe_text(data: str | PathLike[str], files: Iterable[str | PathLike[str]]) -> dict[str, str]:
+    """Return what identifies a text, without reading files that may be large."""
     if data in TEXTS:
         return {"data": str(data), "files": sha256(load_text(data).encode()).hexdigest()}
     hashed, given = sha256(), Path(data).expanduser().resolve()
     for file in files:
         path = Path(file).expanduser().resolve()
         if not path.is_file():
-            load_text(file)  # which says what it knows
+            load_text(file)  # raises an error that lists the known texts
         about = path.stat()
         hashed.update(f"{path}\0{about.st_size}\0{about.st_mtime_ns}\n".encode())
     return {"data": str(given), "files": hashed.hexdigest()}
 
 
 def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
-    """The tokens of "train" or "valid", on the disk.
+    """Return the tokens of "train" or "valid", mapped from the disk.
 
-    Raises `ValueError` for a folder that `write_tokens` did not write, or not to the end.
+    Raises `ValueError` for a folder that `write_tokens` did not write, or not completely.
     """
     folder = Path(folder).expanduser()
     checks.choice("split", split, SPLITS)
-    about = _about(folder)
+    about = _read_about(folder)
     try:
         tokens: np.memmap = np.memmap(folder / f"{split}.bin", dtype=about["dtype"], mode="r")
     except (OSError, ValueError) as failure:
@@ -252,8 +266,8 @@ def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
     return tokens
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    """What tokens.json says."""
+def _read_about(folder: Path) -> dict[str, Any]:
+    """Return the content of tokens.json. Raises `ValueError` if it is missing or damaged."""
     file = folder / "tokens.json"
     try:
         about = json.loads(file.read_text(encoding="utf-8"))
@@ -261,38 +275,29 @@ def _about(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no tokens ({failure}); write them with write_tokens") from failure
     counts = [about.get(split) for split in SPLITS] if isinstance(about, dict) else [None]
     if not all(type(count) is int for count in counts) or about.get("dtype") not in ("uint16", "uint32"):
-        raise ValueError(f"{file} is not what write_tokens writes, or damaged; remove {folder} and write it anew")
+        raise ValueError(f"{file} is not what write_tokens writes, or damaged; remove {folder} and write it again")
     return about
 
 
 def load_tokenizer(path: str | PathLike[str]) -> Any:
-    """The tokenizer of a tokenizer.json or a tokenizer.model, or of a folder that holds one of them.
+    """Return the tokenizer of a tokenizer.json or tokenizer.model, or of a folder that holds one of them.
 
-    A tokenizer.json is of the library `tokenizers`, or what `groundup.data.Tokenizer.save` wrote.
-    Raises `ValueError`, naming the file, when there is none, or it is damaged.
+    A tokenizer.json is from the library `tokenizers`, or from `groundup.data.Tokenizer.save`.
+    Raises `ValueError`, naming the file, if there is none, or it is damaged.
     """
     path = Path(path).expanduser()
     found = [path / name for name in ("tokenizer.json", "tokenizer.model")] if path.is_dir() else [path]
     file = next((file for file in found if file.is_file()), None)
     if file is None:
-        raise ValueError(f"there is no {found[0]}; a tokenizer lies beside the weights that it belongs to")
+        raise ValueError(f"there is no {found[0]}; a tokenizer is in the folder of the weights that it belongs to")
     if file.suffix == ".model":
         return SentencePieces(file)
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if isinstance(content, dict) and "groundup" in content:
-            return tokenizer_from(content)
-        kind = _tokenizers().Tokenizer
-        return kind.from_file(str(file))
+            return read_tokenizer_content(content)
+        return import_tokenizers().Tokenizer.from_file(str(file))
     except ImportError:
         raise
     except Exception as failure:  # the library raises Exception itself
         raise ValueError(f"{file} is no tokenizer.json, or cut off: {failure}") from failure
-
-
-def _tokenizers() -> Any:
-    try:
-        import tokenizers
-    except ImportError as missing:
-        raise ImportError("byte pairs need tokenizers: pip install 'groundup[data]'") from missing
-    return tokenizers
