@@ -209,7 +209,7 @@ def test_importing_needs_no_extra():
         "for name in ('matplotlib', 'PIL', 'pooch', 'sklearn', 'tensorboard', 'scipy', 'beartype'):\n"
         "    sys.modules[name] = None\n"
         "import groundup, groundup.layers, groundup.functional, groundup.optimizers, groundup.training\n"
-        "import groundup.data, groundup.models.convolutional_networks, groundup.catalogue, groundup.cli\n"
+        "import groundup.data, groundup.models.convolutional_networks, groundup.component, groundup.cli\n"
         "import groundup.tools.inspect, groundup.plots\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

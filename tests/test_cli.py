@@ -11,9 +11,9 @@ from unittest.mock import patch
 
 import pytest
 
-from groundup.catalogue import COMPONENTS, FAMILIES, by_family, find
-from groundup.catalogue.page import component_page, fitted
 from groundup.cli import main
+from groundup.component import FAMILIES, all_components, by_family, find
+from groundup.tools.describe import component_page, reflow
 from groundup.weights import published_weights
 
 
@@ -31,7 +31,7 @@ def groundup(*arguments):
 def test_list_names_every_component():
     done = groundup("list")
     assert done.returncode == 0
-    assert all(c.name in done.stdout for c in COMPONENTS)
+    assert all(c.name in done.stdout for c in all_components())
     assert done.stderr == ""
 
 
@@ -46,9 +46,9 @@ def test_list_one_family():
 def test_a_family_is_named_as_list_names_it(key):
     """By the heading that `list` prints, its key or its module, in any case."""
     (rows,) = by_family(key).values()
-    module = rows[0].module
-    for name in (FAMILIES[key], FAMILIES[key].upper(), key.upper(), module, module.rpartition(".")[2]):
-        assert by_family(name) == {FAMILIES[key]: rows}
+    title, package = FAMILIES[key]
+    for name in (title, title.upper(), key.upper(), package, package.rpartition(".")[2]):
+        assert by_family(name) == {title: rows}
 
 
 def test_a_near_family_is_suggested():
@@ -107,13 +107,13 @@ def test_show_a_model_of_several_inputs():
 WITHOUT_A_FORWARD_PASS = {"Pool2d", "KVCache"}
 
 
-@pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.name)
+@pytest.mark.parametrize("component", all_components(), ids=lambda c: c.name)
 def test_every_component_is_shown_in_80_columns(component):
     page = component_page(component)
     prose = [line for line in page.splitlines() if not line.startswith("    ") and "  source " not in line]
     assert [line for line in prose if len(line) > 80 and "https://" not in line] == []
     assert component.url in page
-    assert component.load().__doc__.split()[0] in page
+    assert component.made.__doc__.split()[0] in page
     if component.family != "optimizers" and component.name not in WITHOUT_A_FORWARD_PASS:
         (total,) = [line for line in page.splitlines() if line.startswith("total ")]
         assert component.name.startswith(total.split()[1].rstrip("…"))
@@ -132,7 +132,7 @@ goes on at the margin
 - the first of two things that are listed
 - the second"""
     assert (
-        fitted(text, 30)
+        reflow(text, 30)
         == """A sentence that is wider than
 a narrow terminal would like.
 
@@ -214,13 +214,13 @@ def test_find_ignores_case():
     assert find("lenet5").name == "LeNet5"
 
 
-def test_the_catalogue_is_sound():
+def test_the_records_are_sound():
     """Numbers and names are unique, every class loads, and every model can be shown."""
-    assert len({c.number for c in COMPONENTS}) == len(COMPONENTS)
-    assert len({c.name for c in COMPONENTS}) == len(COMPONENTS)
-    for component in COMPONENTS:
-        assert component.load().__name__ == component.name
-        assert component.load().__doc__, component.name
+    assert len({c.number for c in all_components()}) == len(all_components())
+    assert len({c.name for c in all_components()}) == len(all_components())
+    for component in all_components():
+        assert component.made.__name__ == component.name
+        assert component.made.__doc__, component.name
         assert component.source.is_file()
         assert component.url.startswith("https://")
         if component.family in ("convolutional", "residual"):

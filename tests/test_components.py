@@ -1,4 +1,4 @@
-"""The component sweep: what DESIGN asks of every component, over the catalogue's cases."""
+"""The component sweep: what DESIGN asks of every component, over the cases of rows/."""
 
 import copy
 import io
@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from groundup import backend
-from groundup.catalogue import COMPONENTS
+from groundup.component import all_components
 from parity import as_list, assert_as_accurate, assert_same, randomise, run
 from rows.registry import CASES, COMPONENTS_WITH_CASES, REQUIRED
 
@@ -35,8 +35,8 @@ def call(module, case, inputs, train):
     return run(module, inputs, module)
 
 
-def test_every_layer_and_model_of_the_catalogue_has_cases():
-    expected = {c.name for c in COMPONENTS if c.family != "optimizers" and issubclass(c.load(), torch.nn.Module)}
+def test_every_layer_and_model_has_cases():
+    expected = {c.name for c in all_components() if c.family != "optimizers" and issubclass(c.made, torch.nn.Module)}
     assert expected == COMPONENTS_WITH_CASES
 
 
@@ -239,7 +239,7 @@ def test_factory_arguments(case):
     module = case.build()
     if "dtype" not in inspect.signature(type(module).__init__).parameters or not list(module.parameters()):
         pytest.skip("no parameters")
-    component = next(c for c in COMPONENTS if c.name == case.component).load()
+    component = next(c for c in all_components() if c.name == case.component).made
     extra = {"groups": 2} if case.component == "Conv2dGroups" else {}
     made = component(*REQUIRED.get(case.component, (3,)), **extra, device="meta", dtype=torch.float64)
     for name, value in made.state_dict().items():

@@ -10,7 +10,7 @@ import pytest
 
 import groundup
 from groundup import models
-from groundup.catalogue import COMPONENTS
+from groundup.component import all_components
 
 PROGRAM = """
 import sys
@@ -38,9 +38,9 @@ def test_import_groundup_is_light():
     assert heavy == ""
 
 
-@pytest.mark.parametrize("component", [c for c in COMPONENTS if ".models." in c.module], ids=lambda c: c.name)
+@pytest.mark.parametrize("component", [c for c in all_components() if ".models." in c.module], ids=lambda c: c.name)
 def test_every_model_can_be_imported_by_its_name(component):
-    assert getattr(models, component.name) is component.load()
+    assert getattr(models, component.name) is component.made
     assert component.name in dir(models)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from groundup.catalogue import COMPONENTS, Component, by_family
+from groundup.component import Component, all_components, by_family
 from tools import results, targets
 
 ROOT = Path(__file__).parents[1]
@@ -83,7 +83,7 @@ def families() -> str:
 
 
 def parity() -> str:
-    names = [c.name for c in COMPONENTS]
+    names = [c.name for c in all_components()]
     compared = [name for name in names if count_cases(name)]
     worst = [max(compared, key=lambda name, d=dtype: largest_error([name], d) or 0.0) for dtype in DTYPES]
     sizes = [f"{format_error([name], dtype)} in {dtype} (`{name}`)" for name, dtype in zip(worst, DTYPES)]

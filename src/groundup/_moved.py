@@ -10,6 +10,7 @@ from types import ModuleType
 
 #: Old module → new module, below `groundup`; a package moves with everything in it.
 MOVED = {
+    "catalogue": "component",
     "classify": "tools.classify",
     "decoding": "generation",
     "decoding.generation": "generation.sampling",

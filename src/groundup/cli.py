@@ -10,8 +10,7 @@ from typing import Annotated
 import tyro
 
 from groundup import __version__, checks, current_backend
-from groundup.catalogue import by_family, find
-from groundup.catalogue.page import component_page, weights_page
+from groundup.component import by_family, find
 
 DESCRIPTION = """Deep learning from the ground up.
 
@@ -34,6 +33,8 @@ def list_components(
     """
     groups = by_family(family)
     if weights:
+        from groundup.tools.describe import weights_page
+
         print("\n".join(weights_page(groups)))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
@@ -60,6 +61,8 @@ def show(
         preset: a variant of the model, such as gpt2-xl for GPT2.
         depth: number of levels of nested modules to show.
     """
+    from groundup.tools.describe import component_page
+
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
     print(component_page(find(name), preset, depth, max(60, width)))
 

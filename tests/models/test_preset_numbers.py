@@ -12,7 +12,7 @@ from torch import nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from groundup import layers
-from groundup.catalogue import COMPONENTS
+from groundup.component import all_components
 from groundup.models.presets import Presets
 
 # ---- arguments ------------------------------------------------------------------------------------------------------
@@ -92,9 +92,9 @@ ARGUMENTS = {
 #: Models all of whose arguments change a shape, the class or the layers that it is made of.
 OF_SHAPES = {"Inception", "DeepPlainCNN", "LeNet5", "SimpleCNN", "SimpleFullyCNN", "SpatialTransformerNet"}
 MODELS = {
-    component.name: component.load()
-    for component in COMPONENTS
-    if isinstance(component.load(), type) and issubclass(component.load(), Presets) and component.load().presets
+    component.name: component.made
+    for component in all_components()
+    if isinstance(component.made, type) and issubclass(component.made, Presets) and component.made.presets
 }
 
 

@@ -13,9 +13,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.layers import Linear
 
 
+@component(
+    44,
+    "learns the principal components",
+    paper=("Baldi and Hornik 1989, Neural Networks and Principal Component Analysis, doi:10.1016/0893-6080(89)90014-2"),
+    oracle="torch.nn.Linear; scikit-learn's PCA",
+    example="AutoencoderLinear(64, 8)(torch.randn(1, 64))",
+)
 class AutoencoderLinear(nn.Module):
     """h = B x + c;  x̂ = A h + d.
 

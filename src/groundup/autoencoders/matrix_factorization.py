@@ -15,9 +15,20 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import embedding, init
 
 
+@component(
+    43,
+    "approximates a table with missing entries by two thin factors",
+    paper=(
+        "Koren, Bell and Volinsky 2009, Matrix Factorization Techniques for Recommender Systems, "
+        "doi:10.1109/MC.2009.263"
+    ),
+    oracle="torch.nn.Embedding; the SVD",
+    example="MatrixFactorization(1000, 500, 16)(torch.randint(1000, (1,)), torch.randint(500, (1,)))",
+)
 class MatrixFactorization(nn.Module):
     """r̂_ui = q_i · p_u (equation 1), or with `bias` r̂_ui = μ + b_i + b_u + q_i · p_u (equation 4).
 

@@ -22,9 +22,17 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.autoencoders.hierarchical_softmax import HierarchicalSoftmax
 from groundup.autoencoders.negative_sampling import NegativeSampling
+from groundup.component import component
 from groundup.functional import embedding, init, l2_normalize
 
 
+@component(
+    45,
+    "word vectors learned from neighbouring words",
+    paper="Mikolov et al. 2013, Distributed Representations of Words and Phrases, arXiv:1310.4546",
+    oracle="torch.nn.Embedding; mutual information",
+    example="Word2Vec(10000, 100)(torch.randint(10000, (1,)), torch.randint(10000, (1,)))",
+)
 class Word2Vec(nn.Module):
     """Scores of target words from h, the vector of a word (skip-gram) or the mean of several (CBOW).
 

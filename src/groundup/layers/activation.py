@@ -11,10 +11,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.activations import gelu, glu, relu, scaled_tanh, silu
 from groundup.layers.linear import Linear
 
 
+@component(
+    25,
+    "max(x, 0)",
+    paper=(
+        "Nair and Hinton 2010, Rectified Linear Units Improve Restricted Boltzmann Machines, "
+        "https://icml.cc/Conferences/2010/papers/432.pdf"
+    ),
+    oracle="torch.nn.ReLU",
+    example="ReLU()(torch.randn(1, 64))",
+)
 class ReLU(nn.Module):
     """max(x, 0), any shape; the subgradient at 0 is 0. A drop-in for `torch.nn.ReLU`."""
 
@@ -36,6 +47,13 @@ class ScaledTanh(nn.Module):
         return scaled_tanh(x)
 
 
+@component(
+    26,
+    "x Φ(x)",
+    paper="Hendrycks and Gimpel 2016, Gaussian Error Linear Units, arXiv:1606.08415",
+    oracle="torch.nn.GELU",
+    example="GELU()(torch.randn(1, 64))",
+)
 class GELU(nn.Module):
     """x Φ(x), Φ the standard normal distribution function. A drop-in for `torch.nn.GELU`.
 
@@ -53,6 +71,13 @@ class GELU(nn.Module):
         return f"approximate={self.approximate!r}"
 
 
+@component(
+    27,
+    "(x W + b) ⊗ σ(x V + c)",
+    paper="Dauphin et al. 2017, Language Modeling with Gated Convolutional Networks, arXiv:1612.08083",
+    oracle="torch.nn.Linear, then torch.nn.GLU",
+    example="GLU(64, 128)(torch.randn(1, 64))",
+)
 class GLU(nn.Module):
     """y = (x W + b) ⊗ σ(x V + c), with x (..., in_features), y (..., out_features).
 
@@ -86,6 +111,13 @@ def gated_width(embed_dim: int, multiple_of: int = 256, multiplier: float = 1.0)
     return -(-features // multiple_of) * multiple_of
 
 
+@component(
+    28,
+    "silu(x W) ⊗ x V",
+    paper="Shazeer 2020, GLU Variants Improve Transformer, arXiv:2002.05202",
+    oracle="transformers' LlamaMLP",
+    example="SwiGLU(64, 128)(torch.randn(1, 64))",
+)
 class SwiGLU(nn.Module):
     """y = silu(x W + b) ⊗ (x V + c), with x (..., in_features), y (..., out_features).
 

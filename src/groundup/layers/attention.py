@@ -12,12 +12,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.attention import Attended, Mask, additive_attention, scaled_dot_product_attention
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.linear import Linear
 
 
+@component(
+    30,
+    "softmax(Q Kᵀ / √d) V",
+    paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    oracle="torch's scaled_dot_product_attention",
+    example="DotProductAttention()(torch.randn(1, 5, 64), torch.randn(1, 9, 64), torch.randn(1, 9, 64))",
+)
 class DotProductAttention(TorchKeywords, nn.Module):
     """softmax(Q Kᵀ / √d) V on query (..., T, d), key (..., S, d), value (..., S, v); scaled=False leaves √d out.
 
@@ -54,6 +62,15 @@ class DotProductAttention(TorchKeywords, nn.Module):
         return f"scaled={self.scaled}, dropout={self.dropout}"
 
 
+@component(
+    31,
+    "attention with scores from a small network",
+    paper=(
+        "Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate, arXiv:1409.0473"
+    ),
+    oracle="a loop over pairs",
+    example=("AdditiveAttention(32, 64, 16)(torch.randn(1, 5, 32), torch.randn(1, 9, 64), torch.randn(1, 9, 64))"),
+)
 class AdditiveAttention(TorchKeywords, nn.Module):
     """c_i = Σ_j α_ij value_j, α_i = softmax_j(e_ij), e_ij = vᵀ tanh(W query_i + U key_j); no biases.
 

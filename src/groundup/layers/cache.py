@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
+from groundup.component import component
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
@@ -19,6 +20,12 @@ def product_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if cast else x.dtype
 
 
+@component(
+    38,
+    "stores the keys and values of past tokens",
+    paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    oracle="transformers' DynamicCache",
+)
 class KVCache:
     """Keys and values (B, G, n, D) in memory for L tokens, taken once; n grows with every `update`.
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.convolution import conv2d, same_padding
 from groundup.functional.windows import PADDING_MODES, PaddingMode, pad2d
@@ -22,6 +23,13 @@ from groundup.functional.windows import PADDING_MODES, PaddingMode, pad2d
 Pair = int | tuple[int, int]
 
 
+@component(
+    14,
+    "two-dimensional convolution",
+    paper="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791",
+    oracle="torch.nn.Conv2d",
+    example="Conv2d(3, 16, 3, padding=1)(torch.randn(1, 3, 32, 32))",
+)
 class Conv2d(nn.Module):
     """y[n, o, p, q] = b[o] + Σ_{c, i, j} W[o, c, i, j] · x[n, c, s p + d i, s q + d j], s the stride, d the dilation.
 
@@ -102,6 +110,16 @@ class Conv2d(nn.Module):
         return text if self.bias is not None else text + ", bias=False"
 
 
+@component(
+    15,
+    "convolution in groups of channels",
+    paper=(
+        "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, "
+        "https://papers.nips.cc/paper/4824"
+    ),
+    oracle="torch.nn.Conv2d(groups=g)",
+    example="Conv2dGroups(32, 64, 3, groups=4)(torch.randn(1, 32, 28, 28))",
+)
 class Conv2dGroups(Conv2d):
     """g convolutions side by side, each from its own C / g channels to its own O / g: `groups` is required."""
 

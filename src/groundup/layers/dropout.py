@@ -9,9 +9,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.dropout import dropout
 
 
+@component(
+    9,
+    "sets random features to zero in training",
+    paper="Srivastava et al. 2014, Dropout, https://jmlr.org/papers/v15/srivastava14a.html",
+    oracle="torch.nn.Dropout, same seed",
+    example="Dropout(0.5)(torch.randn(1, 64))",
+)
 class Dropout(nn.Module):
     """y = x r / (1 - p), r ~ Bernoulli(1 - p) for each element in training mode; the identity in eval mode.
 

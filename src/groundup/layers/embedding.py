@@ -10,10 +10,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.embedding import embedding
 
 
+@component(
+    2,
+    "one row of a table per index",
+    paper=("Bengio et al. 2003, A Neural Probabilistic Language Model, https://jmlr.org/papers/v3/bengio03a.html"),
+    oracle="torch.nn.Embedding",
+    example="Embedding(1000, 64)(torch.randint(1000, (1, 10)))",
+)
 class Embedding(nn.Module):
     """y = weight[indices], with indices (...) in [0, num_embeddings), weight (num_embeddings, embedding_dim).
 

@@ -12,11 +12,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.activations import relu, sigmoid
 from groundup.layers.linear import Linear
 
 
+@component(
+    20,
+    "squeeze-and-excitation: scales the channels by global context",
+    paper="Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv:1709.01507",
+    oracle="torchvision, timm",
+    example="SEGate(64)(torch.randn(1, 64, 28, 28))",
+)
 class SEGate(nn.Module):
     """x̃ = s ⊗ x,  s = σ(W₂ relu(W₁ z + b₁) + b₂),  z_c = Σ x_c / (H W):  equations 2, 3 and 4.
 

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.activations import relu
 from groundup.functional.graph import (
@@ -76,6 +77,13 @@ def _gathering(x: Tensor, adj: Tensor) -> Tensor:
     return x if adj.size(-2) == adj.size(-1) else x[: adj.size(0)]
 
 
+@component(
+    21,
+    "graph convolution: a node and the mean of its neighbours",
+    paper="Morris et al. 2019, Weisfeiler and Leman Go Neural, arXiv:1810.02244",
+    oracle="PyTorch Geometric's GraphConv",
+    example="Graph_cell(16, 32)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
+)
 class Graph_cell(_GraphCell):
     """y_i = W_rel mean_j x_j + W_root x_i + b with mean_j x_j = Σ_j a_ij x_j / Σ_j a_ij, zero for an isolated node.
 
@@ -102,6 +110,13 @@ class Graph_cell(_GraphCell):
         return y if mask is None else blank(y, _gathering(mask, adj))
 
 
+@component(
+    22,
+    "graph convolution, normalised by the degrees of both nodes",
+    paper=("Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv:1609.02907"),
+    oracle="PyTorch Geometric's GCNConv",
+    example="GCN_cell(16, 32)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
+)
 class GCN_cell(_GraphCell):
     """Y = D̃^-1/2 Ã D̃^-1/2 X W + b, Ã = A + I, D̃_ii = Σ_j Ã_ij; X W + b for an isolated node.
 
@@ -153,6 +168,13 @@ class GCN_cell(_GraphCell):
         return normalized_sum(sparse_linear(x, self.lin.weight), adj)
 
 
+@component(
+    23,
+    "graph convolution with mean, pool, gcn or lstm aggregation",
+    paper="Hamilton et al. 2017, Inductive Representation Learning on Large Graphs, arXiv:1706.02216",
+    oracle="PyTorch Geometric's SAGEConv; a loop",
+    example="GraphSAGE_cell(16, 32)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
+)
 class GraphSAGE_cell(_GraphCell):
     """y_v = W [h_v ; h_N(v)] = W_r h_v + W_l h_N(v) + b: line 5 of algorithm 1, without its σ.
 

@@ -12,9 +12,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.graph_pooling import diff_pool, segment_sum
 
 
+@component(
+    19,
+    "sums the nodes of each graph",
+    paper="Xu et al. 2019, How Powerful are Graph Neural Networks?, arXiv:1810.00826",
+    oracle="PyTorch Geometric's global_add_pool",
+    example="BatchAddPool()(torch.randn(10, 16))",
+)
 class BatchAddPool(nn.Module):
     """y_g = Σ_{n in graph g} x_n: x (N, C), the nodes of all graphs one after another or mixed, to y (G, C).
 
@@ -35,6 +43,15 @@ class BatchAddPool(nn.Module):
         return x.sum(0, keepdim=True)
 
 
+@component(
+    24,
+    "coarsens a graph by a soft assignment to clusters",
+    paper=(
+        "Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling, arXiv:1806.08804"
+    ),
+    oracle="PyTorch Geometric's dense_diff_pool",
+    example="DiffPool()(torch.randn(1, 10, 16), torch.rand(1, 10, 10), torch.randn(1, 10, 4))",
+)
 class DiffPool(nn.Module):
     """(X', A', link loss, entropy loss) = (Sᵀ Z, Sᵀ A S, ‖A - S Sᵀ‖_F / n², Σ_i H(S_i) / n), S = softmax(logits).
 

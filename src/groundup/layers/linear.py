@@ -7,10 +7,18 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.linear import linear
 
 
+@component(
+    1,
+    "y = x Wᵀ + b",
+    paper="Rosenblatt 1958, The Perceptron, doi:10.1037/h0042519",
+    oracle="torch.nn.Linear",
+    example="Linear(64, 32)(torch.randn(1, 64))",
+)
 class Linear(nn.Module):
     """y = x Wᵀ + b, with x (..., in_features), W (out_features, in_features), y (..., out_features).
 
@@ -49,6 +57,13 @@ class Linear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+@component(
+    29,
+    "merges several axes into one",
+    paper="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791",
+    oracle="torch.nn.Flatten",
+    example="Flatten()(torch.randn(1, 16, 5, 5))",
+)
 class Flatten(nn.Module):
     """Axes `start_dim` to `end_dim`, both included, become one. A drop-in for `torch.nn.Flatten`."""
 

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.attention import Mask, scaled_dot_product_attention
 from groundup.layers.cache import KVCache
@@ -109,6 +110,13 @@ class HeadProjections(TorchKeywords, nn.Module):
         return f"{self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}"
 
 
+@component(
+    35,
+    "attention whose heads share keys and values",
+    paper="Ainslie et al. 2023, GQA, arXiv:2305.13245",
+    oracle="transformers' LlamaAttention",
+    example="GroupedQueryAttention(64, 8, 2)(torch.randn(1, 10, 64))",
+)
 class GroupedQueryAttention(HeadProjections):
     """Concat(head_1, ..., head_H) W_O, head_h = Attention(Q W_Q^h, K W_K^g, V W_V^g), g = ⌈h G / H⌉.
 
@@ -154,6 +162,13 @@ class GroupedQueryAttention(HeadProjections):
         return f"{self.embed_dim}, num_heads={self.num_heads}, num_kv_heads={self.num_kv_heads}, dropout={self.dropout}"
 
 
+@component(
+    34,
+    "several attention heads in parallel",
+    paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    oracle="torch.nn.MultiheadAttention",
+    example="MultiHeadAttention(64, 8)(torch.randn(1, 10, 64))",
+)
 class MultiHeadAttention(GroupedQueryAttention):
     """Concat(head_1, ..., head_H) W_O, head_h = Attention(Q W_Q^h, K W_K^h, V W_V^h): every head its own keys.
 

@@ -18,11 +18,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.norm import batch_norm, layer_norm, rms_norm
 from groundup.functional.response_norm import local_response_norm
 
+_IOFFE = "Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167"
 
+
+@component(
+    3,
+    "batch normalisation of inputs of any rank",
+    paper=_IOFFE,
+    oracle="torch.nn.BatchNorm1d on (-1, C)",
+    example="BatchNorm(64)(torch.randn(1, 64, 16))",
+)
 class BatchNorm(nn.Module):
     """y = γ (x - μ) / √(σ² + ε) + β for x (N, C, ...) of any rank; γ is `weight`, β is `bias`.
 
@@ -115,6 +125,13 @@ class BatchNorm(nn.Module):
         )
 
 
+@component(
+    4,
+    "batch normalisation of vectors and sequences",
+    paper=_IOFFE,
+    oracle="torch.nn.BatchNorm1d",
+    example="BatchNorm1d(64)(torch.randn(1, 64))",
+)
 class BatchNorm1d(BatchNorm):
     """Batch normalisation of (N, C) or (N, C, L). A drop-in for `torch.nn.BatchNorm1d`."""
 
@@ -122,6 +139,13 @@ class BatchNorm1d(BatchNorm):
     layout = "(N, C) or (N, C, L)"
 
 
+@component(
+    5,
+    "batch normalisation of images",
+    paper=_IOFFE,
+    oracle="torch.nn.BatchNorm2d",
+    example="BatchNorm2d(64)(torch.randn(1, 64, 32, 32))",
+)
 class BatchNorm2d(BatchNorm):
     """Batch normalisation of (N, C, H, W). A drop-in for `torch.nn.BatchNorm2d`."""
 
@@ -136,6 +160,13 @@ def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(checks.integer("normalized_shape", size) for size in sizes)
 
 
+@component(
+    6,
+    "normalises the features of each sample to mean 0 and variance 1",
+    paper="Ba et al. 2016, Layer Normalization, arXiv:1607.06450",
+    oracle="torch.nn.LayerNorm",
+    example="LayerNorm(64)(torch.randn(1, 10, 64))",
+)
 class LayerNorm(nn.Module):
     """y = g (x - μ) / √(σ² + ε) + b, μ and σ² over the last axes of each sample; g is `weight`, b is `bias`.
 
@@ -176,6 +207,13 @@ class LayerNorm(nn.Module):
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
 
 
+@component(
+    7,
+    "normalises the features of each sample to root mean square 1",
+    paper="Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467",
+    oracle="torch.nn.RMSNorm",
+    example="RMSNorm(64)(torch.randn(1, 10, 64))",
+)
 class RMSNorm(nn.Module):
     """y = g x / √(Σ x_i² / n + ε) over the last axes of each sample: layer norm that neither centres nor shifts.
 
@@ -218,6 +256,16 @@ class RMSNorm(nn.Module):
         return text if self.partial == 1 else text + f", partial={self.partial}"
 
 
+@component(
+    8,
+    "divides each channel by the activity of its neighbours",
+    paper=(
+        "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, "
+        "https://papers.nips.cc/paper/4824"
+    ),
+    oracle="torch.nn.LocalResponseNorm",
+    example="LocalResponseNorm(5)(torch.randn(1, 96, 27, 27))",
+)
 class LocalResponseNorm(nn.Module):
     """b_i = a_i / (k + α/n Σ_j a_j²)^β for x (N, C, ...), over the n = `size` channels around channel i.
 

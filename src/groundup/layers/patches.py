@@ -12,9 +12,17 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.layers.convolution import Conv2d
 
 
+@component(
+    41,
+    "splits an image into patches and embeds them",
+    paper="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, arXiv:2010.11929",
+    oracle="torch.nn.functional.unfold",
+    example="PatchEmbedding(3, 768, 16)(torch.randn(1, 3, 224, 224))",
+)
 class PatchEmbedding(nn.Module):
     """Cut the image into patches, and map the C P Q numbers of each to E: token = E · patch + b.
 

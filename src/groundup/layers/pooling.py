@@ -12,11 +12,16 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.pooling import avg_pool2d, max_pool2d, pool2d
+
+_GOODFELLOW = "Goodfellow et al. 2016, Deep Learning, section 9.3, https://www.deeplearningbook.org"
+
 
 Pair = int | tuple[int, int]
 
 
+@component(16, "base class of the pooling layers", paper=_GOODFELLOW, oracle="torch.nn.functional.unfold")
 class Pool2d(nn.Module):
     """The frame of a pooling: a subclass says how a window is reduced, and nothing else.
 
@@ -75,6 +80,13 @@ class Pool2d(nn.Module):
         )
 
 
+@component(
+    17,
+    "maximum of each window",
+    paper=_GOODFELLOW,
+    oracle="torch.nn.MaxPool2d",
+    example="MaxPool2d(2)(torch.randn(1, 16, 32, 32))",
+)
 class MaxPool2d(Pool2d):
     """The largest of each window; the border is -inf. A drop-in for `torch.nn.MaxPool2d`.
 
@@ -112,6 +124,13 @@ class MaxPool2d(Pool2d):
         )
 
 
+@component(
+    18,
+    "mean of each window",
+    paper="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791",
+    oracle="torch.nn.AvgPool2d",
+    example="AvgPool2d(2)(torch.randn(1, 16, 32, 32))",
+)
 class AvgPool2d(Pool2d):
     """The mean of each window; zeros pad the border and are counted unless count_include_pad=False.
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.dropout import dropout
 from groundup.functional.position import frequencies, places, relative_index, rotary, sinusoids
@@ -66,6 +67,13 @@ class _PositionTable(_Derived):
         return self.compute(positions).to(torch.float64 if wide else torch.float32)
 
 
+@component(
+    39,
+    "adds sinusoids of the position",
+    paper="Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762",
+    oracle="a loop over positions",
+    example="PositionalEncoding(64, 512)(torch.randn(1, 10, 64))",
+)
 class PositionalEncoding(_PositionTable):
     """y = dropout(x + PE[p]), PE(p, 2i) = sin(p / 10000^(2i/E)), PE(p, 2i+1) = cos(p / 10000^(2i/E)).
 
@@ -93,6 +101,13 @@ class PositionalEncoding(_PositionTable):
         return f"{self.features}, max_len={self.max_len}, dropout={self.dropout}"
 
 
+@component(
+    40,
+    "rotates queries and keys by their position",
+    paper="Su et al. 2021, RoFormer, arXiv:2104.09864",
+    oracle="transformers' Llama; complex numbers",
+    example="RotaryEncoding(32, 512)(torch.randn(1, 8, 10, 32))",
+)
 class RotaryEncoding(_PositionTable):
     """R_p x: pair i of the features of the token at position p, turned by the angle p · base^(-2i/D).
 
@@ -136,6 +151,13 @@ class RotaryEncoding(_PositionTable):
         return f"{self.features}, max_len={self.max_len}, base={self.base}, interleaved={self.interleaved}"
 
 
+@component(
+    42,
+    "a learned bias for each relative offset",
+    paper="Liu et al. 2021, Swin Transformer, arXiv:2103.14030",
+    oracle="a loop over pairs",
+    example="RelativePositionBias2d(7, 7, 3)()",
+)
 class RelativePositionBias2d(_Derived):
     """B (H, n, n), n = height · width: B_h(i, j) = table[offset of place i from place j, h], added to the scores.
 

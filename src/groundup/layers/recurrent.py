@@ -9,10 +9,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.recurrent_cells import RecurrentCell, State, as_state
 
 
+@component(
+    13,
+    "applies a recurrent cell to sequences of any lengths",
+    paper="Elman 1990, Finding Structure in Time, doi:10.1207/s15516709cog1402_1",
+    oracle="torch.nn.RNN, LSTM, GRU, packed",
+    example="RNN(LSTM_cell(32, 64))(torch.randn(1, 10, 32))",
+)
 class RNN(TorchKeywords, nn.Module):
     """output_t, state_t = cell(x_t, state_{t-1}) for t = 1..T; with `reverse`, from the end to the beginning.
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.lstm import lstm, lstm_step
@@ -104,6 +105,13 @@ def as_state(states: States) -> State:
     return states if len(states) > 1 else states[0]
 
 
+@component(
+    10,
+    "one step of a plain recurrent network",
+    paper="Elman 1990, Finding Structure in Time, doi:10.1207/s15516709cog1402_1",
+    oracle="torch.nn.RNNCell",
+    example="RNN_cell(32, 64)(torch.randn(1, 32))",
+)
 class RNN_cell(RecurrentCell):
     """h' = f(W x + b_ih + U h + b_hh), f tanh or relu;  W is `weight_ih` (H, I), U is `weight_hh` (H, H).
 
@@ -156,6 +164,13 @@ class RNN_cell(RecurrentCell):
         return text if self.weight_ln is None else text + ", layer_norm=True"
 
 
+@component(
+    11,
+    "one step of long short-term memory",
+    paper="Graves 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850",
+    oracle="torch.nn.LSTMCell; a loop",
+    example="LSTM_cell(32, 64)(torch.randn(1, 32))",
+)
 class LSTM_cell(RecurrentCell):
     """(h', c') of long short-term memory; `groundup.functional.lstm` has the equations.
 
@@ -214,6 +229,13 @@ class LSTM_cell(RecurrentCell):
         return text if self.forget_bias is None else text + f", forget_bias={self.forget_bias}"
 
 
+@component(
+    12,
+    "one step of a gated recurrent unit",
+    paper="Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder, arXiv:1406.1078",
+    oracle="torch.nn.GRUCell; a loop",
+    example="GRU_cell(32, 64)(torch.randn(1, 32))",
+)
 class GRU_cell(RecurrentCell):
     """h' of the gated recurrent unit; `groundup.functional.gru` has the equations.
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.attention import Attended, scaled_dot_product_attention
 from groundup.functional.sparse_attention import (
     PATTERNS,
@@ -26,6 +27,9 @@ from groundup.functional.sparse_attention import (
 from groundup.layers.cache import KVCache
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.multi_head_attention import HeadProjections, Rotary
+
+_CHILD = "Child et al. 2019, Generating Long Sequences with Sparse Transformers, arXiv:1904.10509"
+
 
 Combine = Literal["merged", "heads", "local"]
 COMBINE = ("merged", "heads", "local")
@@ -72,6 +76,13 @@ class _BlockAttention(TorchKeywords, nn.Module):
         return f"block_size={self.block_size}{columns}, dropout={self.dropout}"
 
 
+@component(
+    32,
+    "attention within each block of a sequence",
+    paper=_CHILD,
+    oracle="dense attention, masked",
+    example=("DiagBlockAttention(16)(torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32))"),
+)
 class DiagBlockAttention(_BlockAttention):
     """Each token sees its own block of l tokens, up to itself: A⁽¹⁾_i = {j ≤ i : ⌊j/l⌋ = ⌊i/l⌋} (fixed pattern).
 
@@ -84,6 +95,15 @@ class DiagBlockAttention(_BlockAttention):
         super().__init__(block_size, dropout=dropout)
 
 
+@component(
+    33,
+    "attention to the last positions of each block",
+    paper=_CHILD,
+    oracle="dense attention, masked",
+    example=(
+        "ColumnBlockAttention(16)(torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32))"
+    ),
+)
 class ColumnBlockAttention(_BlockAttention):
     """Each token sees the last `columns` places of every block: A⁽²⁾_i = {j ≤ i : j mod l ≥ l - c} (fixed pattern).
 
@@ -94,6 +114,13 @@ class ColumnBlockAttention(_BlockAttention):
     part = "column"
 
 
+@component(
+    37,
+    "sparse attention in fixed or strided patterns",
+    paper=_CHILD,
+    oracle="dense attention, masked",
+    example="SparseMultiHeadAttention(64, 8, 16)(torch.randn(1, 64, 64))",
+)
 class SparseMultiHeadAttention(HeadProjections):
     """Multi-head self-attention, causal, in which each token sees A⁽¹⁾ and A⁽²⁾ of `pattern` "fixed" or "strided".
 

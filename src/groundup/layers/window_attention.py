@@ -10,11 +10,19 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.multi_head_attention import MultiHeadAttention
 from groundup.layers.position import RelativePositionBias2d
 
 
+@component(
+    36,
+    "window attention with a bias for each relative offset",
+    paper="Liu et al. 2021, Swin Transformer, arXiv:2103.14030",
+    oracle="torchvision's and timm's Swin",
+    example="RelativeWindowAttention(96, 3, 7)(torch.randn(1, 49, 96))",
+)
 class RelativeWindowAttention(TorchKeywords, nn.Module):
     """Attention(Q, K, V) = SoftMax(Q Kᵀ / √d + B) V in every head and window, B the bias of each offset (equation 4).
 

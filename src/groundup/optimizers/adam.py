@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from groundup.backend import fused_by
+from groundup.component import component
 from groundup.kernels import adam as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
 
@@ -59,6 +60,12 @@ def adamw_step(
     adam_step.reference(params, grads, *moments, weight_decay=0.0, **options)
 
 
+@component(
+    52,
+    "adaptive estimates of the first and second moment",
+    paper="Kingma and Ba 2015, Adam, arXiv:1412.6980",
+    oracle="torch.optim.Adam",
+)
 class Adam(Optimizer):
     """m ← β₁m + (1-β₁)g;  v ← β₂v + (1-β₂)g²;  θ ← θ - η m̂ / (√v̂ + ε),  m̂ = m/(1-β₁ᵗ),  v̂ = v/(1-β₂ᵗ).
 
@@ -112,6 +119,12 @@ class Adam(Optimizer):
         )
 
 
+@component(
+    53,
+    "Adam with decoupled weight decay",
+    paper="Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization, arXiv:1711.05101",
+    oracle="torch.optim.AdamW",
+)
 class AdamW(Adam):
     """θ ← (1 - ηλ)θ, then Adam's step.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from groundup.backend import fused_by
+from groundup.component import component
 from groundup.kernels import optimizers as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
 
@@ -29,6 +30,12 @@ def adagrad_step(
         p -= lr * g / (G.sqrt() + eps)
 
 
+@component(
+    49,
+    "a learning rate per coordinate, from all past gradients",
+    paper="Duchi et al. 2011, Adaptive Subgradient Methods, https://jmlr.org/papers/v12/duchi11a.html",
+    oracle="torch.optim.Adagrad",
+)
 class AdaGrad(Optimizer):
     """G ← G + g²;  θ ← θ - η g / (√G + ε).
 
@@ -108,6 +115,15 @@ def rmsprop_step(
         p -= lr * d
 
 
+@component(
+    50,
+    "a learning rate per coordinate, from recent gradients",
+    paper=(
+        "Tieleman and Hinton 2012, Lecture 6.5: rmsprop, "
+        "https://www.cs.toronto.edu/~tijmen/csc321/slides/lecture_slides_lec6.pdf"
+    ),
+    oracle="torch.optim.RMSprop",
+)
 class RMSProp(Optimizer):
     """s ← αs + (1-α)g²;  θ ← θ - η g / (√s + ε).
 
@@ -190,6 +206,12 @@ def adadelta_step(
         p -= lr * delta
 
 
+@component(
+    51,
+    "step sizes from recent gradients and recent updates",
+    paper="Zeiler 2012, ADADELTA, arXiv:1212.5701",
+    oracle="torch.optim.Adadelta",
+)
 class AdaDelta(Optimizer):
     """s ← ρs + (1-ρ)g²;  Δ = g √(u + ε) / √(s + ε);  u ← ρu + (1-ρ)Δ²;  θ ← θ - η Δ.
 

@@ -11,12 +11,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup.checks import probability, real, require
+from groundup.component import component
 
 Tensors: TypeAlias = list[Float[Tensor, "..."]]
 Group: TypeAlias = dict[str, Any]
 Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[Group]
 
 
+@component(
+    46,
+    "base class of the update rules",
+    paper="Robbins and Monro 1951, A Stochastic Approximation Method, doi:10.1214/aoms/1177729586",
+    oracle="torch.optim.Optimizer",
+)
 class Optimizer(torch.optim.Optimizer):
     """A `torch.optim.Optimizer` whose subclass is only its update rule.
 

@@ -10,8 +10,12 @@ import torch
 from torch import Tensor
 
 from groundup.checks import choice, integer, probability, real, require
+from groundup.component import component
+
+_ROBBINS = "Robbins and Monro 1951, A Stochastic Approximation Method, doi:10.1214/aoms/1177729586"
 
 
+@component(54, "exponential decay of the learning rate", paper=_ROBBINS, oracle="torch's ExponentialLR, clamped")
 class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
     """ηₜ = max(η₀ γᵗ, min_lr), γ = `decay`: exponential decay, and the base of the other schedules.
 
@@ -61,6 +65,7 @@ class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
             group["lr"] = lr
 
 
+@component(55, "decays the learning rate every few steps", paper=_ROBBINS, oracle="torch's StepLR")
 class LR_StepScheduler(LR_Scheduler):
     """ηₜ = max(η₀ γ^⌊t / step_size⌋, min_lr): a cut by γ = `decay` every `step_size` steps.
 
@@ -83,6 +88,12 @@ class LR_StepScheduler(LR_Scheduler):
         return base * self.decay ** (t // self.step_size)
 
 
+@component(
+    57,
+    "linear warm-up, then half a cosine",
+    paper="Loshchilov and Hutter 2017, SGDR, arXiv:1608.03983",
+    oracle="torch's SequentialLR",
+)
 class LR_CosineDecayScheduler(LR_Scheduler):
     """A linear ramp from 0 to η₀ over `warmup_steps` w, then half a cosine down to `min_lr` over `decay_steps` T.
 
@@ -131,6 +142,7 @@ class LR_NoamScheduler(LR_Scheduler):
         return base * min((t + 1) / self.warmup_steps, math.sqrt(self.warmup_steps / (t + 1)))
 
 
+@component(56, "lowers the learning rate when progress stops", paper=_ROBBINS, oracle="torch's ReduceLROnPlateau")
 class LR_PlateauScheduler(LR_Scheduler):
     """η ← max(γη, min_lr) when the metric has been no better for more than `patience` steps; then the count restarts.
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from groundup.backend import fused_by
+from groundup.component import component
 from groundup.kernels import optimizers as kernels
 from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
 
@@ -19,6 +20,12 @@ def sgd_step(params: Tensors, grads: Tensors, *, lr: float, weight_decay: float,
         p -= lr * directed(p, g, weight_decay, maximize)
 
 
+@component(
+    47,
+    "stochastic gradient descent",
+    paper="Robbins and Monro 1951, A Stochastic Approximation Method, doi:10.1214/aoms/1177729586",
+    oracle="torch.optim.SGD",
+)
 class SGD(Optimizer):
     """θ ← θ - η g.
 
@@ -69,6 +76,15 @@ def momentum_step(
         p -= lr * (g + momentum * v if nesterov else v)
 
 
+@component(
+    48,
+    "SGD with momentum, optionally Nesterov's",
+    paper=(
+        "Sutskever et al. 2013, On the Importance of Initialization and Momentum in Deep Learning, "
+        "https://proceedings.mlr.press/v28/sutskever13.html"
+    ),
+    oracle="torch.optim.SGD(momentum)",
+)
 class SGD_Momentum(Optimizer):
     """v ← μv + g;  θ ← θ - η v.
 

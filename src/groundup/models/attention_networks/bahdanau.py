@@ -20,6 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.activations import tanh
 from groundup.functional.attention import additive_attention
@@ -32,6 +33,10 @@ from groundup.layers.recurrent_cells import GRU_cell
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained
 
+_BAHDANAU = (
+    "Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate, arXiv:1409.0473"
+)
+
 
 class AttentionState(NamedTuple):
     """What the decoder knows: its state, which moves on, and what it looks back at, which does not."""
@@ -42,6 +47,13 @@ class AttentionState(NamedTuple):
     mask: Bool[Tensor, "B 1 S"]  # which source words are real
 
 
+@component(
+    98,
+    "bidirectional encoder of a sentence",
+    paper=_BAHDANAU,
+    oracle="a loop over appendix A.2.1",
+    example="AttentionEncoder(30000)(torch.randint(30000, (1, 20)))",
+)
 class AttentionEncoder(nn.Module):
     """source (B, S) → annotations (B, S, 2n): h_j = [h→_j ; h←_j], of a GRU in each direction (appendix A.2.1).
 
@@ -71,6 +83,13 @@ class AttentionEncoder(nn.Module):
         return torch.cat([self.forwards(x, lengths=lengths)[0], self.backwards(x, lengths=lengths)[0]], -1)
 
 
+@component(
+    99,
+    "decoder that attends to the source before every word",
+    paper=_BAHDANAU,
+    oracle="a loop over appendices A.1.2 and A.2.2",
+    example="AttentionDecoder(30000)(torch.randint(30000, (1, 20)), torch.randn(1, 20, 2000))",
+)
 class AttentionDecoder(nn.Module):
     """target (B, T), annotations (B, S, 2n) → logits (B, T, V) of the word after each (appendices A.1.2 and A.2.2):
 
@@ -166,6 +185,13 @@ class AttentionDecoder(nn.Module):
         return self.head(dropout(t, self.dropout, self.training))
 
 
+@component(
+    100,
+    "translation with learned alignment",
+    paper=_BAHDANAU,
+    oracle="a loop over the appendix",
+    example="BahdanauAttention(30000, 30000)(torch.randint(30000, (1, 20)), torch.randint(30000, (1, 20)))",
+)
 class BahdanauAttention(Pretrained, Presets, nn.Module):
     """source (B, S), target (B, T) → logits (B, T, V) of what follows each target word; RNNsearch in the paper.
 

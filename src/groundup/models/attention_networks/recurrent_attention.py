@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import affine_grid, avg_pool2d, cross_entropy, grid_sample, init, relu, softmax, tanh
 from groundup.layers import Linear, RNN_cell
 from groundup.models.presets import Presets
@@ -34,6 +35,13 @@ class Episode(NamedTuple):
     baselines: Float[Tensor, "N moves"]  # the reward expected before each of these
 
 
+@component(
+    95,
+    "looks at an image in glimpses and learns where to look",
+    paper="Mnih et al. 2014, Recurrent Models of Visual Attention, arXiv:1406.6247",
+    oracle="a loop over pixels and steps, same draws; REINFORCE's mean",
+    example="RecurrentAttention()(torch.randn(1, 1, 28, 28))",
+)
 class RecurrentAttention(Pretrained, Presets, nn.Module):
     """x (N, in_channels, H, W), any size → scores (N, num_classes).
 

@@ -16,17 +16,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import affine_grid, grid_sample, init, linear, relu, thin_plate_matrix
 from groundup.functional.sampling import regular_grid
 from groundup.layers import Flatten, Linear, MaxPool2d, ReLU
 from groundup.models.blocks import ConvReLU
 from groundup.models.classifier import ImageClassifier
 
+_JADERBERG = "Jaderberg et al. 2015, Spatial Transformer Networks, arXiv:1506.02025"
+
+
 #: mode → θ of the identity; a thin plate has as many numbers as its control points have coordinates.
 IDENTITY = {"affine": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "attention": (1.0, 0.0, 0.0)}
 MODES = (*IDENTITY, "thin_plate")
 
 
+@component(
+    96,
+    "learns to crop, rotate and scale its input image",
+    paper=_JADERBERG,
+    oracle="torch's affine_grid and grid_sample; a loop over control points",
+    example="SpatialTransformer(Flatten(), 784)(torch.randn(1, 1, 28, 28))",
+)
 class SpatialTransformer(nn.Module):
     """V = U at the places T_θ(G), θ = f_loc(U): x (N, C, H, W) → (N, C, P, Q), all channels alike. Section 3.
 
@@ -92,6 +103,13 @@ class SpatialTransformer(nn.Module):
         return f"mode={self.mode!r}, output_size={self.output_size}"
 
 
+@component(
+    97,
+    "a convolutional network behind a spatial transformer",
+    paper=_JADERBERG,
+    oracle="the same network in torch.nn",
+    example="SpatialTransformerNet()(torch.randn(1, 1, 28, 28))",
+)
 class SpatialTransformerNet(ImageClassifier):
     """A small convolutional network with a spatial transformer before it: x (N, in_channels, S, S) → scores.
 

@@ -23,11 +23,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init, relu
 from groundup.kernels.recomputation import recompute
 from groundup.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout
 
+_HUANG = "Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993"
 
+
+@component(
+    121,
+    "computes new features from all earlier ones",
+    paper=_HUANG,
+    oracle="torchvision's _DenseLayer",
+    example="DenseLayer(64)(torch.randn(1, 64, 56, 56))",
+)
 class DenseLayer(nn.Module):
     """H(x) = dropout(conv2(relu(bn2(conv1(relu(bn1(x)))))))                                  (section 3, DenseNet-BC)
 
@@ -95,6 +105,13 @@ class DenseLayer(nn.Module):
         return self.dropout(self.conv2(relu(self.bn2(y), inplace=True)))
 
 
+@component(
+    122,
+    "a chain of dense layers",
+    paper=_HUANG,
+    oracle="torchvision's _DenseBlock",
+    example="DenseBlock(64, 6)(torch.randn(1, 64, 56, 56))",
+)
 class DenseBlock(nn.Module):
     """[x₀, x₁, …, x_L]: L dense layers, the features of each appended to its input                       (equation 2)
 
@@ -146,6 +163,13 @@ class DenseBlock(nn.Module):
         return x
 
 
+@component(
+    123,
+    "halves the channels and the resolution",
+    paper=_HUANG,
+    oracle="torchvision's _Transition",
+    example="DenseTransition(256)(torch.randn(1, 256, 56, 56))",
+)
 class DenseTransition(nn.Module):
     """y = mean over 2 × 2 of conv(relu(bn(x))), conv 1 × 1 to O = ⌊θ C⌋ channels                            (section 3)
 

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import relu
 from groundup.layers import Conv2d, MaxPool2d
 from groundup.models.presets import Presets
@@ -83,6 +84,14 @@ class ConvReLU(nn.Module):
         return relu(x, inplace=True)  # x is the convolution's own output
 
 
+@component(
+    117,
+    "convolutions of several sizes in parallel",
+    paper="Szegedy et al. 2015, Going Deeper with Convolutions, arXiv:1409.4842",
+    oracle="torchvision's Inception, and its 5 × 5 form in torch.nn",
+    example="Inception()(torch.randn(1, 192, 28, 28))",
+    figures={"multiply-adds of 3a, table 1": "128 M", "output of 3a": "28 × 28 × 256"},
+)
 class Inception(Presets, nn.Module):
     """y = [1×1 | 1×1 → 3×3 | 1×1 → 5×5 | max pooling 3×3 → 1×1], four branches, concatenated.
 

@@ -26,8 +26,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init, relu
 from groundup.layers import BatchNorm2d, Conv2d, MaxPool2d, ReLU, SEGate
+
+_HE = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385"
+
 
 VARIANTS = ("shipped", "paper")
 #: Stem → the convolution's kernel and stride, and whether a pooling follows.
@@ -108,6 +112,13 @@ class ResidualBlock(nn.Module):
             init.constant_(getattr(self, self.last_norm).weight, 0.0)
 
 
+@component(
+    118,
+    "two 3 × 3 convolutions with a shortcut",
+    paper=_HE,
+    oracle="torchvision's BasicBlock",
+    example="ResBlock(64, 128, stride=2)(torch.randn(1, 64, 56, 56))",
+)
 class ResBlock(ResidualBlock):
     """y = relu(G(F(x)) + S(x)), F(x) = bn2(conv2(relu(bn1(conv1(x))))), both convolutions 3 × 3: He, figure 5, left.
 
@@ -155,6 +166,13 @@ class ResBlock(ResidualBlock):
         return relu(y, inplace=True)
 
 
+@component(
+    119,
+    "1 × 1, 3 × 3 and 1 × 1 convolutions with a shortcut",
+    paper=_HE,
+    oracle="torchvision's Bottleneck",
+    example="ResBottleneckBlock(256, 256)(torch.randn(1, 256, 56, 56))",
+)
 class ResBottleneckBlock(ResidualBlock):
     """y = relu(G(F(x)) + S(x)), F(x) = bn3(conv3(relu(bn2(conv2(relu(bn1(conv1(x))))))))          (He, figure 5, right)
 
@@ -222,6 +240,13 @@ class ResBottleneckBlock(ResidualBlock):
         return relu(y, inplace=True)
 
 
+@component(
+    120,
+    "bottleneck block with 32 parallel paths",
+    paper="Xie et al. 2017, Aggregated Residual Transformations for Deep Neural Networks, arXiv:1611.05431",
+    oracle="torchvision's Bottleneck(groups=32)",
+    example="ResNeXtBlock(256, 256)(torch.randn(1, 256, 56, 56))",
+)
 class ResNeXtBlock(ResBottleneckBlock):
     """F(x) = Σᵢ Tᵢ(x), the sum of g = 32 small bottlenecks (Xie, equation 2), computed as one bottleneck in g groups.
 

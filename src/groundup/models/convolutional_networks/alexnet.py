@@ -21,12 +21,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import adaptive_avg_pool2d, init, relu
 from groundup.layers import Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d
 from groundup.models.blocks import ConvReLU
 from groundup.models.classifier import ConvolutionalClassifier
 
 
+@component(
+    80,
+    "the winner of ImageNet 2012: two towers, ReLU, dropout",
+    paper=(
+        "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, "
+        "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks"
+    ),
+    oracle="the paper's in torch.nn, with grouped convolutions; torchvision's alexnet",
+    example="AlexNet()(torch.randn(1, 3, 227, 227))",
+    figures={"parameters": "60 million", "top-5 error, one network, validation": "18.2 %"},
+)
 class AlexNet(ConvolutionalClassifier):
     """Images (N, in_channels, H, W) → scores (N, num_classes); 227 × 227 in the paper.
 

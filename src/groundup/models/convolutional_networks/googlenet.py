@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import adaptive_avg_pool2d, init, relu
 from groundup.layers import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d
 from groundup.models.blocks import ConvReLU, Inception
@@ -91,6 +92,14 @@ class ToUnitRange(nn.Module):
         return 2 * (x * std + mean) - 1
 
 
+@component(
+    83,
+    "nine Inception modules, with auxiliary classifiers in training",
+    paper="Szegedy et al. 2015, Going Deeper with Convolutions, arXiv:1409.4842",
+    oracle="torchvision's googlenet, and the paper's form in torch.nn",
+    example="GoogLeNet()(torch.randn(1, 3, 224, 224))",
+    figures={"multiply-adds": "1.5 billion", "top-5 error, seven networks, test": "6.67 %"},
+)
 class GoogLeNet(ConvolutionalClassifier):
     """Images (N, in_channels, H, W) → scores (N, num_classes), in training mode `GoogLeNetOutputs`; 224 × 224 in the
     paper.

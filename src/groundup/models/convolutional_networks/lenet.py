@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import avg_pool2d, conv2d, init, relu, scaled_tanh, tanh
 from groundup.layers import AvgPool2d, Conv2d, Linear, MaxPool2d
 from groundup.models.classifier import ConvolutionalClassifier
@@ -126,6 +127,17 @@ class RadialBasisOutput(nn.Module):
         return -((x[:, None, :] - self.codes) ** 2).sum(-1)
 
 
+@component(
+    79,
+    "the digit classifier of 1998",
+    paper="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791",
+    oracle="the same network in torch.nn, with a dense, masked C3",
+    example="LeNet5()(torch.randn(1, 1, 32, 32))",
+    figures={
+        "trainable parameters": "60,000",
+        "connections": "340,908 (with biases and subsampling; C3's table leaves 150,000 of its 240,000 products)",
+    },
+)
 class LeNet5(ConvolutionalClassifier):
     """Images (N, in_channels, 32, 32) → scores (N, num_classes); the largest is the predicted class.
 

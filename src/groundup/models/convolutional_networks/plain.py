@@ -21,12 +21,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.layers import BatchNorm2d, Conv2d, Linear, MaxPool2d
 from groundup.models.blocks import ConvReLU
 from groundup.models.classifier import ConvolutionalClassifier
 
 
+@component(
+    84,
+    "34 layers without shortcuts, the baseline of ResNet",
+    paper="He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385",
+    oracle="torchvision's resnet34 without its shortcuts",
+    example="DeepPlainCNN()(torch.randn(1, 3, 224, 224))",
+    figures={"multiply-adds": "3.6 billion", "top-1 error, 10 crops, validation": "28.54 %"},
+)
 class DeepPlainCNN(ConvolutionalClassifier):
     """Images (N, in_channels, H, W) → scores (N, num_classes); 224 × 224 in the paper.
 

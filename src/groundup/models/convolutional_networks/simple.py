@@ -20,12 +20,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from groundup.component import component
 from groundup.functional import relu
 from groundup.layers import Conv2d, Linear, MaxPool2d
 from groundup.models.blocks import ConvReLU
 from groundup.models.classifier import ConvolutionalClassifier
 
 
+@component(
+    77,
+    "a small network: two convolutions, three linear layers",
+    paper="LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, doi:10.1109/5.726791",
+    oracle="the same network in torch.nn",
+    example="SimpleCNN()(torch.randn(1, 3, 32, 32))",
+    figures={"sizes of the layers": "6, 16, 120, 84, 10 (LeNet-5's, figure 2)"},
+)
 class SimpleCNN(ConvolutionalClassifier):
     """Images (N, in_channels, 32, 32) → scores (N, num_classes).
 
@@ -88,6 +97,14 @@ class SimpleCNN(ConvolutionalClassifier):
         return self.forward_head(self.forward_features(x))
 
 
+@component(
+    78,
+    "fully convolutional: a map of scores for images of any size",
+    paper="Long et al. 2015, Fully Convolutional Networks for Semantic Segmentation, arXiv:1411.4038",
+    oracle="SimpleCNN on every 32 × 32 window, in torch.nn",
+    example="SimpleFullyCNN()(torch.randn(1, 3, 32, 32))",
+    figures={"AlexNet so slid": "a 10 × 10 map of a 500 × 500 image, five times as fast as window by window"},
+)
 class SimpleFullyCNN(ConvolutionalClassifier):
     """Images (N, in_channels, H, W), H and W at least 32 → scores (N, num_classes, P, Q).
 

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import adaptive_avg_pool2d, init, relu
 from groundup.layers import BatchNorm2d, Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d
 from groundup.models.blocks import ConvReLU
@@ -149,6 +150,17 @@ class VGG(ConvolutionalClassifier):
         return self.forward_head(self.forward_features(x))
 
 
+@component(
+    82,
+    "sixteen layers with 3 × 3 convolutions only",
+    paper=(
+        "Simonyan and Zisserman 2015, Very Deep Convolutional Networks for Large-Scale Image Recognition, "
+        "arXiv:1409.1556"
+    ),
+    oracle="torchvision's vgg16 and its other VGG networks",
+    example="VGG16()(torch.randn(1, 3, 224, 224))",
+    figures={"parameters": "138 million", "top-5 error, one network, one scale, validation": "8.1 %"},
+)
 class VGG16(VGG):
     """VGG of configuration D: thirteen convolutions and three linear layers. Args: those of `VGG`.
 

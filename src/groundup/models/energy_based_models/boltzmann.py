@@ -18,12 +18,23 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init, linear, logsigmoid, logsumexp, sigmoid, softplus
 
 MAX_ENUMERATED = 20  # units: about a million states
 ONE_THREAD = 2**23  # multiply-adds: below, two cores are slower than one
 
 
+@component(
+    67,
+    "generative model of binary data with hidden units",
+    paper=(
+        "Smolensky 1986, Information Processing in Dynamical Systems: Foundations of Harmony Theory, "
+        "https://stanford.edu/~jlmcc/papers/PDP/Volume%201/Chap6_PDP86.pdf"
+    ),
+    oracle="all states, enumerated; scikit-learn's BernoulliRBM",
+    example="RestrictedBoltzmannMachine(784, 128)(torch.rand(1, 784))",
+)
 class RestrictedBoltzmannMachine(nn.Module):
     """Binary data explained by binary causes; called with visible states, it gives their free energy F(v).
 

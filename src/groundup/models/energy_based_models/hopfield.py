@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import linear
 
 
@@ -29,6 +30,16 @@ class Recall(NamedTuple):
     energy: Float[Tensor, "sweeps *batch"] | None  # at the start and after each sweep, if traced
 
 
+@component(
+    65,
+    "stores patterns as minima of an energy",
+    paper=(
+        "Hopfield 1982, Neural Networks and Physical Systems with Emergent Collective Computational Abilities, "
+        "doi:10.1073/pnas.79.8.2554"
+    ),
+    oracle="a loop over pairs; dynamics in whole numbers",
+    example="HopfieldNetwork(100)(torch.randn(1, 100).sign())",
+)
 class HopfieldNetwork(nn.Module):
     """Patterns of ±1 as the low places of E(s) = -½ sᵀ W s; called with states, it gives their energies.
 
@@ -146,6 +157,16 @@ class HopfieldNetwork(nn.Module):
         return f"num_units={self.num_units}"
 
 
+@component(
+    66,
+    "Hopfield network that learns from its mistakes",
+    paper=(
+        'Hopfield, Feinstein and Palmer 1983, "Unlearning" Has a Stabilizing Effect in Collective Memories, '
+        "doi:10.1038/304158a0"
+    ),
+    oracle="the gradient of the energies",
+    example="HopfieldNetworkOptimized(100)(torch.randn(1, 100).sign())",
+)
 class HopfieldNetworkOptimized(HopfieldNetwork):
     """A Hopfield network that learns from its mistakes, and so recalls far more than Hebb's 0.138 N patterns.
 

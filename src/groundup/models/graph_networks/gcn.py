@@ -17,12 +17,21 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import relu, tanh
 from groundup.layers import Dropout, GCN_cell, Linear
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained
 
 
+@component(
+    91,
+    "classifies nodes from a few labels",
+    paper=("Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv:1609.02907"),
+    oracle="PyTorch Geometric's GCN; a loop over edges",
+    example="GCN(1433, 16, 7)(torch.randn(1, 2708, 1433), torch.rand(1, 2708, 2708))",
+    figures={"Cora, test accuracy": "81.5 %"},
+)
 class GCN(Pretrained, Presets, nn.Module):
     """Z = Â relu(Â X W₀) W₁, equation 9, and likewise for more layers; X dropped out before each (section 5.2).
 

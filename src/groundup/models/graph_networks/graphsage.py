@@ -19,12 +19,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import l2_normalize, relu
 from groundup.layers import Dropout, GraphSAGE_cell, Linear
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained
 
 
+@component(
+    92,
+    "learned aggregation of neighbours, sampled for large graphs",
+    paper="Hamilton et al. 2017, Inductive Representation Learning on Large Graphs, arXiv:1706.02216",
+    oracle="PyTorch Geometric's GraphSAGE; a loop over edges",
+    example="GraphSAGE(16, 32, 32, num_classes=3)(torch.randn(1, 10, 16), torch.rand(1, 10, 10))",
+)
 class GraphSAGE(Pretrained, Presets, nn.Module):
     """Algorithm 1: h_v ← σ(W [h_v ; h_N(v)]), h_v ← h_v / ‖h_v‖₂, `num_layers` times; z_v is the last one.
 

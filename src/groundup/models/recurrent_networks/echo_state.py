@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init, linear, tanh
 from groundup.functional.recurrence import scan
 from groundup.layers import Linear
@@ -27,6 +28,14 @@ from groundup.models.presets import Presets
 M = TypeVar("M", bound="EchoStateNetwork")
 
 
+@component(
+    73,
+    "random recurrent reservoir with a trained readout",
+    paper="Jaeger and Haas 2004, Harnessing Nonlinearity, doi:10.1126/science.1091277",
+    oracle="a loop over steps; scikit-learn's Ridge",
+    example="EchoStateNetwork()(torch.randn(1, 100, 1))",
+    figures={"Mackey-Glass, 84 steps ahead": "normalised error 10^-4.2, 1,000 units"},
+)
 class EchoStateNetwork(Presets, nn.Module):
     """x(t) = (1 - α) x(t - 1) + α tanh(W_in u(t) + W x(t - 1) + b),    y(t) = W_out [x(t); u(t)] + c.
 

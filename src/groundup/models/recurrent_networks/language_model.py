@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.dropout import dropout
 from groundup.functional.recurrence import States
 from groundup.layers.embedding import Embedding
@@ -41,6 +42,13 @@ class OneHot(nn.Module):
         return (indices[..., None] == torch.arange(self.vocab_size, device=indices.device)).to(like.dtype)
 
 
+@component(
+    72,
+    "recurrent language model: predicts the next token",
+    paper=("Mikolov et al. 2010, Recurrent Neural Network Based Language Model, doi:10.21437/Interspeech.2010-343"),
+    oracle="torch.nn.LSTM between Embedding and Linear",
+    example="LangModel(10000, LSTM(64, 128, batch_first=True))(torch.randint(10000, (1, 35)))",
+)
 class LangModel(Pretrained, nn.Module):
     """tokens (B, T) -> (logits (B, T, V) of the token after each, the core's state after the last).
 

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.dropout import dropout
 from groundup.functional.recurrence import States
@@ -29,7 +30,16 @@ from groundup.models.recurrent_networks.language_model import LangModel, as_rows
 from groundup.models.recurrent_networks.stacked import LSTM
 from groundup.weights import Pretrained
 
+_SUTSKEVER = "Sutskever et al. 2014, Sequence to Sequence Learning with Neural Networks, arXiv:1409.3215"
 
+
+@component(
+    74,
+    "reads a sequence into a state",
+    paper=_SUTSKEVER,
+    oracle="torch.nn.LSTM on reversed sources",
+    example="Encoder(10000)(torch.randint(10000, (1, 20)))",
+)
 class Encoder(nn.Module):
     """source (B, S) -> (output (B, S, H) of the top layer, the last states (h, c) of all layers (L, B, H)).
 
@@ -76,6 +86,13 @@ class Encoder(nn.Module):
         return self.core(dropout(self.embedding(source), self.dropout, self.training), lengths=lengths)
 
 
+@component(
+    75,
+    "writes a sequence from a state",
+    paper=_SUTSKEVER,
+    oracle="torch.nn.LSTM",
+    example="Decoder(10000)(torch.randint(10000, (1, 20)))",
+)
 class Decoder(LangModel):
     """target (B, T), state -> (logits (B, T, V) of the token after each, state): a LangModel that starts from a state.
 
@@ -106,6 +123,14 @@ class Decoder(LangModel):
         super().__init__(vocab_size, core, dropout=dropout, **options)
 
 
+@component(
+    76,
+    "encoder and decoder for translation",
+    paper=_SUTSKEVER,
+    oracle="torch.nn's layers, composed",
+    example="Seq2Seq(160000, 80000)(torch.randint(160000, (1, 20)), torch.randint(80000, (1, 20)))",
+    figures={"parameters": "384,000,000, biases not counted (section 3.4)"},
+)
 class Seq2Seq(Pretrained, Presets, nn.Module):
     """source (B, S), target (B, T) -> logits (B, T, V) of the token after each: p(y_{t+1} | y_1 … y_t, x).
 

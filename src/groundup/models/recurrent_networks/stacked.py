@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.dropout import dropout
 from groundup.functional.gru import gru
 from groundup.functional.lstm import lstm
@@ -37,6 +38,13 @@ MODES: dict[str, tuple[type[RecurrentCell], Any]] = {
 }
 
 
+@component(
+    68,
+    "stacked recurrent layers, in one or both directions",
+    paper="Graves et al. 2013, Speech Recognition with Deep Recurrent Neural Networks, arXiv:1303.5778",
+    oracle="torch.nn.RNNBase",
+    example="RNN_factory('LSTM', 32, 64, num_layers=2)(torch.randn(1, 10, 32))",
+)
 class RNN_factory(TorchKeywords, nn.Module):
     """L recurrent layers: x (B, T, I) -> output (B, T, D·H), and the last states of all layers (L·D, B, H).
 
@@ -188,6 +196,13 @@ class RNN_factory(TorchKeywords, nn.Module):
         return text + "".join(f", {name}={value}" for name, value in self.cell_options.items())
 
 
+@component(
+    69,
+    "stacked layers of the plain recurrent unit",
+    paper="Elman 1990, Finding Structure in Time, doi:10.1207/s15516709cog1402_1",
+    oracle="torch.nn.RNN, packed",
+    example="SimpleRNN(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
+)
 class SimpleRNN(RNN_factory):
     """h_t = f(W x_t + U h_{t-1} + b) in L layers, f tanh or relu: as `torch.nn.RNN`, batch_first=False.
 
@@ -228,6 +243,13 @@ class SimpleRNN(RNN_factory):
         self.nonlinearity = nonlinearity
 
 
+@component(
+    70,
+    "stacked layers of long short-term memory",
+    paper="Hochreiter and Schmidhuber 1997, Long Short-Term Memory, doi:10.1162/neco.1997.9.8.1735",
+    oracle="torch.nn.LSTM, packed",
+    example="LSTM(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
+)
 class LSTM(RNN_factory):
     """Long short-term memory in L layers: as `torch.nn.LSTM`, batch_first=False; the state is the pair (h, c).
 
@@ -266,6 +288,13 @@ class LSTM(RNN_factory):
         super().__init__("LSTM", *rest, reverse=reverse, peephole=peephole, forget_bias=forget_bias)
 
 
+@component(
+    71,
+    "stacked layers of gated recurrent units",
+    paper="Cho et al. 2014, Learning Phrase Representations using RNN Encoder-Decoder, arXiv:1406.1078",
+    oracle="torch.nn.GRU, packed; a loop",
+    example="GRU(32, 64, num_layers=2, batch_first=True)(torch.randn(1, 10, 32))",
+)
 class GRU(RNN_factory):
     """Gated recurrent units in L layers: as `torch.nn.GRU`, batch_first=False.
 

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.layers import BatchNorm2d, Linear, ReLU
 from groundup.models.blocks.dense import DenseBlock, DenseTransition
 from groundup.models.blocks.residual import Stem
@@ -132,6 +133,14 @@ class DenseNet(ConvolutionalClassifier):
         return self.forward_head(self.forward_features(x))
 
 
+@component(
+    90,
+    "every layer sees the outputs of all earlier layers",
+    paper="Huang et al. 2017, Densely Connected Convolutional Networks, arXiv:1608.06993",
+    oracle="torchvision's densenet121",
+    example="DenseNet121()(torch.randn(1, 3, 224, 224))",
+    figures={"feature maps": "256, 512, 1024 and 1024 after the blocks (table 1)", "top-1 error": "25.02 % (table 3)"},
+)
 class DenseNet121(DenseNet):
     """6, 12, 24 and 16 layers of growth rate 32. Args: those of `DenseNet`.
 

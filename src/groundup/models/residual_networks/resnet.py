@@ -27,9 +27,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.layers import Linear
 from groundup.models.blocks.residual import STEMS, VARIANTS, ResBlock, ResBottleneckBlock, ResNeXtBlock, Stem
 from groundup.models.classifier import ConvolutionalClassifier
+
+_HE = "He et al. 2016, Deep Residual Learning for Image Recognition, arXiv:1512.03385"
+_HU = "Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv:1709.01507"
+
 
 _50, _101, _152 = ({"block": "bottleneck", "depths": depths} for depths in ((3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)))
 _32X4D, _SE, _PAPER = {"groups": 32, "width_per_group": 4}, {"se_reduction": 16}, {"variant": "paper"}
@@ -166,6 +171,17 @@ class ResNet(ConvolutionalClassifier):
         return self.forward_head(self.forward_features(x))
 
 
+@component(
+    85,
+    "34 layers of basic residual blocks",
+    paper=_HE,
+    oracle="torchvision's resnet34",
+    example="ResNet34()(torch.randn(1, 3, 224, 224))",
+    figures={
+        "multiply-adds": "3.6 × 10⁹ (table 1)",
+        "top-1 error, 10 crops": "24.52 % (table 3, projection shortcuts as here)",
+    },
+)
 class ResNet34(ResNet):
     """34 layers: 3, 4, 6 and 3 basic blocks. Args: those of `ResNet`.
 
@@ -178,6 +194,17 @@ class ResNet34(ResNet):
     __init__ = partialmethod(ResNet.__init__, **PRESETS["resnet34"])
 
 
+@component(
+    86,
+    "50 layers of bottleneck residual blocks",
+    paper=_HE,
+    oracle="torchvision's resnet50; the paper's form: timm's legacy_seresnet50, its gates opened",
+    example="ResNet50()(torch.randn(1, 3, 224, 224))",
+    figures={
+        "multiply-adds": "3.8 × 10⁹ (table 1; the stride on the first 1 × 1, `--preset paper`)",
+        "top-1 error, 10 crops": "22.85 % (table 3)",
+    },
+)
 class ResNet50(ResNet):
     """50 layers: 3, 4, 6 and 3 bottlenecks. Args: those of `ResNet`.
 
@@ -190,6 +217,18 @@ class ResNet50(ResNet):
     __init__ = partialmethod(ResNet.__init__, **PRESETS["resnet50"])
 
 
+@component(
+    87,
+    "ResNet-50 with 32 parallel paths per block",
+    paper="Xie et al. 2017, Aggregated Residual Transformations for Deep Neural Networks, arXiv:1611.05431",
+    oracle="torchvision's resnext50_32x4d",
+    example="ResNeXt50()(torch.randn(1, 3, 224, 224))",
+    figures={
+        "parameters": "25.0 × 10⁶ (table 1)",
+        "multiply-adds": "4.2 × 10⁹ (table 1)",
+        "top-1 error": "22.2 % (table 3)",
+    },
+)
 class ResNeXt50(ResNet):
     """ResNet-50 with 32 paths of 4 channels in each block. Args: those of `ResNet`.
 
@@ -204,6 +243,17 @@ class ResNeXt50(ResNet):
     __init__ = partialmethod(ResNet.__init__, **PRESETS["resnext50_32x4d"])
 
 
+@component(
+    88,
+    "ResNet-50 with squeeze-and-excitation",
+    paper=_HU,
+    oracle="timm's seresnet50; the authors' form: timm's legacy_seresnet50",
+    example="SEResNet50()(torch.randn(1, 3, 224, 224))",
+    figures={
+        "multiply-adds": "3.87 × 10⁹ (table 2; the stride on the first 1 × 1, `--preset legacy_seresnet50`)",
+        "top-1 error": "23.29 % (table 2)",
+    },
+)
 class SEResNet50(ResNet):
     """ResNet-50 with a squeeze-and-excitation gate in each block. Args: those of `ResNet`.
 
@@ -218,6 +268,14 @@ class SEResNet50(ResNet):
     __init__ = partialmethod(ResNet.__init__, **PRESETS["seresnet50"])
 
 
+@component(
+    89,
+    "ResNeXt-50 with squeeze-and-excitation",
+    paper=_HU,
+    oracle="timm's seresnext50_32x4d; the authors' form: timm's legacy_seresnext50_32x4d",
+    example="SEResNeXt50()(torch.randn(1, 3, 224, 224))",
+    figures={"multiply-adds": "4.25 × 10⁹ (table 2)", "top-1 error": "21.10 % (table 2)"},
+)
 class SEResNeXt50(ResNet):
     """ResNeXt-50 with a squeeze-and-excitation gate in each block. Args: those of `ResNet`.
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import (
     crammer_singer_loss,
     cross_entropy,
@@ -30,6 +31,16 @@ from groundup.models.shallow_models.newton import multinomial, newton
 from groundup.models.shallow_models.rotation import rotate
 
 
+@component(
+    62,
+    "perceptron for several classes",
+    paper=(
+        "Crammer and Singer 2003, Ultraconservative Online Algorithms for Multiclass Problems, "
+        "https://www.jmlr.org/papers/v3/crammer03a.html"
+    ),
+    oracle="its rule, sample by sample",
+    example="MulticlassPerceptron(20, 3)(torch.randn(1, 20))",
+)
 class MulticlassPerceptron(Multiclass):
     """Σ max_c z_c - z_y, learnt one mistake at a time: w_y ← w_y + x, w_c ← w_c - x for the highest c ≠ y, z_c ≥ z_y.
 
@@ -62,6 +73,16 @@ class MulticlassPerceptron(Multiclass):
         return result
 
 
+@component(
+    63,
+    "support vector machine for several classes",
+    paper=(
+        "Crammer and Singer 2001, Multiclass Kernel-based Vector Machines, "
+        "https://www.jmlr.org/papers/v2/crammer01a.html"
+    ),
+    oracle="SciPy's SLSQP, and scikit-learn's LinearSVC, SVC",
+    example="MulticlassSVM(20, 3)(torch.randn(1, 20))",
+)
 class MulticlassSVM(MarginTerm, Multiclass):
     """½ ‖W‖² + C Σ hinges, the hinges of `kind`:
 
@@ -114,6 +135,13 @@ class MulticlassSVM(MarginTerm, Multiclass):
         return f"{super().extra_repr()}, kind={self.kind!r}"
 
 
+@component(
+    64,
+    "logistic regression for several classes (softmax)",
+    paper="Böhning 1992, Multinomial Logistic Regression Algorithm, doi:10.1007/BF00048682",
+    oracle="scikit-learn's LogisticRegression",
+    example="MultinomialLogisticRegression(20, 3)(torch.randn(1, 20))",
+)
 class MultinomialLogisticRegression(Multiclass):
     """-Σ log softmax(z)_y: the likelihood of P(c | x) = softmax(z)_c.
 

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import hinge_loss, logistic_loss, mse_loss, perceptron_loss, sigmoid
 from groundup.functional.losses import Reduction
 from groundup.models.shallow_models.frame import Fit, MarginTerm, TwoClass, inverse_strength
@@ -23,6 +24,13 @@ from groundup.models.shallow_models.newton import logistic, newton
 from groundup.models.shallow_models.rotation import rotate
 
 
+@component(
+    58,
+    "linear classifier that learns from its mistakes",
+    paper="Rosenblatt 1958, The Perceptron, doi:10.1037/h0042519",
+    oracle="scikit-learn's Perceptron, epoch by epoch",
+    example="Perceptron(20)(torch.randn(1, 20))",
+)
 class Perceptron(TwoClass):
     """Σ max(0, -y z), learnt one mistake at a time: w ← w + y x, b ← b + y whenever y z ≤ 0.
 
@@ -68,6 +76,13 @@ class Perceptron(TwoClass):
         return result
 
 
+@component(
+    59,
+    "linear classifier with the widest margin",
+    paper="Cortes and Vapnik 1995, Support-Vector Networks, doi:10.1007/BF00994018",
+    oracle="scikit-learn's SVC(kernel='linear')",
+    example="SVM(20)(torch.randn(1, 20))",
+)
 class SVM(MarginTerm, TwoClass):
     """½ ‖w‖² + C Σ max(0, 1 - y z): the widest margin, at the price of C for each unit that a sample intrudes on it.
 
@@ -109,6 +124,13 @@ class SVM(MarginTerm, TwoClass):
         return self.report(result)
 
 
+@component(
+    60,
+    "linear regression in closed form",
+    paper=("Penrose 1956, On Best Approximate Solutions of Linear Matrix Equations, doi:10.1017/S0305004100030929"),
+    oracle="scikit-learn's LinearRegression",
+    example="LeastSquareRegression(20)(torch.randn(1, 20))",
+)
 class LeastSquareRegression(TwoClass):
     """Σ (z - y)² for real targets y. Legendre 1805; Gauss 1809.
 
@@ -142,6 +164,13 @@ class LeastSquareRegression(TwoClass):
     fit = fit_closed_form
 
 
+@component(
+    61,
+    "linear classifier with probabilities",
+    paper="Cox 1958, The Regression Analysis of Binary Sequences, doi:10.1111/j.2517-6161.1958.tb00292.x",
+    oracle="scikit-learn's LogisticRegression",
+    example="LogisticRegression(20)(torch.randn(1, 20))",
+)
 class LogisticRegression(TwoClass):
     """Σ log(1 + exp(-y z)): the likelihood of P(y | x) = σ(y z).
 

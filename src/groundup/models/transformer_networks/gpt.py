@@ -26,6 +26,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
@@ -36,7 +37,19 @@ from groundup.layers.sparse_attention import Combine
 from groundup.models.transformer_networks.block import FeedForward, TransformerBlock
 from groundup.models.transformer_networks.causal import CausalLanguageModel, LanguageState
 
+_RADFORD = (
+    "Radford et al. 2019, Language Models are Unsupervised Multitask Learners, "
+    "https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf"
+)
 
+
+@component(
+    106,
+    "pre-norm causal block with GELU",
+    paper=_RADFORD,
+    oracle="transformers' GPT2Block",
+    example="GPT_TransformerBlock(768, 12)(torch.randn(1, 1024, 768))",
+)
 class GPT_TransformerBlock(TransformerBlock):
     """x (B, T, E) -> (B, T, E): h = x + attention(norm(x)), then h + W₂ gelu(W₁ norm(h)). 12 E² + 13 E parameters.
 
@@ -84,6 +97,14 @@ class GPT_TransformerBlock(TransformerBlock):
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
+@component(
+    108,
+    "causal language model, 124 million to 1.6 billion parameters",
+    paper=_RADFORD,
+    oracle="transformers' GPT2LMHeadModel",
+    example="GPT2()(torch.randint(50257, (1, 1024)))",
+    figures={"parameters": "117, 345, 762 and 1542 × 10⁶ (table 2, misprinted)"},
+)
 class GPT2(CausalLanguageModel):
     """tokens (B, T) -> logits (B, T, V), T up to `context`.
 
@@ -171,6 +192,13 @@ class GPT2(CausalLanguageModel):
         return x if pre_logits else linear(x, self.head_weight)  # B, T, V
 
 
+@component(
+    107,
+    "GPT block with banded or patterned sparse attention",
+    paper="Child et al. 2019, Generating Long Sequences with Sparse Transformers, arXiv:1904.10509",
+    oracle="transformers' GPT2Block under an explicit mask; GPT-Neo's banded attention",
+    example="GPT_SparseTransformerBlock(768, 12, 128)(torch.randn(1, 1024, 768))",
+)
 class GPT_SparseTransformerBlock(TransformerBlock):
     """A GPT block in which a token sees only a part of the past. By default a band: itself and `block_size` before it.
 
@@ -223,6 +251,14 @@ def _size(num_layers: int, embed_dim: int, num_heads: int) -> dict[str, Any]:
     return {"num_layers": num_layers, "embed_dim": embed_dim, "num_heads": num_heads}
 
 
+@component(
+    109,
+    "alternating dense and banded layers, to 175 billion parameters",
+    paper="Brown et al. 2020, Language Models are Few-Shot Learners, arXiv:2005.14165",
+    oracle="GPT-2's blocks of transformers, every other under a banded mask",
+    example="GPT3()(torch.randint(50257, (1, 2048)))",
+    figures={"parameters": "125 × 10⁶ to 175 × 10⁹ (table 2.1)"},
+)
 class GPT3(GPT2):
     """tokens (B, T) -> logits (B, T, V), T up to `context`: a larger GPT-2, in which blocks 1, 3, 5, … are banded.
 

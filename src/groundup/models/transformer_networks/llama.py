@@ -27,6 +27,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
 from groundup.layers import GroupedQueryAttention, KVCache, RMSNorm, RotaryEncoding
@@ -35,7 +36,16 @@ from groundup.layers.multi_head_attention import Rotary
 from groundup.models.transformer_networks.block import GatedFeedForward, TransformerBlock
 from groundup.models.transformer_networks.causal import CausalLanguageModel, LanguageState
 
+_TOUVRON = "Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models, arXiv:2302.13971"
 
+
+@component(
+    110,
+    "RMSNorm, rotary grouped-query attention, SwiGLU",
+    paper=_TOUVRON,
+    oracle="transformers' LlamaDecoderLayer",
+    example="LLaMA_TransformerBlock(4096, 32)(torch.randn(1, 1024, 4096), RotaryEncoding(128, 2048))",
+)
 class LLaMA_TransformerBlock(TransformerBlock):
     """x (B, T, E) -> (B, T, E): h = x + attention(norm(x)), then h + W₂ (silu(W norm(h)) ⊗ V norm(h)); no biases.
 
@@ -177,6 +187,14 @@ _65B = {"embed_dim": 8192, "num_layers": 80, "num_heads": 64}
 _70B = _65B | {"num_kv_heads": 8, "hidden_dim": gated_width(8192, 4096, 1.3)}
 
 
+@component(
+    111,
+    "causal language model, 7 to 65 billion parameters",
+    paper=_TOUVRON,
+    oracle="transformers' LlamaForCausalLM",
+    example="LLaMA1()(torch.randint(32000, (1, 2048)))",
+    figures={"parameters": "6.7, 13.0, 32.5 and 65.2 × 10⁹ (table 2)"},
+)
 class LLaMA1(LLaMA):
     """The models of the first paper; the arguments are those of `LLaMA`.
 
@@ -193,6 +211,14 @@ class LLaMA1(LLaMA):
     }
 
 
+@component(
+    112,
+    "LLaMA with twice the context and grouped queries at 70 billion",
+    paper="Touvron et al. 2023, Llama 2: Open Foundation and Fine-Tuned Chat Models, arXiv:2307.09288",
+    oracle="transformers' LlamaForCausalLM",
+    example="LLaMA2()(torch.randint(32000, (1, 4096)))",
+    figures={"parameters": "7, 13 and 70 × 10⁹ (table 1)"},
+)
 class LLaMA2(LLaMA):
     """The models of the second paper: twice the context; the 70B has 8 heads of keys and values, and F = 28672.
 

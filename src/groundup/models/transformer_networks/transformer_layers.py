@@ -17,12 +17,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional.attention import Mask
 from groundup.kernels.activations import name_of
 from groundup.layers import KVCache, LayerNorm, MultiHeadAttention
 from groundup.layers.cache import product_dtype
 from groundup.layers.keywords import TorchKeywords
 from groundup.models.transformer_networks.block import FeedForward, TransformerBlock
+
+_VASWANI = "Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762"
 
 
 class _TorchBlock(TransformerBlock):
@@ -80,6 +83,13 @@ class _TorchBlock(TransformerBlock):
 _SHARED_NAMES = {"norm1": "self_attn_norm", "linear1": "feed_forward.linear1", "linear2": "feed_forward.linear2"}
 
 
+@component(
+    101,
+    "self-attention and feed-forward with residual connections",
+    paper=_VASWANI,
+    oracle="torch.nn.TransformerEncoderLayer",
+    example="TransformerEncoderLayer(512, 8)(torch.randn(1, 10, 512))",
+)
 class TransformerEncoderLayer(_TorchBlock):
     """Self-attention, then a feed-forward network, each added to its input: src (B, S, E) -> (B, S, E). Section 3.1.
 
@@ -115,6 +125,13 @@ class TransformerEncoderLayer(_TorchBlock):
         return super().forward(src, mask=mask, is_causal=is_causal)
 
 
+@component(
+    103,
+    "causal self-attention, attention to a memory, feed-forward",
+    paper=_VASWANI,
+    oracle="torch.nn.TransformerDecoderLayer",
+    example="TransformerDecoderLayer(512, 8)(torch.randn(1, 10, 512), torch.randn(1, 12, 512))",
+)
 class TransformerDecoderLayer(_TorchBlock):
     """Causal self-attention, attention to the memory, and a feed-forward network, each added to its input.
 
@@ -168,6 +185,13 @@ class _Stack(TorchKeywords, nn.Module):
                 reset()
 
 
+@component(
+    102,
+    "a stack of encoder layers",
+    paper=_VASWANI,
+    oracle="torch.nn.TransformerEncoder",
+    example="TransformerEncoder(TransformerEncoderLayer(512, 8), 6)(torch.randn(1, 10, 512))",
+)
 class TransformerEncoder(_Stack):
     """A stack of encoder layers: src (B, S, E) -> memory (B, S, E).
 
@@ -206,6 +230,13 @@ class DecoderState(NamedTuple):
         return self.caches[0].length
 
 
+@component(
+    104,
+    "a stack of decoder layers",
+    paper=_VASWANI,
+    oracle="torch.nn.TransformerDecoder",
+    example="TransformerDecoder(TransformerDecoderLayer(512, 8), 6)(*[torch.randn(1, 10, 512)] * 2)",
+)
 class TransformerDecoder(_Stack):
     """A stack of decoder layers: tgt (B, T, E), memory (B, S, E) -> (B, T, E). The arguments are those of the encoder.
 

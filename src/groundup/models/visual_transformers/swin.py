@@ -21,10 +21,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init, pad2d
 from groundup.layers import LayerNorm, Linear, PatchEmbedding, RelativeWindowAttention, StochasticDepth
 from groundup.models.classifier import ImageClassifier
 from groundup.models.transformer_networks.block import FeedForward, TransformerBlock
+
+_LIU = "Liu et al. 2021, Swin Transformer, arXiv:2103.14030"
 
 
 def to_windows(x: Float[Tensor, "N H W E"], size: int) -> Float[Tensor, "NW n E"]:
@@ -112,6 +115,13 @@ def pad_to_multiple(x: Float[Tensor, "N H W E"], multiple: int) -> Float[Tensor,
     return pad2d(x.permute(0, 3, 1, 2), (0, down, 0, right)).permute(0, 2, 3, 1) if down or right else x
 
 
+@component(
+    115,
+    "attention in windows, optionally shifted",
+    paper=_LIU,
+    oracle="torchvision's SwinTransformerBlock; dense attention, masked",
+    example="SwinTransformerBlock(96, 3)(torch.randn(1, 56, 56, 96))",
+)
 class SwinTransformerBlock(TransformerBlock):
     """x (N, H, W, E) -> (N, H, W, E): one attention in windows, shifted if shift_size > 0, and a feed-forward network.
 
@@ -198,6 +208,14 @@ class ImagePatches(nn.Module):
         return self.norm(self.embedding(pad2d(x, (0, down, 0, right))).permute(0, 2, 3, 1))
 
 
+@component(
+    116,
+    "hierarchical vision transformer with shifted windows",
+    paper=_LIU,
+    oracle="torchvision's swin_t, timm's and transformers' Swin",
+    example="SwinTransformer()(torch.randn(1, 3, 224, 224))",
+    figures={"parameters": "29 × 10⁶ (table 1, Swin-T)", "multiply-adds": "4.5 × 10⁹ (table 1, Swin-T)"},
+)
 class SwinTransformer(ImageClassifier):
     """x (N, in_channels, H, W), any size -> scores (N, num_classes).
 

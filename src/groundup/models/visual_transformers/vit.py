@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from groundup import checks
+from groundup.component import component
 from groundup.functional import init, resize_bicubic
 from groundup.layers import BatchNorm2d, Conv2d, Dropout, LayerNorm, Linear, MultiHeadAttention, PatchEmbedding
 from groundup.models.blocks import ConvReLU
@@ -152,6 +153,14 @@ class ImageTokens(nn.Module):
         return self.dropout(tokens + self.interpolate_positions((patches.size(2), patches.size(3))))
 
 
+@component(
+    113,
+    "transformer over the patches of an image",
+    paper="Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, arXiv:2010.11929",
+    oracle="torchvision's vit_b_16, timm's and transformers' ViT",
+    example="VisionTransformer()(torch.randn(1, 3, 224, 224))",
+    figures={"parameters": "86 × 10⁶ (table 1, ViT-Base)"},
+)
 class VisionTransformer(ImageClassifier):
     """x (N, in_channels, H, W), H and W multiples of the patch -> scores (N, num_classes).
 
@@ -262,6 +271,13 @@ class VisionTransformer(ImageClassifier):
         return self.forward_head(self.forward_features(x))
 
 
+@component(
+    114,
+    "vision transformer with a convolutional stem",
+    paper="Xiao et al. 2021, Early Convolutions Help Transformers See Better, arXiv:2106.14881",
+    oracle="torchvision's VisionTransformer with conv_stem_configs",
+    example="VisionTransformerConvStem()(torch.randn(1, 3, 224, 224))",
+)
 class VisionTransformerConvStem(VisionTransformer):
     """A VisionTransformer whose tokens are made by convolutions, which replace one block; the arguments are the same.
 
