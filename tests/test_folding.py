@@ -105,6 +105,20 @@ def test_an_output_of_the_model_is_not_changed():
     assert norms(folded) == 1
 
 
+def test_an_output_that_the_model_keeps_or_drops():
+    class Keeps(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.bn, self.unused = Conv2d(3, 4, 1), BatchNorm2d(4), Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            self.unused(x)
+            self.seen = self.conv(x)
+            return self.bn(self.seen)
+
+    assert norms(fold_batch_norm(Keeps().eval(), (3, 4, 4))) == 1
+
+
 def test_shared_weights_stay_their_other_owners():
     class Tied(nn.Module):
         def __init__(self):

@@ -10,10 +10,10 @@ hooks, runs once on the meta device, where nothing is computed, and the operatio
 from __future__ import annotations
 
 import copy
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any, TypeVar
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -112,28 +112,20 @@ def _build_arguments(model: nn.Module, inputs: Sequence[Sequence[int] | Tensor])
     return [argument(value) for value in inputs]
 
 
-@dataclass
-class _Output:
-    """The output of a Conv2d or Linear, and its users: batch norms by name, and any other operation as ""."""
+class _Recorder(TorchDispatchMode):
+    """Records which operations use the outputs of layers."""
 
-    layer: str
-    value: Tensor
-    users: list[str]
-
-
-class _Uses(TorchDispatchMode):
-    """Records every operation on one of `outputs`."""
-
-    def __init__(self, outputs: list[_Output]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.outputs = outputs
+        self.outputs: list[tuple[str, ref[Tensor]]] = []  # of the layer with that name, one per call
+        self.users: dict[str, list[str]] = defaultdict(list)  # layer → batch norms by name, any other operation as ""
         self.norm = ""  # the batch norm that is running
 
     def note(self, user: str, values: Any) -> None:
-        for value in _leaves(values):
-            for output in self.outputs:
-                if output.value is value:
-                    output.users.append(user)
+        used = {id(value) for value in tree_leaves(values) if isinstance(value, Tensor)}
+        for layer, output in self.outputs:
+            if id(output()) in used:
+                self.users[layer].append(user)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self.norm:
@@ -141,79 +133,54 @@ class _Uses(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def _leaves(values: Any) -> Iterator[Any]:
-    """Yield all values in nested containers, including the attributes of objects, which PyTorch's trees do not open."""
-    waiting, known = [values], set()
-    while waiting:
-        for value in tree_leaves(waiting.pop()):
-            yield value
-            if isinstance(value, (Tensor, nn.Module, type)) or id(value) in known:
-                continue
-            known.add(id(value))
-            waiting.extend(getattr(value, "__dict__", {}).values())
-            if is_dataclass(value):
-                waiting.extend(getattr(value, field.name, None) for field in fields(value))
+def _find_pairs(original: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
+    """Return (layer, norm) for every norm that can be folded, from a run of a copy on the meta device."""
+    model, recorder = copy_to_meta(original), _Recorder()
+    calls: Counter[str] = Counter()
+
+    def use_in_hooks(module: nn.Module, *values: Any) -> None:
+        recorder.note("", values)
+
+    for (name, module), own in zip(model.named_modules(), original.modules()):
+
+        def after_layer(module: nn.Module, _: Any, y: Tensor, name: str = name) -> None:
+            calls[name] += 1
+            if y.dim() == (4 if isinstance(module, Conv2d) else 2):  # axis 1, which the norm normalises, is the output
+                recorder.outputs.append((name, ref(y)))
+
+        def before_norm(module: nn.Module, values: tuple[Tensor, ...], name: str = name) -> None:
+            calls[name] += 1
+            recorder.note(name, values)
+            recorder.norm = name
+
+        def after_norm(*_: Any) -> None:
+            recorder.norm = ""
+
+        if any(hooks_of(own)):
+            module.register_forward_pre_hook(use_in_hooks)
+            module.register_forward_hook(use_in_hooks)
+        elif isinstance(module, BatchNorm) and module.running_mean is not None and _is_plain(own, BatchNorm):
+            module.register_forward_pre_hook(before_norm)
+            module.register_forward_hook(after_norm)
+        elif isinstance(module, (Conv2d, Linear)) and _is_plain(own, Conv2d, Linear):
+            module.register_forward_hook(after_layer)
+    with backend("auto"), torch.no_grad(), recorder:
+        result = model(*arguments)
+    # An output that still exists is part of the result, or of the model.
+    used = [(layer, recorder.users[layer]) for layer, output in recorder.outputs if output() is None]
+    del result
+    once = [(layer, users[0]) for layer, users in used if len(users) == 1 and users[0]]
+    return [(layer, norm) for layer, norm in once if calls[layer] == calls[norm] == 1]
 
 
-def _is_plain(module: nn.Module) -> bool:
-    """Return whether the module computes what its class in groundup.layers does, from its own parameters, unhooked."""
-    own = next(kind for kind in (Conv2d, Linear, BatchNorm) if isinstance(module, kind))
+def _is_plain(module: nn.Module, *kinds: type[nn.Module]) -> bool:
+    """Return whether the module computes what one of these classes of groundup.layers does, from its own parameters."""
     return (
-        type(module).forward is own.forward
+        any(type(module).forward is kind.forward for kind in kinds)
         and "forward" not in vars(module)
         and {"weight", "bias"} <= module._parameters.keys()
-        and not any(hooks_of(module))
     )
 
 
 def _is_torchs(module: nn.Module) -> bool:
     return any(kind.__name__ == "_BatchNorm" for kind in type(module).__mro__)
-
-
-def _find_pairs(original: nn.Module, arguments: list[Tensor]) -> list[tuple[str, str]]:
-    """Return (layer, norm) for every norm that can be folded, from a run of a copy on the meta device."""
-    model = copy_to_meta(original)
-    outputs: list[_Output] = []
-    uses = _Uses(outputs)
-    calls: Counter[nn.Module] = Counter()
-
-    def use_in_hooks(module: nn.Module, *values: Any) -> None:
-        uses.note("", values)
-
-    for (name, module), own in zip(model.named_modules(), original.modules()):
-
-        def after_layer(module: nn.Module, _: Any, y: Tensor, name: str = name) -> None:
-            calls[module] += 1
-            outputs.append(_Output(name, y, []))
-
-        def before_norm(module: nn.Module, values: tuple[Tensor, ...], name: str = name) -> None:
-            calls[module] += 1
-            uses.note(name, values)
-            uses.norm = name
-
-        def after_norm(*_: Any) -> None:
-            uses.norm = ""
-
-        if any(hooks_of(own)):
-            module.register_forward_pre_hook(use_in_hooks)
-            module.register_forward_hook(use_in_hooks)
-        elif isinstance(module, BatchNorm) and _is_plain(own):
-            module.register_forward_pre_hook(before_norm)
-            module.register_forward_hook(after_norm)
-        elif isinstance(module, (Conv2d, Linear)) and _is_plain(own):
-            module.register_forward_hook(after_layer)
-    with backend("auto"), torch.no_grad(), uses:
-        result = model(*arguments)
-    uses.note("", result)
-    uses.note("", [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)])
-
-    pairs = []
-    for output in outputs:
-        if len(output.users) != 1 or not output.users[0]:
-            continue
-        layer, norm = model.get_submodule(output.layer), model.get_submodule(output.users[0])
-        assert isinstance(norm, BatchNorm)
-        axes = 4 if isinstance(layer, Conv2d) else 2  # the rank for which axis 1, the norm's, is the layer's output
-        if calls[layer] == calls[norm] == 1 and norm.running_mean is not None and output.value.dim() == axes:
-            pairs.append((output.layer, output.users[0]))
-    return pairs
