@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.backend import backend
-from groundup.kernels import layout
+from groundup.kernels.convolution import to_channels_last
 from groundup.layers import Conv2d, Linear
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained
@@ -59,7 +59,7 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
     classifier: ClassVar[str] = "head"
     #: The smallest height and width of an image that leaves every layer at least one pixel.
     min_size: int = 1
-    #: True where `layout.to_channels_last` makes the network faster.
+    #: True where `to_channels_last` makes the network faster.
     channels_last: ClassVar[bool] = False
     #: True for a copy that `fold_batch_norm` made: its tensors are not those that its class and arguments imply.
     folded: bool = False
@@ -77,7 +77,7 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
         @wraps(own)
         def forward_features(self: ImageClassifier, x: Tensor, *args: Any) -> Any:
             self.check_images(x)
-            return own(self, layout.to_channels_last(x) if self.channels_last else x, *args)
+            return own(self, to_channels_last(x) if self.channels_last else x, *args)
 
         cls.forward_features = forward_features  # type: ignore[method-assign]
 

@@ -1,4 +1,4 @@
-"""Blocks: what the deep convolutional networks are stacked of."""
+"""Blocks of the deep convolutional networks: Inception, residual and dense."""
 
 from groundup.models.blocks.dense import DenseBlock, DenseLayer, DenseTransition
 from groundup.models.blocks.inception import ConvReLU, Inception

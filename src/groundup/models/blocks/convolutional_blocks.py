@@ -1,4 +1,4 @@
-"""The seven convolutional blocks under one name, each from its own file."""
+"""The seven convolutional blocks in one module; each is defined in its own file."""
 
 from groundup.models.blocks.dense import DenseBlock, DenseLayer, DenseTransition
 from groundup.models.blocks.inception import Inception

@@ -8,8 +8,8 @@ Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv:1709.01507, figure 3.
        └────────────────── shortcut ────────────────┘
 
 Why: y = relu(F(x) + x) has to learn only the difference from the identity. F = 0, which weights near 0 give, makes a
-block that changes nothing, and the sum passes the gradient back to x undiminished, however many blocks follow. Without
-the shortcut each block has to learn the identity itself, and deeper networks train to a higher error (He, figure 1).
+block that changes nothing, and the sum passes the gradient back to x directly, past all layers of F. Without the
+shortcut each block has to learn the identity itself, and deeper networks train to a higher error (He, figure 1).
 
 Legend: N batch, C input channels, O output channels, D inner channels, s stride, g groups; (H, W) input, (P, Q) output,
 P = ⌈H / s⌉.

@@ -79,11 +79,10 @@ class PartialConv2d(nn.Module):
     def reset_parameters(self) -> None:
         place = [o * self.in_channels + i for o, inputs in enumerate(self.table) for i in inputs]
         self.connection.copy_(torch.tensor(place))
-        area = self.weight[0].numel()
-        fan_in = [len(inputs) * area for inputs in self.table]
-        each = [fan for fan, inputs in zip(fan_in, self.table) for _ in inputs]
-        init.lecun_uniform_(self.weight, torch.tensor(each)[:, None, None])
-        init.lecun_uniform_(self.bias, torch.tensor(fan_in))
+        inputs = torch.tensor([len(row) for row in self.table])
+        fan_in = inputs * self.weight[0].numel()
+        init.lecun_uniform_(self.weight, fan_in.repeat_interleave(inputs)[:, None, None])
+        init.lecun_uniform_(self.bias, fan_in)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N O P Q"]:
         k = self.weight.size(-1)
