@@ -1,4 +1,4 @@
-"""Attention networks: where to look is learned, in a picture or again and again in a sentence."""
+"""Attention networks: they learn which part of an image or of a sentence to look at."""
 
 from groundup.models.attention_networks.bahdanau import AttentionDecoder, AttentionEncoder, BahdanauAttention
 from groundup.models.attention_networks.recurrent_attention import Episode, RecurrentAttention, hybrid_loss

@@ -1,13 +1,13 @@
-"""BahdanauAttention: translation that looks back at the source before every word.
+"""BahdanauAttention: translation that attends to the source before every word.
 
 Bahdanau, Cho and Bengio 2015, Neural Machine Translation by Jointly Learning to Align and Translate, arXiv:1409.0473.
 
     source ─ GRU → and GRU ← ─ annotations h_1 … h_S ──┐
                                         α_i1 … α_iS  ──┴ Σ ─ context c_i ─┬─ deep output ─ p(y_i)
-    y_{i-1} ── its vector ────────────────────────────────────────────────┼─ GRU ─ s_i
+    y_{i-1} ── embedding ─────────────────────────────────────────────────┼─ GRU ─ s_i
     s_{i-1} ── alignment α_ij of every annotation ────────────────────────┘
 
-Legend: B batch, S source length, T target length, V target_vocab, m embedding_dim, n hidden_size, l maxout_size,
+Shapes: B batch, S source length, T target length, V target_vocab, m embedding_dim, n hidden_size, l maxout_size,
 n' alignment_size; h_j the annotation of source word j, s_i the decoder's state, c_i the context, y_i target word i.
 """
 
@@ -39,12 +39,12 @@ _BAHDANAU = (
 
 
 class AttentionState(NamedTuple):
-    """What the decoder knows: its state, which moves on, and what it looks back at, which does not."""
+    """The state of the decoder, which every step changes, and the annotations it attends to, which stay the same."""
 
     s: Float[Tensor, "B n"]
     annotations: Float[Tensor, "B S a"]
     keys: Float[Tensor, "B S k"]  # U_a h_j, computed once
-    mask: Bool[Tensor, "B 1 S"]  # which source words are real
+    mask: Bool[Tensor, "B 1 S"]  # True for real source words
 
 
 @component(
@@ -55,9 +55,21 @@ class AttentionState(NamedTuple):
     example="AttentionEncoder(30000)(torch.randint(30000, (1, 20)))",
 )
 class AttentionEncoder(nn.Module):
-    """source (B, S) → annotations (B, S, 2n): h_j = [h→_j ; h←_j], of a GRU in each direction (appendix A.2.1).
+    """source (B, S) -> annotations (B, S, 2n): h_j = [h→_j ; h←_j], of a GRU in each direction (appendix A.2.1).
 
-    lengths (B,): how many words of each source are real; the annotations of padding are 0.
+    An annotation summarises the sentence around word j, because one GRU has read the words before it and the other the
+    words after it.
+
+    Args:
+        vocab_size: tokens of the source language.
+        embedding_dim: m.
+        hidden_size: n, of each direction.
+        dropout: probability of dropping a feature of an embedding.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> AttentionEncoder(100, embedding_dim=16, hidden_size=32)(torch.randint(0, 100, (3, 7))).shape
+        torch.Size([3, 7, 64])
     """
 
     def __init__(
@@ -74,10 +86,11 @@ class AttentionEncoder(nn.Module):
         self.vocab_size = checks.integer("vocab_size", vocab_size)
         self.dropout = checks.probability("dropout", dropout)
         self.embedding = Embedding(vocab_size, embedding_dim, **options)
-        self.forwards = RNN(gru_of_the_paper(embedding_dim, hidden_size, **options))
-        self.backwards = RNN(gru_of_the_paper(embedding_dim, hidden_size, **options), reverse=True)
+        self.forwards = RNN(build_paper_gru(embedding_dim, hidden_size, **options))
+        self.backwards = RNN(build_paper_gru(embedding_dim, hidden_size, **options), reverse=True)
 
     def forward(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None) -> Float[Tensor, "B S a"]:
+        """Compute the annotations; those of the padding after the first `lengths` (B,) words are 0."""
         checks.rank("source", checks.tensor("source", source), 2, layout="(B, S)")
         x = dropout(self.embedding(source), self.dropout, self.training)
         return torch.cat([self.forwards(x, lengths=lengths)[0], self.backwards(x, lengths=lengths)[0]], -1)
@@ -91,7 +104,7 @@ class AttentionEncoder(nn.Module):
     example="AttentionDecoder(30000)(torch.randint(30000, (1, 20)), torch.randn(1, 20, 2000))",
 )
 class AttentionDecoder(nn.Module):
-    """target (B, T), annotations (B, S, 2n) → logits (B, T, V) of the word after each (appendices A.1.2 and A.2.2):
+    """target (B, T), annotations (B, S, 2n) -> logits (B, T, V) of the word after each (appendices A.1.2 and A.2.2):
 
         s_0 = tanh(W_s h←_1)
         e_ij = v_aᵀ tanh(W_a s_{i-1} + U_a h_j),  α_i = softmax(e_i),  c_i = Σ_j α_ij h_j
@@ -99,11 +112,25 @@ class AttentionDecoder(nn.Module):
                                                  r_i and z_i likewise, of all three
         t̃_i = U_o s_{i-1} + V_o E y_{i-1} + C_o c_i,  t_ij = max(t̃_{i,2j-1}, t̃_{i,2j}),  p(y_i) ∝ exp(W_o t_i)
 
-    annotation_size   2n unless the encoder's is another; its second half is h←
-    lengths           (B,): how many source words are real; padding gets no weight, and a source of none a context of 0
-    need_weights      returns (logits, α (B, T, S)): which source words each target word looked at
+    Why: an encoder of fixed size forgets the words of a long sentence; here every target word has a context c_i of its
+    own, the mean of the annotations, weighted by how well they match the state s_{i-1}.
 
     The cell's weight_ih is [W C], `readout` is [U_o V_o C_o], `first` W_s, `head` W_o; all have biases.
+
+    Args:
+        vocab_size: V.
+        embedding_dim: m.
+        hidden_size: n.
+        alignment_size: n', hidden units of the alignment network v_a, W_a, U_a.
+        maxout_size: l.
+        annotation_size: features of an annotation, of which the second half is h←; 2n by default.
+        dropout: of the embeddings and of the deep output.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> decoder = AttentionDecoder(50, 16, 32, alignment_size=8, maxout_size=8)
+        >>> decoder(torch.randint(0, 50, (3, 5)), annotations=torch.randn(3, 7, 64)).shape
+        torch.Size([3, 5, 50])
     """
 
     def __init__(
@@ -128,21 +155,20 @@ class AttentionDecoder(nn.Module):
         self.embedding = Embedding(vocab_size, m, **options)
         self.first = Linear(a // 2, n, **options)
         self.attention = AdditiveAttention(n, a, alignment_size, **options)
-        self.cell = gru_of_the_paper(m + a, n, **options)
+        self.cell = build_paper_gru(m + a, n, **options)
         self.readout = Linear(n + m + a, 2 * l, **options)
         self.head = Linear(l, vocab_size, **options)
 
     def begin(self, annotations: Float[Tensor, "B S a"], lengths: Int[Tensor, " B"] | None = None) -> AttentionState:
-        """s_0, and what every step looks back at."""
+        """Return the first state: s_0, and the annotations with their keys; `lengths` as in `forward`."""
         checks.rank("annotations", checks.floating("annotations", annotations), 3, layout="(B, S, annotation_size)")
         checks.size("annotations", annotations, 2, self.annotation_size, "features, the annotation_size")
         checks.require(annotations.size(1) > 0, "annotations must be of at least one source word, padding or not")
-        place = torch.arange(annotations.size(1), device=annotations.device)
-        mask = torch.ones_like(annotations[..., 0], dtype=torch.bool) if lengths is None else place < lengths[:, None]
+        j = torch.arange(annotations.size(1), device=annotations.device)
+        mask = torch.ones_like(annotations[..., 0], dtype=torch.bool) if lengths is None else j < lengths[:, None]
         backwards = annotations[:, 0].chunk(2, -1)[1]
-        return AttentionState(
-            tanh(self.first(backwards)), annotations, self.attention.key_proj(annotations), mask[:, None]
-        )
+        s = tanh(self.first(backwards))
+        return AttentionState(s, annotations, self.attention.key_proj(annotations), mask[:, None])
 
     def forward(
         self,
@@ -151,6 +177,12 @@ class AttentionDecoder(nn.Module):
         lengths: Int[Tensor, " B"] | None = None,
         need_weights: bool = False,
     ) -> Float[Tensor, "B T V"] | tuple[Float[Tensor, "B T V"], Float[Tensor, "B T S"]]:
+        """Compute the scores of the word after each target word.
+
+        Args:
+            lengths: the number of real source words; padding gets no weight, and an empty source a context of 0.
+            need_weights: also return α (B, T, S), how much each target word attends to each source word.
+        """
         checks.rank("target", checks.tensor("target", target), 2, layout="(B, T)")
         state = self.begin(annotations, lengths)
         y = dropout(self.embedding(target), self.dropout, self.training)
@@ -164,23 +196,22 @@ class AttentionDecoder(nn.Module):
         return (logits, torch.stack(weights, 1)) if need_weights else logits
 
     def step(self, tokens: Int[Tensor, " B"], state: AttentionState) -> tuple[Float[Tensor, "B V"], AttentionState]:
-        """One more target word: see `groundup.generation`."""
+        """Read one more target word per row; return the scores of the next word, and the state."""
         y = self.embedding(tokens)
         after, c, _ = self._advance(y, state)
         return self._scores(state.s, y, c), after
 
     def _advance(self, y: Tensor, state: AttentionState) -> tuple[AttentionState, Tensor, Tensor]:
-        """(s_i beside what stays, c_i, α_i) from y_{i-1}'s vector (B, m) and s_{i-1}."""
-        query = self.attention.query_proj(state.s)[:, None]
-        looked = additive_attention(
-            query, state.keys, state.annotations, self.attention.v, state.mask, need_weights=True
-        )
-        c, alpha = looked[0][:, 0], looked[1][:, 0]
-        s = self.cell(torch.cat([y, c], -1), state.s)
+        """Return the state with s_i, c_i and α_i, from the embedding of y_{i-1} (B, m) and s_{i-1}."""
+        s, annotations, keys, mask = state
+        query = self.attention.query_proj(s)[:, None]  # B, 1, n'
+        found = additive_attention(query, keys, annotations, self.attention.v, mask, need_weights=True)
+        c, alpha = found[0][:, 0], found[1][:, 0]  # B, 2n and B, S
+        s = self.cell(torch.cat([y, c], -1), s)  # B, n
         return state._replace(s=s), c, alpha
 
     def _scores(self, s: Tensor, y: Tensor, c: Tensor) -> Tensor:
-        """The deep output, of one step or of all."""
+        """Compute the deep output t̃ and the scores, of one step or of all."""
         t = self.readout(torch.cat([s, y, c], -1)).unflatten(-1, (-1, 2)).max(-1).values
         return self.head(dropout(t, self.dropout, self.training))
 
@@ -193,15 +224,30 @@ class AttentionDecoder(nn.Module):
     example="BahdanauAttention(30000, 30000)(torch.randint(30000, (1, 20)), torch.randint(30000, (1, 20)))",
 )
 class BahdanauAttention(Pretrained, Presets, nn.Module):
-    """source (B, S), target (B, T) → logits (B, T, V) of what follows each target word; RNNsearch in the paper.
+    """source (B, S), target (B, T) -> logits (B, T, V) of the word after each target word; RNNsearch in the paper.
 
-    target begins with a start token and leaves the end out; lengths (B,) are the source's. need_weights=True: returns
-    (logits, α (B, T, S)). To translate:
+    The target starts with a start token and leaves the end out. To translate:
 
         found = beam_search(model.step, start, model.begin(source, lengths), width=5, max_len=50, stop=END)
 
-    As in the paper's appendix B.1 recurrent matrices begin orthogonal, W_a and U_a N(0, 0.001²), v_a and biases 0, all
-    others N(0, 0.01²). dropout, of which the paper has none: of word vectors and of the deep output.
+    As in the paper's appendix B.1, recurrent matrices are orthogonal, W_a and U_a are drawn from N(0, 0.001²), v_a and
+    biases are 0, and all others are drawn from N(0, 0.01²).
+
+    Args:
+        source_vocab, target_vocab: tokens of the two languages.
+        embedding_dim: m.
+        hidden_size: n.
+        alignment_size: n'.
+        maxout_size: l.
+        dropout: of the embeddings and of the deep output; the paper has none.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = BahdanauAttention(100, 50, 16, 32, alignment_size=8, maxout_size=8)
+        >>> source, target = torch.randint(0, 100, (3, 7)), torch.randint(0, 50, (3, 5))
+        >>> logits, weights = model(source, target, need_weights=True)
+        >>> logits.shape, weights.shape
+        (torch.Size([3, 5, 50]), torch.Size([3, 5, 7]))
     """
 
     # 80,401,000 weights without biases
@@ -245,17 +291,19 @@ class BahdanauAttention(Pretrained, Presets, nn.Module):
         lengths: Int[Tensor, " B"] | None = None,
         need_weights: bool = False,
     ) -> Float[Tensor, "B T V"] | tuple[Float[Tensor, "B T V"], Float[Tensor, "B T S"]]:
-        return self.decoder(target, self.encoder(source, lengths), lengths, need_weights)
+        """Compute the scores; `lengths` (B,) is the number of real words of each source. See `AttentionDecoder`."""
+        annotations = self.encoder(source, lengths)  # B, S, 2n
+        return self.decoder(target, annotations, lengths, need_weights)  # B, T, V
 
     def begin(self, source: Int[Tensor, "B S"], lengths: Int[Tensor, " B"] | None = None) -> AttentionState:
-        """The decoder's first state, as `step` takes it."""
+        """Return the decoder's first state, for `step`."""
         return self.decoder.begin(self.encoder(source, lengths), lengths)
 
     def step(self, tokens: Int[Tensor, " B"], state: AttentionState) -> tuple[Float[Tensor, "B V"], AttentionState]:
-        """One more target word: see `groundup.generation`."""
+        """Read one more target word per row; return the scores of the next word, and the state."""
         return self.decoder.step(tokens, state)
 
 
-def gru_of_the_paper(input_size: int, hidden_size: int, **options: Any) -> GRU_cell:
-    """Appendix A.1.1: the reset gate acts before the product with U, and the update gate says how much is new."""
+def build_paper_gru(input_size: int, hidden_size: int, **options: Any) -> GRU_cell:
+    """Build the GRU of appendix A.1.1: the reset gate acts before the product with U, z weighs what is new."""
     return GRU_cell(input_size, hidden_size, reset_after=False, complement=True, **options)

@@ -1,10 +1,10 @@
-"""Spatial transformers: a network looks at the image first, and turns, moves and scales it as it likes best.
+"""Spatial transformers: a network that rotates, moves and scales its own input before it reads it.
 
 Jaderberg et al. 2015, Spatial Transformer Networks, arXiv:1506.02025.
 
     image U ─┬─ localisation network ─ θ ─ grid T_θ(G) ─┐
              └────────────────────────────────────── sampler ─ V ─ classifier
-Legend: N batch, C channels, (H, W) input size, (P, Q) output size, K control points.
+Shapes: N batch, C channels, (H, W) input size, (P, Q) output size, K control points.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from groundup.models.classifier import ImageClassifier
 
 _JADERBERG = "Jaderberg et al. 2015, Spatial Transformer Networks, arXiv:1506.02025"
 
-
-#: mode → θ of the identity; a thin plate has as many numbers as its control points have coordinates.
+#: Mode -> θ of the identity; a thin plate has as many numbers as its control points have coordinates.
 IDENTITY = {"affine": (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), "attention": (1.0, 0.0, 0.0)}
 MODES = (*IDENTITY, "thin_plate")
 
@@ -39,14 +38,27 @@ MODES = (*IDENTITY, "thin_plate")
     example="SpatialTransformer(Flatten(), 784)(torch.randn(1, 1, 28, 28))",
 )
 class SpatialTransformer(nn.Module):
-    """V = U at the places T_θ(G), θ = f_loc(U): x (N, C, H, W) → (N, C, P, Q), all channels alike. Section 3.
+    """V = U at the places T_θ(G), θ = f_loc(U): x (N, C, H, W) -> (N, C, P, Q), the same for all channels. Section 3.
 
-    localization    a module from x to `features` numbers a sample, of any shape; a linear layer makes θ of them
-    mode            "affine": six numbers, equation 1.  "attention": scale and shift alone, equation 2.
-                    "thin_plate": where each of K = points² control points, a regular grid, is taken from
-    output_size     (P, Q), or one number; the size of x if not given
+    Why: a convolutional network knows translations only. Here the network learns to move what matters to the middle,
+    upright and of one size, with no other signal than the loss, because sampling has a gradient with respect to θ.
+    The layer that computes θ has weights 0 and the identity as its bias: at first the image stays as it is.
 
-    The layer of θ begins with weights 0 and the identity as its bias: at first the image stays as it is.
+    Args:
+        localization: a module from x to `features` numbers per sample, of any shape; a linear layer makes θ of them.
+        features: their number.
+        mode: "affine": six numbers, equation 1. "attention": scale and shift alone, equation 2. "thin_plate": the
+            places that K = points² control points, on a regular grid, are taken from.
+        output_size: (P, Q), or one number for both; the size of x by default.
+        points: control points per axis of a thin plate.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> from groundup.layers import Flatten
+        >>> layer = SpatialTransformer(Flatten(), features=64)
+        >>> x = torch.randn(2, 1, 8, 8)
+        >>> torch.allclose(layer(x), x, atol=1e-6)
+        True
     """
 
     def __init__(
@@ -82,7 +94,7 @@ class SpatialTransformer(nn.Module):
         return regular_grid((self.points, self.points), like).flatten(0, 1)
 
     def grid(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N P Q 2"]:
-        """The places of x that the output's pixels are taken from."""
+        """Return the places of x that the pixels of the output are taken from."""
         checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
         size: Any = self.output_size or tuple(x.shape[2:])
         wide = torch.promote_types(x.dtype, torch.float32)  # in bfloat16 a place would be rounded to 1/128 of the image
@@ -111,15 +123,24 @@ class SpatialTransformer(nn.Module):
     example="SpatialTransformerNet()(torch.randn(1, 1, 28, 28))",
 )
 class SpatialTransformerNet(ImageClassifier):
-    """A small convolutional network with a spatial transformer before it: x (N, in_channels, S, S) → scores.
+    """A small convolutional network behind a spatial transformer: x (N, in_channels, S, S) -> scores (N, num_classes).
 
-    image_size    S, a multiple of 4
-    mode          of the transformer; None leaves it out, and with it everything but the plain network
-    width         channels of the convolutions, in both networks; `hidden` the units of their linear layers
+    The localisation network and the classifier are each twice a 5 × 5 convolution with max pooling, then a linear
+    layer. Differs from the paper, which uses networks of other sizes for each of its data sets.
 
-    Both networks are twice a 5 × 5 convolution and a max pooling, then a linear layer. It begins as the plain network
-    does: the transform is the identity.
-    Differs from the paper, which gives each of its data sets a network of other sizes.
+    Args:
+        num_classes: the number of scores.
+        in_channels: channels of the images.
+        image_size: S, a multiple of 4.
+        mode: of the transformer; None leaves it out, and only the plain network remains.
+        width: channels of the convolutions, in both networks.
+        hidden: units of the linear layers before the last.
+        points: control points per axis of a thin plate.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> SpatialTransformerNet()(torch.randn(2, 1, 28, 28)).shape
+        torch.Size([2, 10])
     """
 
     presets: ClassVar = {"affine": {}, "attention": {"mode": "attention"}, "thin_plate": {"mode": "thin_plate"}}
@@ -136,9 +157,7 @@ class SpatialTransformerNet(ImageClassifier):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        super().__init__()
-        self.num_classes = checks.integer("num_classes", num_classes)
-        self.in_channels = checks.integer("in_channels", in_channels)
+        super().__init__(num_classes, in_channels)
         self.image_size = checks.integer("image_size", image_size)
         checks.require(image_size % 4 == 0, f"image_size must be a multiple of 4, got {image_size}")
         self.min_size = image_size
@@ -148,14 +167,13 @@ class SpatialTransformerNet(ImageClassifier):
         def conv(channels: int) -> ConvReLU:
             return ConvReLU(channels, width, 5, padding=2, **factory)
 
-        # In the column, images of 28 × 28.
-        self.transform: nn.Module = nn.Sequential()  # -> 1, 28, 28
-        self.conv1 = conv(in_channels)  #                -> 16, 28, 28
-        self.pool1 = MaxPool2d(2)  #                     -> 16, 14, 14
-        self.conv2 = conv(width)  #                      -> 16, 14, 14
-        self.pool2 = MaxPool2d(2)  #                     -> 16, 7, 7
-        self.fc = Linear(places * width, hidden, **factory)  # -> 32
-        self.head = Linear(hidden, num_classes, **factory)  #  -> 10
+        self.transform: nn.Module = nn.Sequential()
+        self.conv1 = conv(in_channels)
+        self.pool1 = MaxPool2d(2)
+        self.conv2 = conv(width)
+        self.pool2 = MaxPool2d(2)
+        self.fc = Linear(places * width, hidden, **factory)
+        self.head = Linear(hidden, num_classes, **factory)
         if mode is not None:
             localization = nn.Sequential(
                 *(conv(in_channels), MaxPool2d(2), conv(width), MaxPool2d(2), Flatten()),
@@ -169,14 +187,18 @@ class SpatialTransformerNet(ImageClassifier):
             raise ValueError(f"x must be {self.image_size} pixels high and wide, got {x.size(2)} × {x.size(3)}")
 
     def forward_features(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N width P Q"]:
-        x = self.transform(x)
-        x = self.conv1(x)
-        x = self.pool1(x)
-        x = self.conv2(x)
-        x = self.pool2(x)
-        return x
+        """Compute the map that the head reads."""
+        # In the column, images of 28 × 28.
+        x = self.transform(x)  # -> 1, 28, 28
+        x = self.conv1(x)  #     -> 16, 28, 28
+        x = self.pool1(x)  #     -> 16, 14, 14
+        x = self.conv2(x)  #     -> 16, 14, 14
+        return self.pool2(x)  #  -> 16, 7, 7
 
     def forward_head(self, x: Float[Tensor, "N width P Q"], pre_logits: bool = False) -> Float[Tensor, "N _"]:
-        """Scores of a feature map; with `pre_logits`, the hidden layer."""
-        x = relu(self.fc(x.flatten(1)))
-        return x if pre_logits else self.head(x)
+        """Compute the scores of a feature map; with `pre_logits`, return the hidden layer."""
+        x = relu(self.fc(x.flatten(1)))  # 32
+        return x if pre_logits else self.head(x)  # -> 10
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N classes"]:
+        return self.forward_head(self.forward_features(x))
