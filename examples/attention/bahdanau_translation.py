@@ -1,8 +1,9 @@
-"""Translation that looks back at the source before every word, and shows where:
-`python examples/attention/bahdanau_translation.py`.
+"""Translation with attention: before each word the decoder looks back at the source.
 
-Numbers by default, as recurrent/seq2seq.py has them; --data multi30k translates captions from German, --data PATH your
-own pairs: a .tsv with "source, tab, target" on each line, or a .csv. The last lines say how to translate a sentence.
+`python examples/attention/bahdanau_translation.py`
+
+It translates the names of numbers, as recurrent/seq2seq.py does. --data multi30k translates captions from German, and
+--data PATH your own pairs: a .tsv with "source, tab, target" on each line, or a .csv.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from groundup.training import Trainer, TranslatorOptions, command_line, perplexi
 
 import torch
 
-# data: the part of unseen sentences that is right to the letter, in %
+# data: the share of unseen sentences that is exactly right
 EXPECTED = {"numbers": "98-100 % right", "multi30k": "BLEU 38, with the flags of examples/README.md"}
 
 
@@ -58,7 +59,7 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look: where did each word of three translations come from?
+    # Look at the attention weights of three translations.
     few = {"max_len": 5, "first": 20} if config.smoke else {}
     made = score_translations(model, test, run_dir, config.beam, **few)
     command = save_translator(model, test, run_dir / "model", config.beam)
@@ -72,12 +73,12 @@ def main() -> None:
     print(f"""
 beam {config.beam}                  {made}
 expected                {config.expectation(EXPECTED, train, test)}
-pictures                curves.png (training), alignments.png (where it looked) and lengths.png (BLEU of short and
-                        long sentences, beside other runs') in {run_dir}
+pictures                curves.png (training), alignments.png (attention weights) and lengths.png (BLEU by sentence
+                        length, beside other runs) in {run_dir}
 another sentence        {command}
 the model               src/groundup/models/attention_networks/bahdanau.py · Bahdanau et al. 2015, appendix A
-without looking back    python examples/recurrent/seq2seq.py
-go on after Ctrl-C      python examples/attention/bahdanau_translation.py --resume""")
+without attention       python examples/recurrent/seq2seq.py
+resume after Ctrl-C     python examples/attention/bahdanau_translation.py --resume""")
 
 
 if __name__ == "__main__":

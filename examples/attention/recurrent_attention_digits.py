@@ -1,7 +1,7 @@
-"""A network that finds the digit by looking around: `python examples/attention/recurrent_attention_digits.py`.
+"""A recurrent network finds a digit by small glimpses: `python examples/attention/recurrent_attention_digits.py`.
 
-A digit lies somewhere on a large page. A recurrent network takes a few small glimpses of it and learns, from nothing
-but right and wrong, where to take the next. Beside it a fully connected network of equal size, which sees all at once.
+A digit is somewhere on a large page. A recurrent network takes a few small glimpses and learns by reinforcement where
+to take the next one. It is compared with a fully connected network of the same size that sees the whole page.
 """
 
 from dataclasses import dataclass
@@ -26,22 +26,22 @@ class Config(ImageOptions):
     digit: int = 12  # pixels of the digit, on a page of `page` pixels
     page: int = 28
     glimpses: int = 4
-    glimpse: int = 8  # pixels of its sharp square; around it two more, twice and four times as wide, as many pixels
-    episodes: int = 4  # of each page: what one did better than the others is what its glimpses are praised for
-    epochs: tuple[int, int] = (120, 180)  # of the glimpses, and of the other, each of which is far shorter
+    glimpse: int = 8  # pixels of the sharp square; two more squares of as many pixels are twice and four times as wide
+    episodes: int = 4  # of each page: the reward of each is compared with the mean of the others
+    epochs: tuple[int, int] = (120, 180)  # of the glimpses, and of the fully connected network, which is much faster
     lr: tuple[float, float] = (2e-3, 5e-3)
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "recurrent_attention_digits", __doc__)
 
-    # Data: the digit at a new place of the page in every epoch; on the test pages once and for all.
+    # Data: the digit is at a new place of the page in every epoch; the test pages do not change.
     train, test = config.load(config.digit, channels=1)
     room = (config.page - config.digit) // 2
     fit = Compose(ToFloat(), Resize(config.digit), Pad(room))
     batches, held_out = config.loaders(train, test, *[Compose(fit, RandomShift(room))] * 2, drop_last=False)
 
-    # Models: the fully connected one as wide as makes it the larger.
+    # Models: the fully connected one is just wide enough to have more parameters.
     classes, pixels = len(train.class_names), config.page**2
     sight = {"glimpse_size": config.glimpse, "num_scales": 3, "num_glimpses": config.glimpses}
     ram = RecurrentAttention(classes, **sight, glimpse_features=64, hidden_size=128)
@@ -74,7 +74,7 @@ def main() -> None:
         commands.append(save_classifier(model, run_dir / name, test, fit))
         observed.append(f"{100 * reached:.2f} % ({sum(p.numel() for p in model.parameters()):,} parameters)")
 
-    # Look: where it looked, on the first pages of the test set.
+    # Look at the glimpses on the first test pages.
     held_out.seek(0)
     x, labels = (part[:12] for part in next(iter(held_out)))
     with torch.no_grad():
@@ -89,7 +89,7 @@ expected       {"anything, after 5 steps" if config.smoke else EXPECTED.get(conf
 picture        {run_dir}/glimpses.png
 the model      src/groundup/models/attention_networks/recurrent_attention.py · Mnih et al. 2014, section 3
 MNIST          --data mnist --digit 28 --page 60 --glimpse 12 --epochs 30 60
-ask it         {commands[0]}""")
+classify       {commands[0]}""")
 
 
 if __name__ == "__main__":

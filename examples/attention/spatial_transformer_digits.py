@@ -1,7 +1,7 @@
-"""A network that arranges a digit before it reads it: `python examples/attention/spatial_transformer_digits.py`.
+"""A network straightens a digit before it classifies it: `python examples/attention/spatial_transformer_digits.py`.
 
-Digits turned, scaled and moved at random are learned twice: by a small convolutional network, and by the same network
-behind a spatial transformer, which finds the digit and brings it to the middle and to size though nobody tells it to.
+Two networks learn digits that are rotated, scaled and shifted at random: a small convolutional network, and the same
+network behind a spatial transformer. The transformer learns to centre and scale the digit from the class labels alone.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Config(ImageOptions):
 def main() -> None:
     config, run_dir = command_line(Config, "spatial_transformer_digits", __doc__)
 
-    # Data: distorted anew in every epoch; the test images once and for all.
+    # Data: the distortions are drawn again in every epoch; the test images do not change.
     digit = 3 * config.size // 5
     train, test = config.load(digit, channels=1)
     fit = Compose(ToFloat(), Resize(digit), Pad((config.size - digit) // 2))
@@ -38,7 +38,7 @@ def main() -> None:
     batches, held_out = config.loaders(train, test, distorted, distorted, drop_last=False)
     epochs = config.epochs_for(train, 30)
 
-    # Train both: the layers of the transformer at a quarter of the rate.
+    # Train both; the layers of the transformer have a quarter of the learning rate.
     observed, models = {}, {}
     for name, mode in (("plain", None), ("transformer", config.mode)):
         torch.manual_seed(config.seed)
@@ -61,7 +61,7 @@ def main() -> None:
         observed[name] = 100 * trainer.fit(resume=config.resume).final["accuracy"]
         models[name], command = model, save_classifier(model, run_dir / name, test, fit)
 
-    # Look: the first twelve test images, and what is made of them.
+    # Look at the first twelve test images before and after the transformer.
     model = models["transformer"].cpu().eval()
     held_out.seek(0)
     x, labels = next(iter(held_out))
@@ -77,7 +77,7 @@ expected                          {expected}
 pictures      {run_dir}/transformed.png; {run_dir}/transformer/curves.png
 the model     src/groundup/models/attention_networks/spatial_transformer.py · Jaderberg et al. 2015, section 3
 thin plates   python examples/attention/spatial_transformer_digits.py --mode thin_plate
-an image of the test set, or of yours, as it is
+classify an image
     {command}""")
 
 

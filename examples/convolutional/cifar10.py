@@ -1,6 +1,6 @@
-"""A residual network learns to tell small pictures apart: `python examples/convolutional/cifar10.py`.
+"""A residual network classifies small images: `python examples/convolutional/cifar10.py`.
 
---data cifar10 trains on CIFAR-10, --data PATH on your own folder (or zip) with one subfolder of images for each class.
+--data cifar10 trains on CIFAR-10, --data PATH on your own folder (or zip) with one subfolder of images per class.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from groundup.plots import digit_page
 from groundup.training import Trainer, classification, command_line, load_best, predict, run, supervised
 from groundup.training.images import PhotoOptions, save_classifier
 
-# For 32 x 32 and larger: a line adds a model. Each is called with num_classes and in_channels.
+# For images of 32 x 32 and larger. Each model is called with num_classes and in_channels.
 MODELS = {
     "simple": SimpleCNN,
     "nin": partial(NetworkInNetwork.preset, "cifar10", dropout=0.2),  # the paper's 0.5 is for hundreds of epochs
@@ -30,7 +30,7 @@ MODELS = {
     "seresnet20": partial(ResNet.preset, "resnet20", se_reduction=4),
     "densenet22": partial(DenseNet, growth_rate=12, block_config=(3, 3, 3, 0), stem="cifar"),
 }
-# data: (model, epochs, random changes of an image, what to expect); a digit must not be mirrored, a ship may be.
+# data: (model, epochs, random changes of the images, expected result). Digits must not be mirrored, photos may be.
 RECIPES = {
     "cifar10": ("resnet20", 30, "photo", "86.61 % of --model resnet10 --epochs 18"),
     "digits": ("resnet8", 12, "writing", "97.8 %"),
@@ -41,13 +41,13 @@ OTHERS = ("resnet8", 30, "photo", "what the images allow")
 
 @dataclass
 class Config(PhotoOptions):
-    model: str = ""  # a name of the table MODELS; empty: what the data wants
+    model: str = ""  # a name of the table MODELS; empty: chosen by the data
     batch_size: int = 128
     lr: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     sizes: tuple[int, ...] = ()  # of the training images, each in an equal share of the epochs: 16 24 32; empty: size
-    begin: str = ""  # the folder of a run whose best weights to begin with
+    begin: str = ""  # the folder of a run whose best weights are the start
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
     default_model, default_epochs, changes, expected = RECIPES.get(config.data, OTHERS)
     name, sizes = config.model or default_model, config.sizes or (config.size,)
 
-    # Data: square, centred. Smaller images first are cheap, and teach nearly as much (Tan and Le 2021, section 4).
+    # Data: square, centred. Training on small images first saves time at little loss (Tan and Le 2021, section 4).
     train, test = config.load(config.size)
     epochs = config.epochs_for(train, default_epochs)
     if name not in MODELS or len(sizes) > epochs:
@@ -70,7 +70,7 @@ def main() -> None:
     if config.begin and not config.resume:
         load_best(model, config.begin)
     loss = supervised(partial(cross_entropy, label_smoothing=config.label_smoothing))
-    lr = config.lr * batches.batch_size / config.batch_size  # a smaller batch, where images are few, a smaller step
+    lr = config.lr * batches.batch_size / config.batch_size  # in proportion to the batch
     optimizer = SGD_Momentum(decay_groups(model, config.weight_decay), lr=lr, nesterov=True)
     warmup = epochs * len(batches) // 10
     schedule = LR_CosineDecayScheduler(optimizer, warmup_steps=warmup, decay_steps=epochs * len(batches) - warmup)
@@ -83,9 +83,9 @@ def main() -> None:
     print(f"""
 test accuracy {100 * result.final["accuracy"]:.2f} % · expected {"anything" if config.smoke else expected}
 pictures      {run_dir}/curves.png (training), {run_dir}/predictions.png (the test images, mistakes marked)
-go on after Ctrl-C      python examples/convolutional/cifar10.py --resume
+resume after Ctrl-C     python examples/convolutional/cifar10.py --resume
 CIFAR-10, your images   python examples/convolutional/cifar10.py --data cifar10 | --data PATH [--model NAME]
-an image, or a photo    {save_classifier(model, run_dir, test, fit, *centred)}""")
+classify an image       {save_classifier(model, run_dir, test, fit, *centred)}""")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What does each layer see? A small network shows its maps: `python examples/convolutional/feature_maps.py`.
+"""The feature maps of a small network, and what each layer knows: `python examples/convolutional/feature_maps.py`.
 
-A picture of every map for one digit; and a measure of how much is still to be read off a layer: a linear classifier on
-nothing but the mean of each map, as deep layers gather what shallow ones spread over the image.
+It draws every feature map for one digit. To measure what a layer knows, a linear classifier is trained on the mean of
+each map: shallow layers spread the information over the image, deep layers collect it.
 """
 
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ EXPECTED = {"image": "10-20", "conv1": "40-60", "conv2": "85-95", "fc1": "97-100
 
 @dataclass
 class Config(RunOptions):
-    digit: int = 3  # the one that is shown
+    digit: int = 3  # the one that is drawn
     epochs: int = 25
     lr: float = 3e-3
 
 
 def gather(model, images):
-    """{layer: its maps for every image}, the image itself first."""
+    """Return {layer: its maps for every image}, the image itself first."""
     with torch.no_grad(), capture(model, *LAYERS) as seen:
         model(images)
     return {"image": images, **{name: seen[name][0].relu() for name in LAYERS}}
 
 
-def read_off(maps, labels, test_maps, test_labels):
-    """Accuracy in % of a linear classifier that sees the mean of each map."""
+def probe(maps, labels, test_maps, test_labels):
+    """Return the accuracy in % of a linear classifier on the mean of each map."""
     mean, test_mean = (m.flatten(2).mean(2) if m.dim() == 4 else m for m in (maps, test_maps))
     reader = MultinomialLogisticRegression(mean.size(1), 10).double()
     reader.fit(mean.double(), labels, C=100.0)
@@ -59,16 +59,16 @@ def main() -> None:
 
     command = save_classifier(model, run_dir, test, fit)
 
-    # How much of a digit is in the means of a layer's maps?
+    # Train a linear classifier on the means of the maps of each layer.
     model.eval()
     seen, unseen = gather(model, fit(train.images)), gather(model, fit(test.images))
-    print("\nread off by a linear classifier from the mean of each map:")
+    print("\na linear classifier on the mean of each map:")
     for name, maps in seen.items():
-        accuracy = read_off(maps, train.labels, unseen[name], test.labels)
+        accuracy = probe(maps, train.labels, unseen[name], test.labels)
         expected = "anything" if config.smoke else EXPECTED[name]
         print(f"{name:7} {maps.size(1):3} numbers {accuracy:6.1f} % · expected {expected}")
 
-    # The maps of one digit, small ones enlarged, each scaled to its own range.
+    # The maps of one digit, enlarged, each scaled to its own range.
     first = int((test.labels == config.digit).nonzero()[0])
     pictures, captions = [], []
     for name in ("image", "conv1", "conv2"):
@@ -78,14 +78,16 @@ def main() -> None:
         captions += [
             f"{name}\nmap {i + 1}" if name != "image" else f"a {config.digit},\nunseen" for i in range(len(maps))
         ]
-    image_grid(torch.stack(pictures), run_dir / "feature_maps.png", captions, columns=8, title="What the maps see")
+    image_grid(
+        torch.stack(pictures), run_dir / "feature_maps.png", captions, columns=8, title="Feature maps of one digit"
+    )
     print(f"""
 test accuracy    {100 * result.final["accuracy"]:.2f} % · expected {"anything" if config.smoke else "98-100"}
 picture          {run_dir}/feature_maps.png
 the model        src/groundup/models/convolutional_networks/simple.py · LeCun et al. 1998, figure 2
 capturing        src/groundup/tools/inspect.py · the measure: Alain and Bengio 2016, arXiv:1610.01644, linear probes
-go on            python examples/convolutional/feature_maps.py --digit 8 | receptive_field.py | saliency.py
-ask the network   {command}""")
+more             python examples/convolutional/feature_maps.py --digit 8 | receptive_field.py | saliency.py
+classify         {command}""")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Where does a network look? Gradient, guided backpropagation, Grad-CAM: `python examples/convolutional/saliency.py`.
+"""Saliency maps: gradient, guided backpropagation, Grad-CAM: `python examples/convolutional/saliency.py`.
 
-With published weights (--model NAME), a photo is explained: scikit-learn's flower, or --photo PATH. Where there are
-none to be had, a small network learns digits, and then has to find each of four digits on a page.
+With published weights (--model NAME) it explains a photo: a flower of scikit-learn, or --photo PATH. Without them, a
+small network learns digits, and its maps have to point at each of four digits on a page.
 """
 
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ import torch
 from torch import Tensor
 
 METHODS = {"gradient": gradient, "guided backpropagation": guided_gradient, "Grad-CAM": grad_cam}
-# In %: right answers; and digits asked for that lie in the quarter of the page that the method's map weighs most on.
+# In %: the accuracy; and how often the largest sum of the map is in the quarter of the page with the digit in question.
 EXPECTED = {"accuracy": "94-99", "gradient": "40-70", "guided backpropagation": "90-98", "Grad-CAM": "96-100"}
 
 
 @dataclass
 class Config(RunOptions):
-    model: str = "resnet50"  # "digits" asks for no weights
+    model: str = "resnet50"  # "digits" needs no weights
     photo: str = ""  # by default scikit-learn's flower.jpg
     epochs: int = 6  # on digits
 
 
 def explain_digits(config: Config, run_dir: Path, picture: Path) -> str:
-    """Learn digits of 12 x 12, anywhere on 24 x 24; then look at pages of four that the network has not seen."""
+    """Train on digits of 12 x 12, anywhere on 24 x 24; then explain pages of four test digits."""
     train, test = load("digits", seed=config.seed)
     fit = Compose(ToFloat(), Resize(12), Pad(6))
     batches = Loader(train, 64, shuffle=True, seed=config.seed, transform=Compose(fit, RandomShift(6)))
@@ -76,12 +76,12 @@ def main() -> None:
         photo, command = classify.read(model, path), f"groundup classify {path} --model {config.model}"
         found = classify.likeliest(model, photo, 3)
         classify.draw(model, photo, found, picture)
-        print(*(f"{100 * p:5.1f} %  {name}" for _, name, p in found), "expected: what you see yourself", sep="\n")
+        print(*(f"{100 * p:5.1f} %  {name}" for _, name, p in found), "expected: what is on the photo", sep="\n")
     print(f"""
 picture          {picture}
 the methods      src/groundup/tools/saliency.py · Simonyan 2014, section 3; Springenberg 2015, 3.4; Selvaraju 2017, 3
 your own photo   python examples/convolutional/saliency.py --photo PATH, or groundup classify PATH --saliency FILE
-the answer       {command}""")
+classify         {command}""")
 
 
 if __name__ == "__main__":

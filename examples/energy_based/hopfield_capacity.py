@@ -1,6 +1,7 @@
-"""How much a Hopfield network can remember: `python examples/energy_based/hopfield_capacity.py`.
+"""The capacity of a Hopfield network: `python examples/energy_based/hopfield_capacity.py`.
 
-More and more random patterns, each recalled with one unit in ten wrong: by Hebb's rule, and by learning.
+It stores more and more random patterns, by Hebb's rule and by learning, and recalls each from a copy with one unit in
+ten flipped.
 """
 
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ LOADS = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7,
 @dataclass
 class Config(Options):
     units: int = 200
-    noise: float = 0.1  # the probability that a unit of the start is turned over
+    noise: float = 0.1  # the probability that a unit of the start is flipped
     epochs: int = 50  # of learning
-    seeds: int = 3  # repetitions, each with patterns of its own
+    seeds: int = 3  # repetitions, each with its own patterns
 
 
 def overlap(network: HopfieldNetwork, patterns: torch.Tensor, noise: float) -> float:
-    """How much of a pattern comes back, 1 being all of it and 0 no more than by chance."""
+    """Return the overlap of the recalled states with the patterns: 1 for equal states, 0 for chance."""
     start = torch.where(torch.rand(patterns.shape) < noise, -patterns, patterns)
     return (network.recall(start).state * patterns).mean().item()
 
@@ -32,7 +33,7 @@ def main() -> None:
     config, run_dir = command_line(Config, "hopfield_capacity", __doc__, small_steps=True)
     loads, repetitions = (LOADS[::5], 2) if config.smoke else (LOADS, config.seeds)
 
-    # Store, and recall: for every load new random patterns.
+    # Store and recall new random patterns for every load.
     recalled: dict[str, list[list[float]]] = {"Hebb's rule": [], "learned": []}
     for _ in range(repetitions):
         curves: dict[str, list[float]] = {rule: [] for rule in recalled}
@@ -45,7 +46,7 @@ def main() -> None:
         for rule in recalled:
             recalled[rule].append(curves[rule])
 
-    # Look.
+    # Draw and print.
     title = f"Random patterns in {config.units} units, recalled with {100 * config.noise:.0f} % of the units wrong"
     recall_against_load(loads, recalled, run_dir / "capacity.png", title=title)
     hebb_mean, learned_mean = torch.tensor([recalled[rule] for rule in recalled]).mean(1)
@@ -53,10 +54,10 @@ def main() -> None:
     print(f"overlap with the memory, mean of {repetitions}", "   P/N  Hebb's rule  learned", *lines, sep="\n")
     print(f"""
 expected      Hebb's rule above 0.93 up to 0.14 and below 0.7 from 0.2 on; learned above 0.98 up to 0.3 (200 units)
-picture       {run_dir}/capacity.png: mean and range; theory breaks Hebb's rule at P/N = 0.138 for many units
+picture       {run_dir}/capacity.png: mean and range; in theory Hebb's rule breaks down at P/N = 0.138 for many units
 the model     src/groundup/models/energy_based_models/hopfield.py
 theory        Amit, Gutfreund and Sompolinsky 1985, https://doi.org/10.1103/PhysRevLett.55.1530
-sharper       python examples/energy_based/hopfield_capacity.py --units 500 --epochs 20""")
+more units    python examples/energy_based/hopfield_capacity.py --units 500 --epochs 20""")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Boltzmann machine dreams of digits and mends damaged ones: `python examples/energy_based/rbm_digits.py`.
+"""A Boltzmann machine samples digits and restores damaged ones: `python examples/energy_based/rbm_digits.py`.
 
 --data mnist (or fashion_mnist) trains on images of 28 x 28 pixels instead of 8 x 8.
 """
@@ -14,7 +14,7 @@ from groundup.training import RunOptions, Trainer, command_line, run
 
 import torch
 
-# data: (epochs, hidden units, the numbers to expect)
+# data: (epochs, hidden units, expected numbers)
 RECIPES = {
     "digits": (60, 128, "-14.8 to -14.2, 83-86 %"),
     "mnist": (20, 256, "not measured yet"),
@@ -25,14 +25,14 @@ RECIPES = {
 @dataclass
 class Config(RunOptions):
     data: Literal["digits", "mnist", "fashion_mnist"] = "digits"
-    epochs: int = 0  # 0: what the data wants
+    epochs: int = 0  # 0: chosen by the data
     batch_size: int = 20
     lr: float = 0.1
-    chains: int = 100  # Gibbs chains that go on from step to step (persistent contrastive divergence)
+    chains: int = 100  # Gibbs chains that are kept from step to step (persistent contrastive divergence)
 
 
-def binary(images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """(N, 1, H, W) -> (N, H W): 1 where a pixel is at least half dark."""
+def binarize(images: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Return (N, H W) of images (N, 1, H, W): 1 where a pixel is at least half dark."""
     return (ToFloat()(images) >= 0.5).float().flatten(1)
 
 
@@ -47,14 +47,14 @@ def main() -> None:
     epochs, hidden, expected = RECIPES[config.data]
     train, test = load(config.data, seed=config.seed)
     print(train, test, sep="\n")
-    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=binary)
-    seen, unseen = binary(train.images[:400]), binary(test.images[:400])
+    batches = Loader(train, config.batch_size, shuffle=True, seed=config.seed, transform=binarize)
+    seen, unseen = binarize(train.images[:400]), binarize(test.images[:400])
 
-    # Model: the chains are a buffer of it, so that they are saved with it.
+    # Model: the chains are a buffer of the model, so that they are saved with it.
     rbm = RestrictedBoltzmannMachine(seen.size(1), hidden)
     rbm.register_buffer("chains", rbm.sample(config.chains, steps=0))
 
-    # Train: the rate falls to 0, so that the chains come to rest where the model has its weight.
+    # Train: the learning rate falls to 0, so that the chains reach the distribution of the model.
     steps = 5 if config.smoke else (config.epochs or epochs) * len(batches)
     optimizer = SGD(rbm.parameters(), lr=config.lr)
     scheduler = LR_CosineDecayScheduler(optimizer, warmup_steps=0, decay_steps=steps)
@@ -67,32 +67,32 @@ def main() -> None:
         steps=steps,
         config=config.settings(),
         seed=config.seed,
-        device="cpu",  # too small for a GPU to be of help
+        device="cpu",  # too small to profit from a GPU
     )
     result = trainer.fit(resume=config.resume)
 
-    # Look: the chains go on; and of images it has not seen the lower half is taken away.
+    # Sample from the chains, and restore the lower half of test images.
     rows, columns = train.images.shape[2:]
     known = (torch.arange(rows * columns) < rows // 2 * columns).expand_as(unseen)
-    mended = rbm.reconstruct(torch.where(known, unseen, seen.mean(0)), known, steps=20)
-    right = 100 * (mended.round() == unseen)[~known].double().mean().item()
+    restored = rbm.reconstruct(torch.where(known, unseen, seen.mean(0)), known, steps=20)
+    right = 100 * (restored.round() == unseen)[~known].double().mean().item()
     one_each = [int((test.labels == digit).nonzero()[0]) for digit in range(10)]
-    strips = {"true": unseen, "damaged": torch.where(known, unseen, torch.nan), "mended": mended}
-    loudest = rbm.weight.norm(dim=1).argsort(descending=True)[:64]
-    dreams = rbm.reconstruct(rbm.gibbs(rbm.chains[:64], steps=1000))
+    strips = {"true": unseen, "damaged": torch.where(known, unseen, torch.nan), "restored": restored}
+    strongest = rbm.weight.norm(dim=1).argsort(descending=True)[:64]
+    samples = rbm.reconstruct(rbm.gibbs(rbm.chains[:64], steps=1000))
     boltzmann_page(
-        *(v.unflatten(-1, (rows, columns)) for v in (rbm.weight[loudest], dreams)),
+        *(v.unflatten(-1, (rows, columns)) for v in (rbm.weight[strongest], samples)),
         {name: strip[one_each].unflatten(-1, (rows, columns)) for name, strip in strips.items()},
         run_dir / "metrics.jsonl",
         run_dir / "rbm.png",
-        f"{hidden} hidden units that have seen {len(train):,} images",
+        f"{hidden} hidden units, trained on {len(train):,} images",
     )
     print(f"""
-an image's log pseudo-likelihood {result.final["held out"]:.2f}, missing pixels mended {right:.1f} %, all held out
+log pseudo-likelihood per image {result.final["held out"]:.2f}, missing pixels restored {right:.1f} %, held out
 expected                         {"anything, after 5 steps" if config.smoke else expected}
 pictures      {run_dir}/rbm.png, {run_dir}/curves.png
 the model     src/groundup/models/energy_based_models/boltzmann.py · Smolensky 1986, Tieleman 2008
-go on         python examples/energy_based/rbm_digits.py --resume (after Ctrl-C) | --data mnist (larger images)""")
+more          python examples/energy_based/rbm_digits.py --resume (after Ctrl-C) | --data mnist (larger images)""")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A graph too large to be gone through at once, by samples of it: `python examples/graph/big_graph.py`.
+"""GraphSAGE on a graph too large for one pass, by sampling neighbours: `python examples/graph/big_graph.py`.
 
-GraphSAGE learns the labels of 100,000 nodes with 2,000,000 edges, made here; a step sees some of the neighbours of 512
-nodes and some of theirs. --nodes 1000000 --edges 20000000 takes 4 GiB; --data PATH is your own graph, as for cora.py.
+It learns the labels of a generated graph with 100,000 nodes and 2,000,000 edges. A step samples some neighbours of 512
+nodes, and some of theirs. --nodes 1000000 --edges 20000000 takes 4 GiB; --data PATH is your own graph, as for cora.py.
 """
 
 import resource
@@ -24,14 +24,14 @@ class Config(RunOptions):
     data: str = "planted"  # or the path of your own graph
     nodes: int = 100_000
     edges: int = 2_000_000  # both directions counted
-    fan_outs: tuple[int, ...] = (10, 10)  # neighbours of a node, and of each of those
+    fan_outs: tuple[int, ...] = (10, 10)  # sampled neighbours of a node, and of each of those
     hidden: int = 64
     epochs: int = 2
     batch_size: int = 512
     lr: float = 0.01
 
 
-def gibibytes() -> float:  # the most memory that this process has held so far
+def measure_peak_gib() -> float:  # the peak memory of this process
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
@@ -46,7 +46,7 @@ def main() -> None:
         config.nodes, config.edges = 5000, 50_000
     own = config.data != "planted"
     graph = load_graph(config.data) if own else power_law_graph(config.nodes, config.edges, seed=config.seed)
-    print(f"{graph}; {gibibytes():.2f} GiB")
+    print(f"{graph}; {measure_peak_gib():.2f} GiB")
     require(
         bool(graph.masks["test"].any()), f"{config.data}: needs a class of five labelled nodes or more, for the test"
     )
@@ -58,7 +58,7 @@ def main() -> None:
         return Loader(data, size, shuffle=shuffle, seed=config.seed, transform=sampler)
 
     asked = torch.rand(len(graph.x), generator=torch.Generator().manual_seed(1)) < 10_000 / len(graph.x)
-    held_out = batches(graph.masks["test"] & asked, 1024)  # some 4,000 of the test nodes, at random
+    held_out = batches(graph.masks["test"] & asked, 1024)  # about 4,000 random test nodes
 
     def evaluate(model: GraphSAGE) -> dict[str, float]:
         held_out.seek(0)
@@ -82,16 +82,16 @@ def main() -> None:
     means = torch.stack([graph.x[train & (graph.y == c)].mean(0) for c in range(classes)])
     alone = 100 * accuracy(-torch.cdist(graph.x[test], means), graph.y[test])
     save_labeller(model, graph.encoder, run_dir / "model")
-    part = NeighbourSampler(graph, config.fan_outs)(test.nonzero()[:20].squeeze(1)).nodes  # and nodes near them
+    part = NeighbourSampler(graph, config.fan_outs)(test.nonzero()[:20].squeeze(1)).nodes  # and their neighbourhood
     data = config.data if own else write_graph(graph.subgraph(part), run_dir / "part")
     print(f"""
 test accuracy {100 * result.final["accuracy"]:.1f} % · expected {"anything" if config.smoke or own else "97-98.5"}
-              {alone:.1f} % by the nearest mean of a class, without edges
-speed         {result.units / result.seconds:,.0f} nodes/s, {gibibytes():.2f} GiB at most
+              {alone:.1f} % by the nearest class mean, without edges
+speed         {result.units / result.seconds:,.0f} nodes/s, {measure_peak_gib():.2f} GiB peak memory
 picture       {run_dir}/curves.png
 labels        {label_command(data, run_dir / "model")}
 the model     src/groundup/models/graph_networks/graphsage.py · Hamilton et al. 2017, algorithms 1 and 2
-go on         python examples/graph/big_graph.py --resume | --data PATH | --nodes 1000000 --edges 20000000""")
+more          python examples/graph/big_graph.py --resume | --data PATH | --nodes 1000000 --edges 20000000""")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Whole graphs told apart, ten-fold: `python examples/graph/graph_classification.py`.
+"""Classification of whole graphs in ten folds: `python examples/graph/graph_classification.py`.
 
-By default, trees with a house or a ring hung on, made here. --data MUTAG, PTC, PROTEINS, IMDBBINARY or ENZYMES
-downloads a set; --data PATH reads your own: a .txt of GIN's format, a folder of TU's, or a folder with a subfolder for
-each class and in it a file of edges for each graph. --model diffpool; --degree-as-tag --readout mean for social ones.
+By default, generated trees with a house or a ring attached. --data MUTAG, PTC, PROTEINS, IMDBBINARY or ENZYMES
+downloads a set; --data PATH reads your own: a .txt in the format of GIN, a folder in that of TU, or one subfolder per
+class with one file of edges per graph. --model diffpool; --degree-as-tag --readout mean for social networks.
 """
 
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ import torch
 @dataclass
 class Config(Options):
     data: str = "motifs"
-    degree_as_tag: bool = False  # the features are a one for the node's degree, in place of what the files say
+    degree_as_tag: bool = False  # the features are the node's degree, one-hot, instead of those of the files
     model: str = "gin"  # or diffpool
     readout: str = ""  # of gin: sum or mean; by default sum, mean for IMDBBINARY
-    folds: int = 10  # train only so many of the ten
+    folds: int = 10  # how many of the ten to train
     epochs: int = 0  # 0: 10 for motifs, 350 for others, as in GIN's paper
     hidden: int = 32
     dropout: float = 0.5
@@ -33,8 +33,8 @@ class Config(Options):
     lr: float = 0.01  # halved every 50 epochs
 
 
-def trained(train: GraphSet, test: GraphSet | None, config: Config, epochs: int) -> tuple[list[float], torch.nn.Module]:
-    """(the test accuracy after each epoch, in %; the network)."""
+def fit(train: GraphSet, test: GraphSet | None, config: Config, epochs: int) -> tuple[list[float], torch.nn.Module]:
+    """Return (the test accuracy after each epoch, in %; the network)."""
     width, classes = train.x.size(1), train.num_classes
     if config.model == "gin":
         readout = config.readout or ("mean" if config.data == "IMDBBINARY" else "sum")
@@ -70,22 +70,22 @@ def main() -> None:
         folds(graphs.y, min(10, graphs.y.bincount().min()))[: 1 if config.smoke else config.folds]
     ):
         seed_everything(config.seed + number)
-        curves.append(trained(graphs.subset(train), graphs.subset(test), config, config.epochs)[0])
+        curves.append(fit(graphs.subset(train), graphs.subset(test), config, config.epochs)[0])
         print(f"fold {number + 1}: {curves[-1][-1]:.1f} % at the end", flush=True)
     accuracies, name = torch.tensor(curves), f"{config.model} on {config.data}"
     chosen = accuracies[:, best := int(accuracies.mean(0).argmax())]
     fold_curves(accuracies, run_dir / "folds.png", name)
     seed_everything(config.seed)
-    save_labeller(trained(graphs, None, config, best + 1)[1], graphs.encoder, run_dir / "model")
+    save_labeller(fit(graphs, None, config, best + 1)[1], graphs.encoder, run_dir / "model")
     usual = f"above {most_frequent(graphs.y):.1f}, the most frequent label"
     expected = "98-100" if name == "gin on motifs" else usual
     print(f"""
-accuracy      {chosen.mean():.1f} ± {chosen.std(correction=0):.1f} % at epoch {best + 1}, the best on average · \
+accuracy      {chosen.mean():.1f} ± {chosen.std(correction=0):.1f} % at epoch {best + 1}, which is best on average · \
 expected {"anything" if config.smoke else expected}
 picture       {run_dir}/folds.png
-labels        {label_command(config.data, run_dir / "model")} (trained on all, so long)
+labels        {label_command(config.data, run_dir / "model")} (trained on all graphs until that epoch)
 the models    src/groundup/models/graph_networks/gin.py, diffpool.py · Xu et al. 2019, section 7; Ying et al. 2018
-go on         python examples/graph/graph_classification.py --data MUTAG | --data ENZYMES --model diffpool""")
+more          python examples/graph/graph_classification.py --data MUTAG | --data ENZYMES --model diffpool""")
 
 
 if __name__ == "__main__":

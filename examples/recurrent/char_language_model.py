@@ -1,6 +1,6 @@
-"""An LSTM learns to write, letter by letter: `python examples/recurrent/char_language_model.py`.
+"""An LSTM language model of characters: `python examples/recurrent/char_language_model.py`.
 
-The text is Python's own language reference; --data shakespeare reads plays, --data PATH a text file of your own.
+The text is the Python language reference; --data shakespeare trains on plays, --data PATH on your own text file.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from groundup.training import (
     run,
 )
 
-# data: (the prompt of the sample, nats per character to expect on the last tenth)
+# data: (the prompt of the sample, expected nats per character of the last tenth)
 RECIPES = {
     "python": ("The lambda expression", "1.97"),
     "shakespeare": ("ROMEO:", "1.52, with --hidden-size 512 --epochs 10"),
@@ -32,11 +32,11 @@ RECIPES = {
 class Config(RunOptions):
     data: str = "python"  # python, shakespeare, or the path of your own text file
     validation: str = ""  # a text to validate on; by default the last tenth of the data
-    prompt: str = ""  # what the sample continues
+    prompt: str = ""  # the start of the sample
     hidden_size: int = 256
     num_layers: int = 1
     dropout: float = 0.0
-    window: int = 128  # characters that a gradient goes back through
+    window: int = 128  # characters of truncated backpropagation
     epochs: int = 0  # 0: four, or as many as a short text needs
     batch_size: int = 32
     lr: float = 4e-3
@@ -45,7 +45,7 @@ class Config(RunOptions):
 def main() -> None:
     config, run_dir = command_line(Config, "char_language_model", __doc__)
 
-    # Data: nine tenths of the text to learn, the last to be tested on.
+    # Data: the last tenth of the text is held out.
     texts = split_text(config.data, config.validation)
     tokenizer = CharacterTokenizer.of("".join(texts))
     learned, held_out = map(tokenizer.encode, texts)
@@ -75,19 +75,19 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look: save the best weights, and let them write.
+    # Save the best weights, and write a sample.
     best = load_best(model, run_dir)["loss"]
-    counted = f"about {count_pairs(learned, held_out):.2f} or less, as counting pairs of characters"
+    counted = f"about {count_pairs(learned, held_out):.2f} or less, the loss of a bigram model"
     prompt, expected = RECIPES.get(config.data, (first_words(texts[0]), counted))
     prompt, new = config.prompt or prompt, 10 if config.smoke else None
     command = save_and_write(model, tokenizer, run_dir / "model", prompt, config.seed, new)
     print(f"""
 nats per character      {best:.3f} · expected {"anything" if config.smoke else expected}
 picture                 {run_dir}/curves.png (training)
-let it write            {command}
+write                   {command}
 the model               src/groundup/models/recurrent_networks/language_model.py
-plays, or your text     python examples/recurrent/char_language_model.py --data shakespeare | --data PATH
-go on after Ctrl-C      python examples/recurrent/char_language_model.py --resume""")
+Shakespeare, your text  python examples/recurrent/char_language_model.py --data shakespeare | --data PATH
+resume after Ctrl-C     python examples/recurrent/char_language_model.py --resume""")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What is the missing word? A network that reads both ways fills it in: `python examples/recurrent/masked_words.py`.
+"""A bidirectional LSTM fills in missing words: `python examples/recurrent/masked_words.py`.
 
-The text is Python's own language reference; --data shakespeare reads plays, --data PATH a text file of your own;
---one-way reads only what comes before the gap. The last lines say how to fill a gap of your own.
+The text is the Python language reference; --data shakespeare trains on plays, --data PATH on your own text file.
+--one-way reads only the words before the gap.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from groundup.training import RunOptions, Trainer, command_line, fit_length, loa
 
 import torch
 
-EXPECTED = {"python": "about 51, and 27"}  # % of the gaps filled in as the author did
+EXPECTED = {"python": "about 51, and 27"}  # % of the gaps filled correctly
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Config(RunOptions):
     data: str = "python"  # python, shakespeare, or the path of your own text file
     validation: str = ""  # a text to test on; by default the last tenth of the data
     one_way: bool = False
-    min_count: int = 3  # words that occur less often are unknown, and no gaps
+    min_count: int = 3  # rarer words are unknown, and never gaps
     embedding_dim: int = 64
     hidden_size: int = 96  # of each direction
     window: int = 24  # words
@@ -33,7 +33,7 @@ class Config(RunOptions):
 
 
 def score(model: LangModel, words: torch.Tensor, gap: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(the scores of every word at each gap, the words that were there)."""
+    """Return (the scores of every word at each gap, the words that were there)."""
     known = words != UNKNOWN
     gap = gap & known if (gap & known).any() else known
     return model(torch.where(gap, PAD, words))[0][gap], words[gap]
@@ -47,7 +47,7 @@ def objective(model: LangModel, words: torch.Tensor) -> tuple[torch.Tensor, int]
 def main() -> None:
     config, run_dir = command_line(Config, "masked_words", __doc__)
 
-    # Data: nine tenths of the text to learn, the last to test on.
+    # Data: the last tenth of the text is held out.
     texts = split_text(config.data, config.validation)
     tokenizer = WordTokenizer.of(texts[0], config.min_count)
     tokens = [tokenizer.encode(text) for text in texts]
@@ -61,12 +61,12 @@ def main() -> None:
     core = LSTM(config.embedding_dim, config.hidden_size * (2 - both), bidirectional=both, batch_first=True)
     model = LangModel(len(tokenizer), core, dropout=0.3)
 
-    # Train. Every seventh word of the test is a gap. Token 4, after the special ones, is the most frequent word.
+    # Train. In the test every seventh word is a gap. Token 4, after the special tokens, is the most frequent word.
     def evaluate(model: LangModel) -> dict[str, float]:
         found = [score(model, words, torch.arange(words.size(1)) % 7 == 3) for words in Loader(held_out, 100)]
         scores, wanted = (torch.cat(part) for part in zip(*found))
         right, always = ((guess == wanted).float().mean().item() for guess in (scores.argmax(1), 4))
-        return {"accuracy": right, "the commonest": always}
+        return {"accuracy": right, "most frequent": always}
 
     total = epochs * len(batches)
     optimizer = Adam(model.parameters(), lr=config.lr)
@@ -82,18 +82,18 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look: save the best weights, and let them fill gaps.
+    # Save the best weights, and fill gaps.
     best = load_best(model, run_dir)
     command = save_and_fill(model, tokenizer, run_dir / "model", texts[1], config.window)
-    got, least = (100 * best[name] for name in ("accuracy", "the commonest"))
+    got, least = (100 * best[name] for name in ("accuracy", "most frequent"))
     expected = "anything" if config.smoke else EXPECTED.get(config.data, f"more than {least:.1f}")
     print(f"""
 gaps filled correctly   {got:.1f} %, with the most frequent word {least:.1f} % · expected {expected}
-a gap of your own       {command}
+fill your own gap       {command}
 picture                 {run_dir}/curves.png (training)
 the model               src/groundup/models/recurrent_networks/language_model.py, its core bidirectional
-without what follows    python examples/recurrent/masked_words.py --one-way
-go on after Ctrl-C      python examples/recurrent/masked_words.py --resume""")
+forward only            python examples/recurrent/masked_words.py --one-way
+resume after Ctrl-C     python examples/recurrent/masked_words.py --resume""")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Seq2Seq learns to say numbers in another language, of which it reads the English name backwards:
-`python examples/recurrent/seq2seq.py`.
+"""Seq2Seq translates the names of numbers: `python examples/recurrent/seq2seq.py`.
 
---target de asks for German, --data multi30k translates captions from German, --data PATH your own pairs: a .tsv with
-"source, tab, target" on each line, or a .csv. The last lines say how to translate another sentence.
+It reads the English name backwards and writes the French one. --target de writes German, --data multi30k translates
+captions from German, --data PATH your own pairs: a .tsv with "source, tab, target" on each line, or a .csv.
 """
 
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.tools.text import save_translator
 from groundup.training import Trainer, TranslatorOptions, command_line, perplexity, run, score_translations, translation
 
-# data: the part of unseen sentences that is right to the letter, in %
+# data: the share of unseen sentences that is exactly right
 EXPECTED = {"numbers": "98-100 % right", "multi30k": "BLEU 14, with the flags of examples/README.md"}
 
 
@@ -54,19 +53,19 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look.
+    # Translate the test sentences.
     few = {"max_len": 5, "first": 20} if config.smoke else {}
     made = score_translations(model, test, run_dir, config.beam, **few)
     command = save_translator(model, test, run_dir / "model", config.beam)
     print(f"""
 beam {config.beam}                  {made}
 expected                {config.expectation(EXPECTED, train, test)}
-pictures                {run_dir}/curves.png (training), {run_dir}/lengths.png (BLEU of short and long sentences)
+pictures                {run_dir}/curves.png (training), {run_dir}/lengths.png (BLEU by sentence length)
 another sentence        {command}
 the model               src/groundup/models/recurrent_networks/seq2seq.py · Sutskever et al. 2014, section 3
 the search              src/groundup/generation/beam.py
-looking back, instead   python examples/attention/bahdanau_translation.py
-go on after Ctrl-C      python examples/recurrent/seq2seq.py --resume""")
+with attention          python examples/attention/bahdanau_translation.py
+resume after Ctrl-C     python examples/recurrent/seq2seq.py --resume""")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Word2Vec learns what words mean from the words around them: `python examples/recurrent/word2vec.py`.
+"""Word2Vec learns vectors of words from their neighbours: `python examples/recurrent/word2vec.py`.
 
-The text is Python's own language reference; --data shakespeare reads plays, --data PATH a text file of your own.
+The text is the Python language reference; --data shakespeare trains on plays, --data PATH on your own text file.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ left right, lower upper, positive negative, async await, keyword positional, key
 break continue, bytes str, raise exception, if else, dict mapping, first last, start stop, local global"""
 PLAYS = """thou thee, my your, king queen, lord lady, father mother, son daughter, brother sister, day night, hath doth,
 heaven earth, life death, come go, romeo juliet, love hate, sweet gentle"""
-# data: (epochs, pairs that should find each other, words to ask for, the share of the pairs to expect in %)
+# data: (epochs, pairs of related words, words whose neighbours are printed, expected share of the pairs in %)
 RECIPES = {
     "python": (20, PYTHON, "list,try,true,left,global,class", "80-87"),
     "shakespeare": (20, PLAYS, "king,father,thou,love,death,romeo", "60-70"),
@@ -29,14 +29,14 @@ RECIPES = {
 @dataclass
 class Config(RunOptions):
     data: str = "python"  # python, shakespeare, or the path of your own text file
-    ask: str = ""  # words whose neighbours are shown, as "list,try"; by default the data's own
+    ask: str = ""  # words whose neighbours are printed, as "list,try"; by default those of the data
     mode: str = "skipgram"  # or cbow
     output: str = "negative_sampling"  # or hierarchical_softmax
     dim: int = 64
     window: int = 5
-    min_count: int = 5  # words that occur less often are left out
-    threshold: float = 1e-3  # words more frequent than this are thinned out; 1e-5 for a billion words
-    epochs: int = 0  # 0: as many as the data need
+    min_count: int = 5  # rarer words are left out
+    threshold: float = 1e-3  # more frequent words are subsampled; 1e-5 for a billion words
+    epochs: int = 0  # 0: chosen by the data
     batch_size: int = 1024
     lr: float = 0.3
 
@@ -44,7 +44,7 @@ class Config(RunOptions):
 def main() -> None:
     config, run_dir = command_line(Config, "word2vec", __doc__)
 
-    # Data: words with their neighbours, drawn again for every epoch.
+    # Data: words with their neighbours, sampled again in every epoch.
     epochs, pairs, ask, expected = RECIPES.get(config.data, (5, "", "", "not measured"))
     text = words(load_text(config.data))
     vocab = Vocabulary.of(text, config.min_count)
@@ -54,10 +54,10 @@ def main() -> None:
     batch_size, epochs = fit_length(len(tokens), config.batch_size, config.epochs, epochs, least_steps=1000)
     batches = WordContexts(tokens, batch_size, config.mode, config.window, keep, config.seed)
 
-    # Model. Of many words a batch holds few: then only these get a gradient.
+    # Model: with a large vocabulary only the words of the batch get a gradient.
     model = Word2Vec(len(vocab), config.dim, config.mode, config.output, vocab.counts, sparse=len(vocab) > 20_000)
 
-    # Train. How many words have the other one of their pair among the ten nearest?
+    # Train. The metric: how many words have the other word of their pair among their ten nearest neighbours.
     known = [pair for pair in map(str.split, pairs.split(",")) if pair and set(pair) <= set(vocab.words)]
     a, b = (vocab.index([pair[side] for pair in known]) for side in (0, 1))
 
@@ -77,7 +77,7 @@ def main() -> None:
         monitor="related",
     ).fit(resume=config.resume)
 
-    # Look.
+    # Print neighbours, and draw a map.
     for word, near in zip(vocab.decode(asked), model.most_similar(asked, min(6, len(vocab) - 1))[1]):
         print(f"{word:>12}   {', '.join(vocab.decode(near))}")
     shown = [i for i, word in enumerate(vocab.words) if len(word) > 2][40:220] or list(range(len(vocab)))
@@ -89,7 +89,7 @@ related words {share} among the ten nearest · expected {"anything, after 5 step
 pictures      {run_dir}/words.png (a map of the words), {run_dir}/curves.png (training)
 the model     src/groundup/autoencoders/word2vec.py · Mikolov et al. 2013, arXiv:1310.4546, sections 2 and 2.2
 another word  {command}
-go on         python examples/recurrent/word2vec.py --resume | --data shakespeare | --data PATH --ask word,word""")
+more          python examples/recurrent/word2vec.py --resume | --data shakespeare | --data PATH --ask word,word""")
 
 
 if __name__ == "__main__":

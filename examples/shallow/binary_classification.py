@@ -1,7 +1,7 @@
-"""Four ways to draw a line between two classes: `python examples/shallow/binary_classification.py`.
+"""Four linear classifiers of two classes: `python examples/shallow/binary_classification.py`.
 
-Is a tumour malignant? Breast cancer, 30 measurements of 569 tumours; then, to see the lines, two moons in the plane.
---data table.csv --target COLUMN takes your own table of two classes: CSV or TSV, a line for each sample.
+Breast cancer: 30 measurements of 569 tumours, malignant or not; then two moons in the plane, to draw the boundaries.
+--data table.csv --target COLUMN takes your own table of two classes: CSV or TSV, one line per sample.
 """
 
 import time
@@ -29,20 +29,20 @@ MODELS = {
 @dataclass
 class Config(Options):
     data: str = "breast cancer"  # or the path of your own table
-    target: str = ""  # of your own table: the column of the class; by default the last
-    splits: int = 20  # how often the samples are divided into four fifths to learn from and one to be tested on
+    target: str = ""  # of your own table: the column of the class; by default the last one
+    splits: int = 20  # random splits into four fifths for training and one for the test
     noise: float = 0.15  # of the moons
 
 
-def fitted(name, x, y):
-    """The model, as `fit` leaves it; least squares takes the labels for real numbers."""
+def fit_model(name, x, y):
+    """Return the fitted model; least squares takes the labels as real numbers."""
     model = MODELS[name][0](x.size(1))
     model.fit(x, y.float() if name == "LeastSquareRegression" else y)
     return model
 
 
-def cubic(points):
-    """The nine powers and products of x and y up to the third degree: a line among them is a curve in the plane."""
+def add_powers(points):
+    """Return the nine powers and products of x and y up to degree 3, whose linear boundary is a curve in the plane."""
     x, y = points.T
     return torch.stack([x**i * y**j for i in range(4) for j in range(4 - i) if i + j], 1)
 
@@ -51,7 +51,7 @@ def main() -> None:
     config, run_dir = command_line(Config, "binary_classification", __doc__, small_steps=True)
     splits = 2 if config.smoke else config.splits
 
-    # Learn from 455 tumours, look at 114 others; then again, divided otherwise.
+    # Train on 455 tumours and test on the other 114, for each split.
     print(f"{config.data}, test accuracy in %, mean and deviation of {splits} splits\n")
     print(f"{'':24}groundup       scikit-learn   fit")
     differences = []
@@ -60,7 +60,7 @@ def main() -> None:
         for seed in range(config.seed, config.seed + splits):
             train, test = load_table(config.data, config.target, seed)
             start = time.perf_counter()
-            model = fitted(name, train.features, train.signs)
+            model = fit_model(name, train.features, train.signs)
             seconds += time.perf_counter() - start
             right = torch.where(model(test.features) > 0, 1, -1) == test.signs
             ours.append(100 * right.double().mean())
@@ -70,20 +70,20 @@ def main() -> None:
         milliseconds = 1000 * seconds / splits
         print(f"{name:24}{a.mean():.2f} ± {a.std():.2f}   {b.mean():.2f} ± {b.std():.2f}   {milliseconds:.1f} ms")
 
-    # Save the logistic regression, which has probabilities, and what it has not seen.
+    # Save the logistic regression, which gives probabilities, and its test samples.
     train, test = load_table(config.data, config.target, config.seed)
-    save_labeller(fitted("LogisticRegression", train.features, train.signs), train.encoder, run_dir / "model")
+    save_labeller(fit_model("LogisticRegression", train.features, train.signs), train.encoder, run_dir / "model")
     own = config.data != "breast cancer"
     new = config.data if own else write_table(breast_cancer(config.seed, standardize=False)[1], run_dir / "test.csv")
 
-    # Look at the lines: of the coordinates themselves, and of their cubic terms.
+    # Draw the boundaries: linear in the coordinates, and in their cubic terms.
     moons = two_moons(60 if config.smoke else 300, config.noise, config.seed)
     panels = {}
-    for features, kind in ((lambda p: p, ""), (cubic, ", cubic")):
+    for features, kind in ((lambda p: p, ""), (add_powers, ", cubic")):
         for name in MODELS:
-            model = fitted(name, features(moons.features), moons.signs)
+            model = fit_model(name, features(moons.features), moons.signs)
             panels[f"{name.removesuffix('Regression')}{kind}"] = lambda p, m=model, f=features: m(f(p))
-    title = "Four losses, one line each: of the coordinates (above) and of their cubic terms (below)"
+    title = "Four losses: boundaries linear in the coordinates (above) and in their cubic terms (below)"
     boundaries(moons.features, moons.signs, panels, run_dir / "two_moons.png", title=title)
     print(f"""
 at most {max(0.0, -min(differences)):.2f} points below scikit-learn · expected {"anything" if own else "at most 0.5"}

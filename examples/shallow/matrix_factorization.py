@@ -1,7 +1,7 @@
-"""Matrix factorization fills holes in handwritten digits: `python examples/shallow/matrix_factorization.py`.
+"""Matrix factorization restores hidden pixels of handwritten digits: `python examples/shallow/matrix_factorization.py`.
 
-A table has a row for each of 1,797 digits and a column for each of 64 pixels; 30 % of its entries are hidden, and told
-from the others. --data PATH takes your own ratings: lines of user, item, rating, CSV or TSV, as MovieLens' files.
+A table has one row per digit (1,797) and one column per pixel (64); 30 % of its entries are hidden, and predicted from
+the others. --data PATH takes your own ratings: lines of user, item, rating, CSV or TSV, like the files of MovieLens.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import torch
 @dataclass
 class Config(RunOptions):
     data: str = "digits"  # or the path of your own file of ratings
-    hide: float = 0.3  # the part of the table that is hidden, to be predicted
+    hide: float = 0.3  # the share of the table that is hidden
     rank: int = 16
     penalty: float = 0.1  # the paper's lambda
     epochs: int = 30
@@ -30,7 +30,7 @@ class Config(RunOptions):
 def main() -> None:
     config, run_dir = command_line(Config, "matrix_factorization", __doc__)
 
-    # Data: pixels are rated by ink, 0 to 16.
+    # Data: a rating is the ink of a pixel, 0 to 16.
     images = torch.cat([part.images for part in digits()]).squeeze(1) * (16 / 255)  # 1797, 8, 8
     ratings = Ratings.of_table(images.flatten(1)) if config.data == "digits" else read_ratings(config.data)
     known, hidden = ratings.split(config.hide, config.seed)
@@ -42,7 +42,7 @@ def main() -> None:
     model = MatrixFactorization(users, items, config.rank, bias=True, mean=mean)
     low, high = known.ratings.aminmax()
 
-    # Train on what is known; measure on what is hidden.
+    # Train on the known entries; measure on the hidden ones.
     def error(predicted: torch.Tensor) -> float:
         return (predicted.clamp(low, high) - hidden.ratings).square().mean().sqrt().item()
 
@@ -67,7 +67,7 @@ def main() -> None:
         mode="min",
     ).fit(resume=config.resume)
 
-    # Look.
+    # Draw the completed digits.
     save_labeller(model, ratings_encoder(known), run_dir / "model")
     means = error(known.item_means()[hidden.items])
     table, expected = model.table().clamp(low, high), f"below {means:.3f}, the mean of each column"
@@ -79,7 +79,7 @@ def main() -> None:
         completed = torch.where(mask, images.flatten(1), table).view_as(images)
         title = f"{config.hide:.0%} of the pixels hidden, and completed from {config.rank} factors"
         completion_page(images[:12], mask.view_as(images)[:12], completed[:12], picture, title)
-        spectrum(images.flatten(1), config.rank, run_dir / "spectrum.png", "Digits vary in few ways")
+        spectrum(images.flatten(1), config.rank, run_dir / "spectrum.png", "Few factors describe the digits")
     else:
         agreement(hidden.ratings, table[hidden.users, hidden.items], picture, "Hidden ratings")
     expected = "anything, after 5 steps" if config.smoke else expected
@@ -89,7 +89,7 @@ column means  {means:.3f}, for comparison
 pictures      {picture}, {run_dir}/curves.png (training)
 labels        {label_command(write_ratings(hidden, run_dir / "hidden.csv"), run_dir / "model")}
 the model     src/groundup/autoencoders/matrix_factorization.py · Koren et al. 2009, equations 4 and 5
-go on         python examples/shallow/matrix_factorization.py --resume | --rank 8 | --data PATH""")
+more          python examples/shallow/matrix_factorization.py --resume | --rank 8 | --data PATH""")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Units that cannot rely on each other: dropout and a bound on weights, against none. `... shallow/mlp_dropout.py`.
+"""Dropout and max-norm against overfitting: `python examples/shallow/mlp_dropout.py`.
 
-A perceptron of two hidden layers learns half of the digits by heart in a few epochs; what differs is the other half.
+A perceptron of two hidden layers fits half of the digits perfectly within a few epochs; the error on the other half
+depends on the method.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ METHODS = {"none": (0.0, None), "dropout": (0.5, None), "dropout + max-norm": (0
 @dataclass
 class Config(ImageOptions):
     batch_size: int = 64
-    size: int = 32  # that images of your own are stretched to
-    width: int = 256  # units in a hidden layer
+    size: int = 32  # to which your own images are resized
+    width: int = 256  # units per hidden layer
     drop_input: float = 0.0  # probability of dropping a pixel; the paper's 0.2 is too much for images of 8 x 8
     lr: float = 0.05
 
@@ -44,7 +45,7 @@ def main() -> None:
 
     errors, logs = {}, {}
     for name, (drop, bound) in METHODS.items():
-        seed_everything(config.seed)  # the same first weights for each
+        seed_everything(config.seed)  # the same initial weights for each
         model = mlp(train.images[0].numel(), config.width, len(train.class_names), config.drop_input, drop)
         optimizer = SGD_Momentum(model.parameters(), lr=config.lr, momentum=0.9)
         if bound is not None:  # after each step
@@ -67,14 +68,14 @@ def main() -> None:
         logs[name] = folder / "metrics.jsonl"
         command = save_classifier(model, folder, test, ToFloat())
 
-    error_comparison(logs, run_dir / "errors.png", title=f"What dropout does for {config.data}")
+    error_comparison(logs, run_dir / "errors.png", title=f"Dropout on {config.data}")
     expected = "2.2-3.3, 1.4-2.8, 1.6-2.7" if config.data == "digits" and not config.smoke else "not measured"
     print(f"""
 test error {", ".join(f"{name} {error:.2f} %" for name, error in errors.items())} · expected {expected}
 picture       {run_dir}/errors.png
 the methods   src/groundup/layers/dropout.py, src/groundup/optimizers/regularisation.py · Srivastava et al. 2014
 MNIST                   python examples/shallow/mlp_dropout.py --data mnist --width 1024 --drop-input 0.2
-an image of the test set, or a photo of yours
+classify an image
     {command}""")
 
 

@@ -1,7 +1,8 @@
-"""Telling ten digits, or three wines, apart by one linear score a class: `... multiclass_classification.py`.
+"""Linear classifiers of several classes: `python examples/shallow/multiclass_classification.py`.
 
-The weights of a digit's score are an image: where ink speaks for it, and where against.
---data table.csv --target COLUMN takes your own table in the place of the wines: CSV or TSV, a line for each sample.
+Ten digits and three wines, with one linear score per class. The weights of a digit are drawn as an image: where ink
+speaks for the digit, and where against it. --data table.csv --target COLUMN takes your own table instead of the wines:
+CSV or TSV, one line per sample.
 """
 
 import time
@@ -18,7 +19,7 @@ from groundup.training import Options, command_line, run
 import torch
 from sklearn import linear_model, svm
 
-# name: (ours, what scikit-learn has that comes nearest)
+# name: (ours, the nearest model of scikit-learn)
 MODELS = {
     "Perceptron": (MulticlassPerceptron, linear_model.Perceptron),
     "Crammer-Singer": (
@@ -33,31 +34,31 @@ MODELS = {
 @dataclass
 class Config(Options):
     data: str = "wine"  # or the path of your own table
-    target: str = ""  # of your own table: the column of the class; by default the last
-    splits: int = 3  # of digits; wine, being small, is divided four times as often
+    target: str = ""  # of your own table: the column of the class; by default the last one
+    splits: int = 3  # of the digits; the wines, being few, are split four times as often
 
 
-def flat_digits(seed):
-    """(train, test) of (pixels in 0..1, labels)."""
+def flatten_digits(seed):
+    """Return (train, test), each (pixels in 0..1, labels)."""
     return [(part.images.flatten(1) / 255, part.labels) for part in digits(seed)]
 
 
-def spread(accuracies):
-    """Mean and deviation, in %."""
+def format_spread(accuracies):
+    """Return the mean and the standard deviation, in %."""
     values = 100 * torch.tensor(accuracies)
-    return f"{values.mean():.2f} ± {values.std(correction=int(len(values) > 1)):.2f}" if accuracies else "has none"
+    return f"{values.mean():.2f} ± {values.std(correction=int(len(values) > 1)):.2f}" if accuracies else "not available"
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "multiclass_classification", __doc__, small_steps=True)
-    warnings.simplefilter("ignore")  # LinearSVC's, that it stops before it has converged
+    warnings.simplefilter("ignore")  # LinearSVC warns that it did not converge
     splits = 1 if config.smoke else config.splits
     images, worst, whole = {}, 0.0, load_table(config.data, config.target, config.seed)[0]
 
     def wines(seed):
         return [(part.features, part.labels) for part in load_table(config.data, config.target, seed)]
 
-    tables = (("digits", flat_digits, 10, splits), (config.data, wines, len(whole.class_names), 4 * splits))
+    tables = (("digits", flatten_digits, 10, splits), (config.data, wines, len(whole.class_names), 4 * splits))
     for title, table, classes, count in tables:
         print(f"\n{title}, test accuracy in %, mean and deviation of {count} splits\n")
         print(f"{'':24}{'groundup':16}{'scikit-learn':16}fit")
@@ -72,7 +73,7 @@ def main() -> None:
                 ours.append(float((made.predict(x_test) == y_test).double().mean()))
                 if peer is not None:
                     theirs.append(peer().fit(x, y).score(x_test, y_test))
-            print(f"{name:24}{spread(ours):16}{spread(theirs):16}{1000 * seconds / count:.0f} ms")
+            print(f"{name:24}{format_spread(ours):16}{format_spread(theirs):16}{1000 * seconds / count:.0f} ms")
             if theirs:
                 worst = max(worst, 100 * (sum(theirs) - sum(ours)) / count)
             if title == "digits":

@@ -1,7 +1,7 @@
-"""Every optimizer on its way down three landscapes: `python examples/shallow/visualize_optimizers.py`.
+"""The paths of the optimizers on three landscapes: `python examples/shallow/visualize_optimizers.py`.
 
-Beale's function has a flat valley, Rosenbrock's a bent and narrow one, and the saddle a ridge to fall off. Each walks
-at the learning rate, of 1, 2 and 5 times the powers of ten, that arrives first without leaving the picture.
+Beale's function has a flat valley, Rosenbrock's a curved and narrow one, and the third a saddle point. Each optimizer
+has the learning rate (1, 2 or 5 times a power of ten) that arrives first without leaving the picture.
 """
 
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ WALKERS = {
 
 @dataclass
 class Config(Options):
-    steps: int = 3000  # at most
-    near: float = 0.05  # from a minimum, and it has arrived
+    steps: int = 3000  # the largest number
+    near: float = 0.05  # the distance from a minimum at which a path ends
     frames: int = 60  # of the film
 
 
 def walk(land, start, name, options, lr, config):
-    """(the places passed, whether it arrived)."""
+    """Return (the places of the path, whether it reached a minimum)."""
     place = torch.nn.Parameter(torch.tensor(start, dtype=torch.float64))
     optimizer = getattr(optimizers, name)([place], lr=lr, **options)
     minima, places = torch.tensor(land.minima, dtype=torch.float64), []
@@ -74,14 +74,14 @@ def main() -> None:
             arrived += there
             row.append(f"{len(of_panel[walker]) - 1:,}" if there else f"> {config.steps:,}")
         print(f"{walker:20}{''.join(f'{cell:>12}' for cell in row)}")
-    descents(LANDSCAPES, paths, run_dir / "paths.png", "Eight ways down, three landscapes")
-    descent_film(LANDSCAPES, paths, run_dir / "paths.gif", config.frames, title="Eight ways down, three landscapes")
+    descents(LANDSCAPES, paths, run_dir / "paths.png", "Eight optimizers on three landscapes")
+    descent_film(LANDSCAPES, paths, run_dir / "paths.gif", config.frames, title="Eight optimizers on three landscapes")
     expected = "some, in 50 steps" if config.smoke else "22: AdaGrad and AdaDelta stop in Rosenbrock's valley"
     print(f"""
-{arrived} of 24 walks arrive · expected {expected}
+{arrived} of 24 paths reach a minimum · expected {expected}
 pictures      {run_dir}/paths.png, {run_dir}/paths.gif (the film)
 the rules     src/groundup/optimizers/ · Kingma and Ba 2015 for Adam; each class names its paper
-go further    python examples/shallow/visualize_optimizers.py --steps 10000""")
+more steps    python examples/shallow/visualize_optimizers.py --steps 10000""")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A small GPT learns to write, character by character: `python examples/transformer/char_gpt.py`.
+"""A small GPT of characters: `python examples/transformer/char_gpt.py`.
 
---data shakespeare trains on tiny Shakespeare, --data PATH on your own text file. --recipe public is nanoGPT's for a
-CPU: the same model, steps and batch, so that losses may be compared. The last lines say how to let the model write.
+--data shakespeare trains on tiny Shakespeare, --data PATH on your own text file. --recipe public is that of
+nanoGPT for a CPU: the same model, steps and batch, so that losses can be compared.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.tools.text import save_and_write
 from groundup.training import RunOptions, Trainer, command_line, count_pairs, language_model, load_best, perplexity, run
 
-# Validation loss in nats per character to expect: (data, recipe).
+# (data, recipe): the expected validation loss in nats per character.
 EXPECTED = {
     ("shakespeare", "public"): "1.88-1.90 (nanoGPT states 1.88)",
     ("shakespeare", "ours"): "1.77",
     ("python", "ours"): "1.33",
 }
 PROMPTS = {"python": "The class statement", "shakespeare": "ROMEO:"}
-#: (peak learning rate, weight decay, β₂, and of the steps the share that warms up)
+#: (peak learning rate, weight decay, β₂, share of the steps for warm-up)
 RECIPES = {"public": (1e-3, 0.1, 0.99, 0.05), "ours": (4e-3, 0.1, 0.95, 0.1)}
 
 
 @dataclass
 class Config(RunOptions):
-    data: str = "python"  # python (the language's reference), shakespeare, or the path of your own text
+    data: str = "python"  # python (its language reference), shakespeare, or the path of your own text
     validation: str = ""  # a text to validate on; by default the last tenth of the data
     recipe: Literal["ours", "public"] = "ours"
     steps: int = 2000
@@ -71,19 +71,19 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look: save the best weights, and let them write.
+    # Save the best weights, and write a sample.
     loss = load_best(model, run_dir)["loss"]
     prompt = PROMPTS.get(config.data) or first_words(texts[0])
     command = save_and_write(model, tokenizer, run_dir / "model", prompt, config.seed, new=40 if config.smoke else None)
-    own = f"about {count_pairs(train, valid):.2f} or less, as counting pairs of characters"
+    own = f"about {count_pairs(train, valid):.2f} or less, the loss of a bigram model"
     expected = "any" if config.smoke else EXPECTED.get((config.data, config.recipe), own)
     print(f"""
 validation loss {loss:.3f} nats per character · expected {expected}
 pictures        {run_dir}/curves.png (training)
 the model       src/groundup/models/transformer_networks/gpt.py · Radford et al. 2019, section 2.3
 layer by layer          groundup show GPT2
-let it write            {command}
-go on after Ctrl-C      python examples/transformer/char_gpt.py --resume
+write                   {command}
+resume after Ctrl-C     python examples/transformer/char_gpt.py --resume
 Shakespeare, your text  python examples/transformer/char_gpt.py --data shakespeare | --data PATH""")
 
 

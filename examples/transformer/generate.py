@@ -1,7 +1,7 @@
-"""One model, many ways to write, with a cache and without: `python examples/transformer/generate.py`.
+"""Six ways to generate text, and the time with and without a cache: `python examples/transformer/generate.py`.
 
-A small GPT learns Python's language reference for a minute, then continues one prompt in six ways. --data PATH learns
-your own text instead; --model gpt2, or a folder that a training saved, as runs/char_gpt/model, writes in its place.
+A small GPT trains on the Python language reference for a minute, then continues one prompt in six ways. --data PATH
+trains on your own text; --model gpt2, or a saved folder such as runs/char_gpt/model, uses that model instead.
 """
 
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ WAYS = {
 
 @dataclass
 class Config(RunOptions):
-    model: str = ""  # published weights, or a folder, in place of the small GPT
-    data: str = "python"  # what the small GPT learns: python, shakespeare, or the path of your own text
-    prompt: str = ""  # what is continued; by default "The class statement ", or the text's first word
+    model: str = ""  # published weights or a folder, instead of the small GPT
+    data: str = "python"  # the text of the small GPT: python, shakespeare, or the path of your own
+    prompt: str = ""  # by default "The class statement ", or the text's first word
     new_tokens: int = 100
     steps: int = 600
 
@@ -62,28 +62,28 @@ def main() -> None:
         found = generate(model, [prompt], max_new_tokens=count, stop=stop, **way)
         said = tokenizer.decode(found.tokens[0].tolist())
         print(f"\n{name}, {-found.log_p[0] / found.lengths[0]:.2f} nats per token:\n  {said}")
-    # The same tokens without a cache: all of the text is read again for each.
+    # The same tokens without a cache: the whole text is read again for each token.
     seen, at = list(prompt), [clock()]
     found = generate(model, [prompt], max_new_tokens=count, temperature=0.0, on_token=lambda _: at.append(clock()))
     times = {"with a cache": [1000 * (b - a) for a, b in pairwise(at)], "without": []}
     with torch.no_grad():
         for _ in range(count):
-            begun = clock()
+            start = clock()
             seen.append(int(model(torch.tensor([seen]))[0, -1].argmax()))
-            times["without"].append(1000 * (clock() - begun))
+            times["without"].append(1000 * (clock() - start))
     means = [sum(values) / count for values in times.values()]
     same = sum(a == b for a, b in zip(found.tokens[0].tolist(), seen[len(prompt) :]))
     with page(run_dir / "cache.png", 7.0, 3.6) as figure:
         axis = figure.subplots()
         for (name, values), colour in zip(times.items(), (BLUE, ORANGE)):
             axis.plot(values, color=colour, label=name)
-        axis.set(xlabel="token", ylabel="milliseconds", title="the time of each new token", ylim=(0, None))
+        axis.set(xlabel="token", ylabel="milliseconds", title="time per new token", ylim=(0, None))
         axis.legend()
     print(f"""
-cached and uncached     {same} of {count} tokens the same · expected all
+cached and uncached     agree on {same} of {count} tokens · expected all
 time per token          {means[0]:.1f} ms with a cache, {means[1]:.1f} without: {run_dir}/cache.png
 the code                src/groundup/generation/prompts.py, src/groundup/layers/cache.py
-let it write            groundup generate {tokenizer.decode(prompt)!r} --model {config.model or f"{run_dir}/model"}
+write                   groundup generate {tokenizer.decode(prompt)!r} --model {config.model or f"{run_dir}/model"}
 published weights       groundup generate "Once upon a time" --model gpt2""")
 
 

@@ -1,7 +1,7 @@
-"""A GPT of byte pairs, from any texts of your own: `python examples/transformer/gpt_bpe.py --data FOLDER`.
+"""A GPT of byte pairs, trained on your own texts: `python examples/transformer/gpt_bpe.py --data FOLDER`.
 
-Learns the byte pairs, writes the tokens to the disk once, maps them into memory and trains. Without --data the text is
-the Python language reference. The run's folder holds the model as `groundup generate` reads it.
+It learns the byte pairs, writes the tokens to the disk once, maps them into memory and trains. Without --data the text
+is the Python language reference. `groundup generate` reads the model in the folder of the run.
 """
 
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ class Config(RunOptions):
 def main() -> None:
     config, run_dir = command_line(Config, "gpt_bpe", __doc__)
 
-    # Data: read once; afterwards the tokens stay on the disk.
+    # Data: the texts are read once; the tokens are kept on the disk.
     where = run_dir.parent / f"{run_dir.name}-tokens"
     folder = prepare_tokens(config.data, config.vocab_size, where, validation=config.validation)
     tokenizer, train, valid = load_tokenizer(folder), open_tokens(folder, "train"), open_tokens(folder, "valid")
     size = tokenizer.get_vocab_size()
-    bytes_a_token = len(tokenizer.decode(valid.tolist()).encode()) / len(valid)
-    print(f"{len(train) + len(valid):,} tokens, {size:,} different, of {bytes_a_token:.2f} bytes")
+    bytes_per_token = len(tokenizer.decode(valid.tolist()).encode()) / len(valid)
+    print(f"{len(train) + len(valid):,} tokens, {size:,} different, of {bytes_per_token:.2f} bytes")
     context = window_length(train, config.context)
     batches = Loader(TokenWindows(train, context, stride=7), config.batch_size, shuffle=True, seed=config.seed)
     held_out = Loader(TokenWindows(valid, window_length(valid, context, "the held-out text")), 32)
@@ -67,17 +67,17 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look: save the best weights, and let them write.
+    # Save the best weights, and write a sample.
     loss = load_best(model, run_dir)["loss"]
     command = save_and_write(model, tokenizer, run_dir / "model", "The", config.seed, new=20 if config.smoke else None)
-    bits, counted = (nats / log(2) / bytes_a_token for nats in (loss, count_pairs(train, valid)))
-    own = "any" if config.smoke else f"about {counted:.2f} or less, as counting pairs of tokens"
+    bits, counted = (nats / log(2) / bytes_per_token for nats in (loss, count_pairs(train, valid)))
+    own = "any" if config.smoke else f"about {counted:.2f} or less, the loss of a bigram model"
     expected = "1.85" if config.data == "python" and not config.smoke else own
     print(f"""
 validation {bits:.3f} bits per byte ({loss:.3f} nats per token) · expected {expected}
 picture    {run_dir}/curves.png (training)
 the model  src/groundup/models/transformer_networks/gpt.py · Radford et al. 2019, sections 2.2 and 2.3
-let it write            {command}
+write                   {command}
 your own texts          python examples/transformer/gpt_bpe.py --data FOLDER""")
 
 

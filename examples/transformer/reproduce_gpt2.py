@@ -1,8 +1,8 @@
 """GPT-2, 124 million parameters, trained from scratch: `python examples/transformer/reproduce_gpt2.py --size gpt2`.
 
 The whole recipe: byte pairs on the disk, 2¹⁹ tokens per step by accumulation, warm-up and cosine, weight decay for
-matrices alone, bfloat16, checkpoints that resume to the bit, and under `torchrun` on several devices. Without --size
-the same steps train a small model on the Python language reference, to see each of them work.
+matrices only, bfloat16, checkpoints that resume to the bit, and `torchrun` for several devices. Without --size, the
+same steps train a small model on the Python language reference, as a test of each of them.
 
 Steps, rates and batch are those of GPT-3's table 2.1 for this size (Brown et al. 2020); GPT-2's paper gives none.
 """
@@ -16,7 +16,7 @@ from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.tools.text import save_and_write
 from groundup.training import RunOptions, Trainer, command_line, count_pairs, language_model, perplexity, run
 
-#: What each size is trained with: model, tokens per step, micro-batch, steps, peak rate, byte pairs.
+#: size: (model, tokens per step, micro-batch, steps, peak learning rate, byte pairs).
 SIZES = {
     "small": ({"context": 128, "embed_dim": 128, "num_layers": 4, "num_heads": 4}, 2**12, 8, 300, 3e-3, 2048),
     "gpt2": ({}, 2**19, 8, 19_073, 6e-4, 50_257),  # 10¹⁰ tokens
@@ -30,21 +30,21 @@ EXPECTED = {("small", "python"): "4.43"}  # nats per token
 @dataclass
 class Config(RunOptions):
     size: str = "small"  # small, gpt2 or gpt2-medium
-    data: str = "python"  # a text file, a folder of .txt files, or a folder that write_tokens wrote
+    data: str = "python"  # a text file, a folder of .txt files, or a folder written by write_tokens
     validation: str = ""  # a text file or a folder of .txt files; by default the last twentieth of the data
-    steps: int = 0  # 0: as many as the size is trained with
+    steps: int = 0  # 0: chosen by the size
     dropout: float = 0.0
     weight_decay: float = 0.1
-    precision: str = "float32"  # bfloat16 where the device has it
+    precision: str = "float32"  # or bfloat16, where the device supports it
     compile: bool = False
-    checkpointing: bool = False  # less memory, a third more time
+    checkpointing: bool = False  # saves memory, takes a third more time
 
 
 def main() -> None:
     config, run_dir = command_line(Config, "reproduce_gpt2", __doc__)
     if config.size not in SIZES:
         raise ValueError(f"size must be one of {', '.join(SIZES)}, got {config.size!r}")
-    shape, tokens_a_step, micro_batch, steps, lr, byte_pairs = SIZES[config.size]
+    shape, tokens_per_step, micro_batch, steps, lr, byte_pairs = SIZES[config.size]
     where = run_dir.parent / f"{run_dir.name}-tokens"
     folder = prepare_tokens(config.data, byte_pairs, where, valid=0.05, validation=config.validation)
     tokenizer, train, valid = load_tokenizer(folder), open_tokens(folder, "train"), open_tokens(folder, "valid")
@@ -65,7 +65,7 @@ def main() -> None:
         evaluate=perplexity(held_out, language_model()),
         scheduler=LR_CosineDecayScheduler(optimizer, ramp, steps - ramp, min_lr=lr / 10),
         steps=steps,
-        accumulate=1 if config.smoke else tokens_a_step // (micro_batch * model.context),
+        accumulate=1 if config.smoke else tokens_per_step // (micro_batch * model.context),
         evaluate_every=max(1, steps // 20),
         clip_norm=1.0,
         precision=config.precision,
@@ -79,14 +79,14 @@ def main() -> None:
     new = 20 if config.smoke else None
     command = save_and_write(model, tokenizer, run_dir / "model", "The", config.seed, new, names="transformers")
     bits = result.final["loss"] / log(2) * len(valid) / len(tokenizer.decode(valid.tolist()).encode())
-    counted = f"about {count_pairs(train, valid):.2f} or less, as counting pairs of tokens"
+    counted = f"about {count_pairs(train, valid):.2f} or less, the loss of a bigram model"
     expected = "anything, after 3 steps" if config.smoke else EXPECTED.get((config.size, config.data), counted)
     print(f"""
 validation    {result.final["loss"]:.3f} nats per token, {bits:.3f} bits per byte · expected {expected}
 picture       {run_dir}/curves.png (training)
 the model     src/groundup/models/transformer_networks/gpt.py · Radford et al. 2019
-let it write  {command}
-whole         torchrun --nproc-per-node 8 examples/transformer/reproduce_gpt2.py --size gpt2 --data TEXTS""")
+write         {command}
+full size     torchrun --nproc-per-node 8 examples/transformer/reproduce_gpt2.py --size gpt2 --data TEXTS""")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Why Swin's windows shift, and why there is a mask: `python examples/transformer/swin_windows.py`.
+"""Why the windows of Swin are shifted and masked: `python examples/transformer/swin_windows.py`.
 
-Windows alone never speak to each other. Shifted ones do; but rolling the map to make whole windows of the pieces puts
-strangers side by side, and a mask keeps them apart. Drawn, and measured: how far one token's word gets.
+Attention within fixed windows never passes information between windows; shifted windows do. But rolling the map, which
+turns the pieces into whole windows, brings distant tokens together, and a mask separates them. The example draws the
+windows and measures how far information travels.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ class Config(Options):
     blocks: int = 5
 
 
-def reached(blocks: list[SwinTransformerBlock], size: int, steps: int) -> torch.Tensor:
-    """Which tokens (size, size) the first one, top left, has heard from after so many blocks: by its gradient."""
+def find_sources(blocks: list[SwinTransformerBlock], size: int, steps: int) -> torch.Tensor:
+    """Return (size, size): True for the tokens that the one at the top left depends on after `steps` blocks."""
     x = torch.randn(1, size, size, 8).requires_grad_()
     y = x
     for block in blocks[:steps]:
@@ -36,28 +37,28 @@ def main() -> None:
     config, run_dir = command_line(Config, "swin_windows", __doc__)
     size, window, shift = config.size, config.window, config.shift
 
-    # The windows, the shift, and the mask that the roll makes necessary.
+    # The windows, the shift, and the masks of the rolled windows.
     masks = shift_mask(size, size, window, (shift, shift))
     window_page(size, size, window, shift, masks, run_dir / "windows.png", "Windows, shifted windows, and their masks")
 
-    # How far a word gets: blocks that never shift, blocks that take turns, and one where the mask is missing.
+    # How far information travels: through blocks that never shift, and through blocks that alternate.
     plain = [SwinTransformerBlock(8, 2, window) for _ in range(config.blocks)]
     turns = [SwinTransformerBlock(8, 2, window, shift if i % 2 else 0) for i in range(config.blocks)]
-    pictures, captions, heard = [], [], {"windows": [], "shifted": []}
+    pictures, captions, counts = [], [], {"windows": [], "shifted": []}
     for name, blocks in (("windows", plain), ("shifted", turns)):
         for steps in range(1, config.blocks + 1):
-            found = reached(blocks, size, steps)
-            heard[name].append(int(found.sum()))
+            found = find_sources(blocks, size, steps)
+            counts[name].append(int(found.sum()))
             pictures.append(found.float())
-            captions.append(f"{name},\n{steps} block{'s' if steps > 1 else ''}: {heard[name][-1]}")
-    title = "Whom the token top left has heard from"
+            captions.append(f"{name},\n{steps} block{'s' if steps > 1 else ''}: {counts[name][-1]}")
+    title = "The tokens that the one at the top left depends on"
     image_grid(torch.stack(pictures), run_dir / "reached.png", captions, columns=config.blocks, title=title)
 
     alone, pairs = int(masks.float().sum()), masks.numel()
     print(f"""
-tokens heard from, after 1 to {config.blocks} blocks   never shifted {heard["windows"]}, taking turns {heard["shifted"]}
-expected (8 x 8 tokens, windows of 4)    never shifted [16] * 5, taking turns [16, 16, 64, 64, 64]
-of {pairs} pairs in the rolled windows, {pairs - alone} were never neighbours, and are masked
+tokens reached after 1 to {config.blocks} blocks   without shifts {counts["windows"]}, alternating {counts["shifted"]}
+expected (8 x 8 tokens, windows of 4)    without shifts [16] * 5, alternating [16, 16, 64, 64, 64]
+of {pairs} pairs in the rolled windows, {pairs - alone} were not neighbours and are masked
 pictures       {run_dir}/windows.png, {run_dir}/reached.png
 the model      src/groundup/models/visual_transformers/swin.py · Liu et al. 2021, section 3.2, figure 4
 larger         python examples/transformer/swin_windows.py --size 14 --window 7 --shift 3""")

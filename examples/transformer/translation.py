@@ -1,8 +1,7 @@
-"""The Transformer of 2017 translates: `python examples/transformer/translation.py`.
+"""The Transformer of 2017 translates the names of numbers: `python examples/transformer/translation.py`.
 
-By default the names of numbers, English to French, tested on numbers it has not seen. --data multi30k translates the
-captions of photos, German to English; --data FILE your own pairs: a .tsv with "source, tab, target" on each line, or a
-.csv. The last lines say how to translate another sentence.
+By default from English to French, tested on other numbers. --data multi30k translates captions of photos from German to
+English, --data FILE your own pairs: a .tsv with "source, tab, target" on each line, or a .csv.
 """
 
 from dataclasses import dataclass
@@ -25,14 +24,14 @@ EXPECTED = {"numbers": "99 % right or more", "multi30k": "what the captions allo
 @dataclass
 class Config(TranslatorOptions):
     batch_size: int = 64
-    min_count: int = 2  # words that occur less often are unknown
+    min_count: int = 2  # rarer words are unknown
     d_model: int = 128
     nhead: int = 4
     num_layers: int = 2
     dim_feedforward: int = 256
     dropout: float = 0.1
     lr: float = 2e-3
-    warmup_steps: int = 200  # at most a tenth of all steps
+    warmup_steps: int = 200  # but at most a tenth of all steps
     schedule: Literal["cosine", "noam"] = "cosine"  # cosine ends at 0, better for few epochs; noam is the paper's
     precision: str = "float32"  # or bfloat16
 
@@ -63,7 +62,7 @@ def main() -> None:
     trainer = Trainer(
         *(model, optimizer, objective, batches),
         run_dir=run_dir,
-        evaluate=perplexity(BucketLoader(valid, 100), objective),  # what is trained for chooses the weights
+        evaluate=perplexity(BucketLoader(valid, 100), objective),  # the best weights have the lowest loss
         scheduler=scheduler,
         precision=config.precision,
         **({"steps": 5} if config.smoke else {"epochs": epochs}),
@@ -74,7 +73,7 @@ def main() -> None:
     )
     trainer.fit(resume=config.resume)
 
-    # Look.
+    # Translate the test sentences, and draw the attention of one.
     few = {"max_len": 5, "first": 20} if config.smoke else {}
     made = score_translations(model, test, run_dir, config.beam, **few)
     command = save_translator(model, test, run_dir / "model", config.beam)
@@ -86,7 +85,7 @@ def main() -> None:
     print(f"""
 beam {config.beam}                 {made}
 expected               {config.expectation(EXPECTED, train, test)}
-pictures               {run_dir}/attention.png (where the decoder looks), curves.png, lengths.png (BLEU by length)
+pictures               {run_dir}/attention.png (decoder to source), curves.png, lengths.png (BLEU by length)
 the model              src/groundup/models/transformer_networks/transformer.py · Vaswani et al. 2017, section 3
 another sentence       {command}
 captions, your pairs   python examples/transformer/translation.py --data multi30k | --data FILE""")

@@ -1,4 +1,4 @@
-"""An image is a sentence: a Vision Transformer learns digits, and shows where it looks.
+"""A Vision Transformer classifies digits, and shows what it attends to.
 
 `python examples/transformer/vit_digits.py`; --data cifar10 trains on CIFAR-10, --data PATH on your own images.
 """
@@ -17,7 +17,7 @@ from groundup.training.images import PhotoOptions, save_classifier
 
 import torch
 
-# data: (preset, epochs, size, random changes of an image, what to expect of it in %)
+# data: (preset, epochs, size, random changes of the images, expected accuracy in %)
 RECIPES = {
     "digits": ("digits", 24, 16, (RandomAffine(10.0, (0.9, 1.1), 1.0),), "97-100"),
     "cifar10": ("cifar10", 30, 32, augmentation("photo", 32), "50 after three epochs"),
@@ -28,7 +28,7 @@ RECIPES = {
 @dataclass
 class Config(PhotoOptions):
     batch_size: int = 48
-    size: int = 0  # of the images, in pixels, a multiple of the patches' 4; 0: what the data wants
+    size: int = 0  # of the images in pixels, a multiple of the patch size 4; 0: chosen by the data
     lr: float = 4e-3
     weight_decay: float = 0.05
     precision: str = "float32"  # or bfloat16
@@ -65,7 +65,7 @@ def main() -> None:
     )
     result = trainer.fit(resume=config.resume)
 
-    # Look: what the class token attends to in each block, the mean of its heads; and what has come to it in all.
+    # Look at what the class token attends to in each block (the mean of its heads), and at the rollout over all blocks.
     model.cpu().eval()
     shown = [int((test.labels == c).nonzero()[0]) for c in range(min(8, len(train.class_names)))]
     x = fit(test.images[shown])
@@ -82,11 +82,11 @@ def main() -> None:
     accuracy = 100 * result.final["accuracy"]
     print(f"""
 test accuracy {accuracy:.2f} % · expected {"anything, after 5 steps" if config.smoke else expected}
-pictures      {run_dir}/curves.png (training), {run_dir}/attention.png (where the class token looks)
+pictures      {run_dir}/curves.png (training), {run_dir}/attention.png (what the class token attends to)
 the model     src/groundup/models/visual_transformers/vit.py · Dosovitskiy et al. 2021, section 3.1
-go on after Ctrl-C       python examples/transformer/vit_digits.py --resume
+resume after Ctrl-C      python examples/transformer/vit_digits.py --resume
 CIFAR-10, your images    python examples/transformer/vit_digits.py --data cifar10 | --data PATH
-an image of the test set, or a photo of yours
+classify an image
     {command}""")
 
 
