@@ -36,7 +36,7 @@ RECIPES = {
     "digits": ("resnet8", 12, "writing", "97.8 %"),
     "mnist": ("resnet8", 12, "writing", "not measured"),
 }
-OTHERS = ("resnet8", 30, "photo", "what the images allow")
+OTHERS = ("resnet8", 30, "photo", "depends on the images")
 
 
 @dataclass

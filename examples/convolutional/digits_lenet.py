@@ -19,7 +19,7 @@ RECIPES = {
     "mnist": (12, (Pad(2),), "97.5 or more with the 8,000 of the test file, about 99 with all 60,000"),
     "fashion_mnist": (12, (Pad(2),), "not measured yet"),
 }
-OTHERS = (30, (Resize(32),), "what the images allow")
+OTHERS = (30, (Resize(32),), "depends on the images")
 
 
 @dataclass

@@ -83,7 +83,7 @@ def main() -> None:
     _, alone, _ = train_model(config, fresh, train, test, seen, run_dir / "from_random", epochs)
 
     digit_page(test.images, test.labels, scores, run_dir / "predictions.png", test.class_names)
-    expected = "anything" if config.smoke else EXPECTED if not config.model else "what the images allow"
+    expected = "anything" if config.smoke else EXPECTED if not config.model else "depends on the images"
     print(f"""
 test accuracy  before {before:.2f} %, fine-tuned {after:.2f} %, from random weights {alone:.2f} %
 expected       {expected}

@@ -36,7 +36,7 @@ class Config(PhotoOptions):
 
 def main() -> None:
     config, run_dir = command_line(Config, "vit_digits", __doc__)
-    others = ("cifar10", 30, 32, augmentation("photo", config.size or 32), "what the images allow")
+    others = ("cifar10", 30, 32, augmentation("photo", config.size or 32), "depends on the images")
     preset, epochs, size, changes, expected = RECIPES.get(config.data, others)
     size = config.size or size
     changes = augmentation(config.augment, size) if config.augment else changes
