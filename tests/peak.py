@@ -1,14 +1,10 @@
-"""Peak memory, by the benchmarks' own counter: the harness stands beside the package, not in it."""
+"""Peak memory, measured by the counter of the benchmarks."""
 
-import importlib
-import sys
 from itertools import accumulate
-from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-_memory = importlib.import_module("benchmarks.memory")
+from benchmarks import memory
 
 
 def peak(function, *shapes, backward=True):
@@ -21,13 +17,13 @@ def peak(function, *shapes, backward=True):
         y = function(*inputs)
         return torch.autograd.grad(y.sum(), inputs) if backward else y
 
-    held, inputs = _memory.cpu_events(build)
-    events, _ = _memory.cpu_events(work)
+    held, inputs = memory.cpu_events(build)
+    events, _ = memory.cpu_events(work)
     return sum(held) + max(accumulate(events, initial=0))
 
 
 def kept(function):
     """How many bytes are alive after `function()`, with what it returned: the graph, and all that hangs on it."""
-    events, result = _memory.cpu_events(function)
+    events, result = memory.cpu_events(function)
     assert result is not None
     return sum(events)

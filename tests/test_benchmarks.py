@@ -1,8 +1,6 @@
 """The benchmark harness: it writes what it measured, refuses to compare two different functions, counts every byte."""
 
-import importlib
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,19 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks import decoding, harness, memory, report, saving, timing
+from benchmarks.__main__ import main
+from rows import registry as rows
+from rows import units
 from rows.benchmark import Benchmark, drop_in, same_values
 from rows.optimizers import NETWORKS, RULES, step
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # the harness stands beside the package, not in it
-main = importlib.import_module("benchmarks.__main__").main
-decoding = importlib.import_module("benchmarks.decoding")
-harness = importlib.import_module("benchmarks.harness")
-memory = importlib.import_module("benchmarks.memory")
-report = importlib.import_module("benchmarks.report")
-rows = importlib.import_module("rows.registry")
-saving = importlib.import_module("benchmarks.saving")
-timing = importlib.import_module("benchmarks.timing")
-units = importlib.import_module("rows.units")
 
 CPU = torch.device("cpu")
 LINEAR = drop_in("linear", "Linear 3 → 2", lambda m: m.Linear(3, 2), (4, 3))

@@ -37,8 +37,8 @@ RUN_BY = {
     "python -m benchmarks.saving": "tests/test_benchmarks.py",
     "python -m benchmarks.decoding": "tests/test_benchmarks.py",
 }
-#: What a suite cannot run of itself: itself, what makes its environment, and what judges the code.
-BESIDE = ("make test", "make test-all", "make lint", "make format")
+#: What a suite cannot run: itself, and the tools that check the style.
+BESIDE = ("make test", "make test-all", "make lint", "make format", "pytest tests/test_components.py -k RMSNorm")
 #: Programs that bring what the project stands on, from a network: what they are given is tested in test_set_up.py.
 INSTALLERS = ("pip install", "sudo apt")
 #: What stands for a reader's own data.

@@ -19,11 +19,13 @@ import torch
 from torch import nn
 
 from groundup import checks
-from groundup.models import transformer_networks
+from groundup.component import all_components
+from groundup.models.transformer_networks.causal import CausalLanguageModel
 from groundup.tools.inspect import summary
 from groundup.training.recompute import find_blocks
 
-FAMILIES = {"gpt2": "GPT2", "gpt3": "GPT3", "llama1": "LLaMA1", "llama2": "LLaMA2"}
+#: The language models that have presets: "gpt2", "gpt3", "llama1" and "llama2".
+FAMILIES = {c.name.lower(): c.made for c in all_components() if issubclass(c.made, CausalLanguageModel)}
 #: Tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small.
 PROBE = 8
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
@@ -79,7 +81,7 @@ def language_model(name: str) -> Any:
     """A model by its name, as gpt2, gpt3-175b or llama2-70b, on the meta device, in bfloat16."""
     family, _, preset = name.lower().partition("-")
     checks.choice("model", family, tuple(FAMILIES))
-    kind = getattr(transformer_networks, FAMILIES[family])
+    kind = FAMILIES[family]
     preset = name.lower() if family == "gpt2" else preset or next(iter(kind.presets))
     return kind.preset(preset, device="meta", dtype=torch.bfloat16)
 
