@@ -1,18 +1,17 @@
 """Weight tables of the convolutional networks that torchvision publishes: AlexNet, VGG and GoogLeNet.
 
-torchvision numbers the layers of its `features` and `classifier` as they follow each other, activations and poolings
-included; here they have the names of the papers.
+torchvision numbers all layers of `features` and `classifier`, activations and poolings included; here they have the
+names of the papers.
 """
 
 from __future__ import annotations
 
 import torch
 
-from groundup.weights.registry import Published
+from groundup.weights.registry import Published, torchvision_row
 from groundup.weights.weight_map import Absent, Drop, Row, Table
 
-ADDRESS = "https://download.pytorch.org/models/{}.pth"
-UNCOUNTED = "files from before 2018 do not count their batches"
+UNCOUNTED = "files from before 2018 have no count of batches"
 
 ALEXNET: Table = (
     *(Row(f"features.{place}", f"conv{number}.conv") for number, place in enumerate((0, 3, 6, 8, 10), 1)),
@@ -23,7 +22,7 @@ ALEXNET: Table = (
 
 
 def vgg_table(depths: tuple[int, ...], batch_norm: bool) -> Table:
-    """The table of a VGG whose stages have so many convolutions: convolution, perhaps norm, ReLU; then a pooling."""
+    """Return the weight map of a VGG: per stage, `depth` times convolution, optional norm and ReLU; then pooling."""
     rows: list[Row | Drop | Absent] = []
     place = 0
     for stage, depth in enumerate(depths, 1):
@@ -39,7 +38,7 @@ def vgg_table(depths: tuple[int, ...], batch_norm: bool) -> Table:
     return tuple(rows)
 
 
-# Depths of the stages, and the first eight digits of the file's SHA-256 without and with batch normalisation.
+# Convolutions per stage, and the first digits of the file's SHA-256 without and with batch normalisation.
 _VGG = {
     "vgg11": ((1, 1, 2, 2, 2), "8a719046", "6002323d"),
     "vgg13": ((2, 2, 2, 2, 2), "19584684", "abd245e5"),
@@ -52,7 +51,7 @@ VGG: dict[str, Table] = {
     for suffix in ("", "_bn")
 }
 
-_UNIT = (("conv", "conv"), ("bn", "norm"))  # a convolution and its normalisation, there and here
+_UNIT = (("conv", "conv"), ("bn", "norm"))  # a convolution and its normalisation: their name, our name
 _BRANCHES = ("branch1", "branch2.0", "branch2.1", "branch3.0", "branch3.1", "branch4.1")
 GOOGLENET: Table = (
     *(Row(f"inception{{m}}.{b}.{theirs}", f"inception{{m}}.{b}.{ours}") for b in _BRANCHES for theirs, ours in _UNIT),
@@ -61,23 +60,25 @@ GOOGLENET: Table = (
     *(Row(f"conv{{i}}.{theirs}", f"conv{{i}}.{ours}") for theirs, ours in _UNIT),
     Row("fc", "fc"),
 )
-#: Of the published file, whose auxiliary classifiers torchvision itself leaves out; its images are transformed, too.
+#: Weight map of the published file. torchvision itself leaves its auxiliary classifiers out, and transforms its inputs.
 GOOGLENET_WEIGHTS: Table = (Drop("aux{i}", "the auxiliary classifiers of the file are not trained"), *GOOGLENET)
 
 
-def _published(file: str, model: str, preset: str, table: Table, alone: bool = False) -> Published:
-    name, _, digits = file.rpartition("-")
-    name = f"torchvision/{name.removesuffix('-owt')}"
-    return Published(name, model, preset, table, ADDRESS.format(file), digits, alone=alone)
-
-
 PUBLISHED: tuple[Published, ...] = (
-    _published("alexnet-owt-7be5be79", "AlexNet", "torchvision", ALEXNET),
+    torchvision_row("alexnet", "AlexNet", "torchvision", ALEXNET, "alexnet-owt-7be5be79"),
     *(
-        _published(f"{name}{suffix}-{digits}", "VGG16" if name == "vgg16" else "VGG", name + suffix, VGG[name + suffix])
+        torchvision_row(
+            name + suffix,
+            "VGG16" if name == "vgg16" else "VGG",
+            name + suffix,
+            VGG[name + suffix],
+            f"{name}{suffix}-{digits}",
+        )
         for name, (_, *both) in _VGG.items()
         for suffix, digits in zip(("", "_bn"), both)
     ),
-    _published("googlenet-1378be20", "GoogLeNet", "torchvision_weights", GOOGLENET_WEIGHTS, alone=True),
+    torchvision_row(
+        "googlenet", "GoogLeNet", "torchvision_weights", GOOGLENET_WEIGHTS, "googlenet-1378be20", alone=True
+    ),
     Published("torchvision/googlenet.aux", "GoogLeNet", "torchvision", GOOGLENET, address=""),
 )

@@ -1,7 +1,7 @@
 """Weight tables of language models: GPT-2 and LLaMA as Hugging Face names them, LLaMA as Meta does.
 
-Hugging Face's GPT-2 keeps matrices as (in, out), and queries, keys and values as one. Meta's LLaMA turns features 2i
-and 2i + 1 as a pair, Hugging Face's and ours i and i + D/2: the rows of W_Q and W_K are sorted so, head by head.
+Hugging Face's GPT-2 stores matrices as (in, out), and queries, keys and values as one. Meta's LLaMA rotates features
+2i and 2i + 1 as a pair, Hugging Face's and ours i and i + D/2: the rows of W_Q and W_K are reordered per head.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ _JOINED: tuple[Transform, Transform] = (lambda t: t.mT.chunk(3), lambda *parts: 
 
 
 def gpt2_table(tied: bool) -> Table:
-    """Of `GPT2LMHeadModel`; and, to be read, of files without "transformer.", as OpenAI's on the hub."""
+    """Return the weight map of `GPT2LMHeadModel`; it also reads files without "transformer.", as OpenAI's on the hub.
+
+    Args:
+        tied: True if the head is the token embedding.
+    """
     rows: list[Row | Drop] = []
     for prefix, only in (("transformer.", False), ("", True)):
         theirs, ours = f"{prefix}h.{{i}}", "blocks.{i}"
@@ -26,7 +30,7 @@ def gpt2_table(tied: bool) -> Table:
             Row(f"{prefix}wpe", "position_embedding", reading_only=only),
             Row(f"{theirs}.ln_1", f"{ours}.self_attn_norm", reading_only=only),
             Drop(f"{theirs}.attn.bias", "the causal mask, which is no parameter"),
-            Drop(f"{theirs}.attn.masked_bias", "the score of what is masked"),
+            Drop(f"{theirs}.attn.masked_bias", "the score of masked positions"),
             Row(f"{theirs}.attn.c_attn.weight", tuple(f"{attention}.{p}.weight" for p in _QKV), *_JOINED, only),
             Row(f"{theirs}.attn.c_attn.bias", tuple(f"{attention}.{p}.bias" for p in _QKV), *SPLIT_IN_THREE, only),
             Row(f"{theirs}.ln_2", f"{ours}.feed_forward_norm", reading_only=only),
@@ -48,7 +52,7 @@ def _head(tied: bool, *embeddings: str) -> list[Row | Drop]:
 
 
 def llama_table(tied: bool) -> Table:
-    """Of `LlamaForCausalLM`."""
+    """Return the weight map of `LlamaForCausalLM`; `tied` is as for `gpt2_table`."""
     theirs, ours = "model.layers.{i}", "blocks.{i}"
     return (
         Row("model.embed_tokens", "token_embedding"),
@@ -64,13 +68,14 @@ def llama_table(tied: bool) -> Table:
 
 
 def meta_table(head_dim: int) -> Table:
-    """Of Meta's consolidated.*.pth, whose heads have `head_dim` features."""
+    """Return the weight map of Meta's consolidated.*.pth, whose heads have `head_dim` features."""
 
     def apart(t: Tensor) -> Tensor:
-        """Rows 0, 2, 4, … of each head, then 1, 3, 5, …"""
+        """Return rows 0, 2, 4, … of each head, then 1, 3, 5, …"""
         return t.unflatten(0, (-1, head_dim // 2, 2)).transpose(1, 2).flatten(0, 2)
 
     def together(t: Tensor) -> Tensor:
+        """Undo `apart`."""
         return t.unflatten(0, (-1, 2, head_dim // 2)).transpose(1, 2).flatten(0, 2)
 
     theirs, ours = "layers.{i}", "blocks.{i}"

@@ -11,7 +11,7 @@ import pkgutil
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import groundup.weights as room
 from groundup.data import CenterCrop, Compose, Normalize, ResizeShortest, ToFloat
@@ -90,6 +90,24 @@ class Published:
     preprocessing: Preprocessing = Preprocessing()
     classes: str = "imagenet1k"
     alone: bool = False
+
+
+def torchvision_row(name: str, model: str, preset: str, table: Table, file: str, **rest: Any) -> Published:
+    """Return the row of weights that torchvision publishes.
+
+    Args:
+        name: name after "torchvision/".
+        model, preset, table, rest: as for `Published`.
+        file: name of the file, without its ending; it ends in the first digits of its SHA-256.
+    """
+    address = f"https://download.pytorch.org/models/{file}.pth"
+    return Published(f"torchvision/{name}", model, preset, table, address, file.rpartition("-")[2], **rest)
+
+
+def timm_row(name: str, model: str, preset: str, table: Table, preprocessing: Preprocessing) -> Published:
+    """Return the row of weights that timm publishes on the hub as "timm/`name`"."""
+    address = f"hf://timm/{name}/model.safetensors"
+    return Published(f"timm/{name}", model, preset, table, address, preprocessing=preprocessing)
 
 
 @cache

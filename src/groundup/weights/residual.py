@@ -1,4 +1,4 @@
-"""Weights of residual networks: torchvision's ResNet, ResNeXt, wide ResNet and DenseNet, timm's gated ResNets.
+"""Weight tables of residual networks: torchvision's ResNet, ResNeXt, wide ResNet and DenseNet, timm's gated ResNets.
 
 Models: groundup.models.residual_networks. The files come with BSD-3 (torchvision) and Apache 2.0 (timm) licences.
 """
@@ -8,20 +8,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.weights.registry import Preprocessing, Published
+from groundup.weights.registry import Preprocessing, Published, timm_row, torchvision_row
 from groundup.weights.weight_map import Absent, Row, Table
 
 
 def _matrix(t: Tensor) -> Tensor:
-    """A 1 × 1 convolution's weight (O, C, 1, 1) as a linear layer's (O, C)."""
+    """Return the weight (O, C, 1, 1) of a 1 × 1 convolution as that of a linear layer, (O, C)."""
     return t.flatten(1)
 
 
 def _kernel(t: Tensor) -> Tensor:
+    """Return the weight (O, C) of a linear layer as that of a 1 × 1 convolution."""
     return t[:, :, None, None]
 
 
-_OLD = "files written before PyTorch 0.4.1 have no such count"
+_OLD = "files from before PyTorch 0.4.1 have no count of batches"
 _UNCOUNTED = tuple(
     Absent(f"{norm}.num_batches_tracked", torch.zeros_like, _OLD)
     for norm in ("stem.bn", "layer{s}.{b}.bn{i}", "layer{s}.{b}.shortcut.bn")
@@ -29,7 +30,7 @@ _UNCOUNTED = tuple(
 
 
 def _gates(name: str) -> tuple[Row, ...]:
-    """timm's gates are 1 × 1 convolutions."""
+    """Return the rows of timm's gates, which are 1 × 1 convolutions."""
     theirs, ours = f"layer{{s}}.{{b}}.{name}.fc{{i}}", "layer{s}.{b}.gate.fc{i}"
     return Row(f"{theirs}.weight", f"{ours}.weight", _matrix, _kernel), Row(f"{theirs}.bias", f"{ours}.bias")
 
@@ -79,9 +80,9 @@ DENSENET: Table = (
     ),
 )
 
-# ---- what is published -------------------------------------------------------------------------------------------
+# ---- published weights ---------------------------------------------------------------------------------------------
 
-#: The class that a preset's weights belong to, where the family has one of its own for it.
+#: Class of a preset's weights, if the family has one for it.
 _CLASSES = {
     "resnet34": "ResNet34",
     "resnet50": "ResNet50",
@@ -94,43 +95,23 @@ _CLASSES = {
 }
 
 
-def _torchvision(preset: str, sha256: str, version: int = 1, resize: int = 256) -> Published:
-    """torchvision's IMAGENET1K_V1 or, under the name with ".v2", IMAGENET1K_V2."""
+def _torchvision(preset: str, digits: str, version: int = 1, resize: int = 256) -> Published:
+    """Return the row of torchvision's IMAGENET1K_V1 or, with ".v2" in its name, IMAGENET1K_V2."""
     family, table = ("DenseNet", DENSENET) if preset.startswith("dense") else ("ResNet", RESNET)
-    return Published(
-        name=f"torchvision/{preset}" + ("" if version == 1 else f".v{version}"),
-        model=_CLASSES.get(preset, family),
-        preset=preset,
-        table=table,
-        address=f"https://download.pytorch.org/models/{preset}-{sha256}.pth",
-        sha256=sha256,
-        preprocessing=Preprocessing(resize=resize),
-    )
+    name, model = preset + ("" if version == 1 else f".v{version}"), _CLASSES.get(preset, family)
+    return torchvision_row(name, model, preset, table, f"{preset}-{digits}", preprocessing=Preprocessing(resize=resize))
 
 
 def _timm(preset: str, tag: str, resize: int = 256, crop: int = 224) -> Published:
-    """timm's weights of that tag, on the Hugging Face hub."""
-    return Published(
-        name=f"timm/{preset}.{tag}",
-        model=_CLASSES[preset],
-        preset=preset,
-        table=RESNET,
-        address=f"hf://timm/{preset}.{tag}/model.safetensors",
-        preprocessing=Preprocessing(crop=crop, resize=resize, interpolation="bicubic"),
-    )
+    """Return the row of timm's weights with a tag."""
+    seen = Preprocessing(crop=crop, resize=resize, interpolation="bicubic")
+    return timm_row(f"{preset}.{tag}", _CLASSES[preset], preset, RESNET, seen)
 
 
 def _legacy(preset: str, folder: str, file: str, sha256: str) -> Published:
-    """timm's weights that it does not keep on the hub."""
-    releases = "https://github.com/rwightman/pytorch-image-models/releases/download"
-    return Published(
-        name=f"timm/{preset}.in1k",
-        model=_CLASSES[preset],
-        preset=preset,
-        table=LEGACY_SENET,
-        address=f"{releases}/{folder}/{file}-{sha256}.pth",
-        sha256=sha256,
-    )
+    """Return the row of timm's weights that are not on the hub."""
+    address = f"https://github.com/rwightman/pytorch-image-models/releases/download/{folder}/{file}-{sha256}.pth"
+    return Published(f"timm/{preset}.in1k", _CLASSES[preset], preset, LEGACY_SENET, address, sha256)
 
 
 PUBLISHED: tuple[Published, ...] = (

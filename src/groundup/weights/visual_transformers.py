@@ -1,25 +1,26 @@
-"""Weights of visual transformers: torchvision's, timm's and Hugging Face's ViT and Swin.
+"""Weight tables of visual transformers: torchvision's, timm's and Hugging Face's ViT and Swin.
 
-Models: groundup.models.visual_transformers. Hugging Face's tables have the names of its files, which its newer models
-translate when they load them.
+Models: groundup.models.visual_transformers. Hugging Face's tables have the names in its files, which its newer models
+convert when they load them.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from math import isqrt
 
 from torch import Tensor
 
 from groundup.functional import relative_index
-from groundup.weights.registry import Preprocessing, Published
+from groundup.weights.registry import Preprocessing, Published, timm_row, torchvision_row
 from groundup.weights.weight_map import SPLIT_IN_THREE, Derived, Drop, Row, Table
 
 _PARTS = ("weight", "bias")
 
 
 def _attention(theirs: str, ours: str, packed: tuple[str, str] | None, output: str) -> tuple[Row, ...]:
-    """Queries, keys and values: in one tensor, whose names are `packed`, or in three called query, key and value."""
+    """Return the rows of attention: with one tensor for query, key and value, called `packed`, or with three."""
     if packed is None:
         apart = tuple(Row(f"{theirs}.{name}", f"{ours}.{name[0]}_proj") for name in ("query", "key", "value"))
     else:
@@ -31,7 +32,7 @@ def _attention(theirs: str, ours: str, packed: tuple[str, str] | None, output: s
 
 
 def _block(theirs: str, ours: str, norms: tuple[str, str], linears: tuple[str, str]) -> tuple[Row, ...]:
-    """What surrounds attention."""
+    """Return the rows of a block except its attention."""
     norm1, norm2 = norms
     linear1, linear2 = linears
     return (
@@ -78,7 +79,7 @@ VIT_TIMM: Table = (
     *_block("blocks.{i}", "blocks.{i}", ("norm1", "norm2"), ("mlp.fc1", "mlp.fc2")),
     *_attention("blocks.{i}.attn", "blocks.{i}.self_attn", _PACKED, "blocks.{i}.attn.proj"),
     Row("norm", "norm"),
-    Row("fc_norm", "norm", reading_only=True),  # where the head reads the mean of the tokens
+    Row("fc_norm", "norm", reading_only=True),  # of models whose head reads the mean of the tokens
     Row("head", "head"),
 )
 _LAYER = "vit.encoder.layer.{i}"
@@ -95,17 +96,17 @@ VIT_HUGGING_FACE: Table = (
 
 
 def _index(table: Tensor) -> Tensor:
-    """The row of the bias table for each pair of places of a square window, as torchvision keeps it."""
+    """Return the index of the bias of each pair of positions in a square window, which torchvision stores."""
     size = (isqrt(table.size(0)) + 1) // 2
     return relative_index(size, size, table.device).flatten()
 
 
-_FOLLOWS = "the row of the table for each pair of places: it follows from the window's size"
+_FOLLOWS = "the index of the bias of each pair of positions, which follows from the window's size"
 _SWIN_ATTENTION = "blocks.{b}.self_attn.attention"
 
 
 def _swin_stage(theirs: str, stage: str, linears: tuple[str, str]) -> tuple[Row, ...]:
-    """The blocks of one stage of torchvision's or timm's Swin."""
+    """Return the rows of the blocks of a stage, of torchvision or timm."""
     attention, own = f"{theirs}.{{b}}.attn", f"{stage}.{_SWIN_ATTENTION}"
     return (
         *_block(f"{theirs}.{{b}}", f"{stage}.blocks.{{b}}", ("norm1", "norm2"), linears),
@@ -115,7 +116,7 @@ def _swin_stage(theirs: str, stage: str, linears: tuple[str, str]) -> tuple[Row,
 
 
 def _torchvision_stage(s: int) -> Table:
-    """Stage s = 1, 2, 3, 4, and the merging after it."""
+    """Return the rows of stage s = 1, 2, 3, 4 and of the merging after it."""
     theirs, stage = f"features.{2 * s - 1}", f"stage{s}"
     own = f"{stage}.{_SWIN_ATTENTION}.position_bias.table"
     return (
@@ -126,18 +127,18 @@ def _torchvision_stage(s: int) -> Table:
 
 
 def _timm_stage(s: int) -> Table:
-    """Stage s, and the merging before it."""
+    """Return the rows of stage s and of the merging before it."""
     theirs = f"layers.{s - 1}.blocks"
     return (
         Drop(f"{theirs}.{{b}}.attn.relative_position_index", _FOLLOWS),
-        Drop(f"{theirs}.{{b}}.attn_mask", "who may attend to whom: it follows from the map's size"),
+        Drop(f"{theirs}.{{b}}.attn_mask", "the mask, which follows from the size of the map"),
         *_swin_stage(theirs, f"stage{s}", ("mlp.fc1", "mlp.fc2")),
         Row(f"layers.{s - 1}.downsample", f"stage{s}.merge"),
     )
 
 
 def _hugging_face_stage(s: int) -> Table:
-    """Stage s, and the merging after it."""
+    """Return the rows of stage s and of the merging after it."""
     theirs, own = f"swin.encoder.layers.{s - 1}.blocks.{{b}}", f"stage{s}.{_SWIN_ATTENTION}"
     return (
         Drop(f"{theirs}.attention.self.relative_position_index", _FOLLOWS),
@@ -170,32 +171,23 @@ SWIN_HUGGING_FACE: Table = (
     Row("classifier", "head"),
 )
 
-# ---- what is published -------------------------------------------------------------------------------------------
+# ---- published weights ---------------------------------------------------------------------------------------------
 
 _HALF = (0.5, 0.5, 0.5)
 
 
 def _torchvision(preset: str, digits: str, resize: int, interpolation: str = "bilinear") -> Published:
     vit = preset.startswith("vit")
-    return Published(
-        f"torchvision/{preset}",
-        *(("VisionTransformer", preset, VIT_TORCHVISION) if vit else ("SwinTransformer", preset, SWIN_TORCHVISION)),
-        f"https://download.pytorch.org/models/{preset}-{digits}.pth",
-        digits,
-        Preprocessing(resize=resize, interpolation=interpolation),
-    )
+    model, table = ("VisionTransformer", VIT_TORCHVISION) if vit else ("SwinTransformer", SWIN_TORCHVISION)
+    seen = Preprocessing(resize=resize, interpolation=interpolation)
+    return torchvision_row(preset, model, preset, table, f"{preset}-{digits}", preprocessing=seen)
 
 
 def _timm(name: str, preset: str, size: int = 224) -> Published:
     vit = name.startswith("vit")
-    seen = {"mean": _HALF, "std": _HALF} if vit else {}
-    resize = int(size / (0.9 if size == 224 else 1.0))
-    return Published(
-        f"timm/{name}",
-        *(("VisionTransformer", preset, VIT_TIMM) if vit else ("SwinTransformer", preset, SWIN_TIMM)),
-        f"hf://timm/{name}/model.safetensors",
-        preprocessing=Preprocessing(crop=size, resize=resize, interpolation="bicubic", **seen),
-    )
+    model, table = ("VisionTransformer", VIT_TIMM) if vit else ("SwinTransformer", SWIN_TIMM)
+    seen = Preprocessing(crop=size, resize=int(size / (0.9 if size == 224 else 1.0)), interpolation="bicubic")
+    return timm_row(name, model, preset, table, replace(seen, mean=_HALF, std=_HALF) if vit else seen)
 
 
 PUBLISHED: tuple[Published, ...] = (

@@ -35,6 +35,10 @@ class Edges(NamedTuple):
         names: names of the nodes, in the order of the file.
         pairs: (E, 2) int64, indices into `names`.
         weight: (E,) float32, or None if the file has no weights.
+
+    Example:
+        >>> Edges(("Ann", "Bob"), torch.tensor([[0, 1]]), None).names
+        ('Ann', 'Bob')
     """
 
     names: tuple[str, ...]

@@ -57,9 +57,9 @@ class Graph:
         if tuple(self.adj.shape) != (len(self.x),) * 2:
             raise ValueError(f"adj must have shape {(len(self.x),) * 2}, got {tuple(self.adj.shape)}")
         for name, mask in self.masks.items():
-            checks.size(f"masks[{name!r}]", mask, 0, len(self.x), "entries, one a node")
+            checks.size(f"masks[{name!r}]", mask, 0, len(self.x), "entries, one per node")
         if len(self.node_names) not in (0, len(self.x)):
-            raise ValueError(f"node_names must hold {len(self.x)} names, one a node, got {len(self.node_names)}")
+            raise ValueError(f"node_names must hold {len(self.x)} names, one per node, got {len(self.node_names)}")
 
     @property
     def edges(self) -> Int[Tensor, "two E"]:

@@ -104,16 +104,23 @@ def _load_graphs(name_or_path: str | PathLike[str], degree_as_tag: bool, like: E
 
 
 def gin_graphs(name: str, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
-    """Return a set of GIN: "MUTAG", "PTC", "PROTEINS" or "IMDBBINARY"; other arguments are as for `load_graphs`.
+    """Return one of the sets of GIN; downloaded once.
 
-    The feature of IMDBBINARY, which has none, is the degree.
+    Args:
+        name: "MUTAG", "PTC", "PROTEINS" or "IMDBBINARY", whose feature is always the degree, as it has no tags.
+        degree_as_tag, like: as for `load_graphs`.
     """
     checks.choice("name", name, GIN_NAMES)
     return read_gin(fetch(f"gin/{name}/{name}.txt"), degree_as_tag or name == "IMDBBINARY", like)
 
 
 def tu_graphs(name: str, degree_as_tag: bool = False, like: Encoder | None = None) -> GraphSet:
-    """Return a set of Morris et al. 2020, TUDataset, arXiv:2007.08663: "ENZYMES"; arguments as for `load_graphs`."""
+    """Return a set of Morris et al. 2020, TUDataset, arXiv:2007.08663; downloaded once.
+
+    Args:
+        name: "ENZYMES".
+        degree_as_tag, like: as for `load_graphs`.
+    """
     checks.choice("name", name, TU_NAMES)
     paths = [fetch(f"tu/{name}/{name}_{part}.txt") for part in _TU_PARTS]
     return read_tu(paths[0].parent, degree_as_tag, like)
@@ -217,7 +224,7 @@ def read_tu(folder: str | Path, degree_as_tag: bool = False, like: Encoder | Non
     for column, fields in columns.items():
         if len(fields) != len(owner):
             raise ValueError(
-                f"node features must have {len(owner)} rows, one a node of {name}_graph_indicator.txt, got "
+                f"node features must have {len(owner)} rows, one per node of {name}_graph_indicator.txt, got "
                 f"{len(fields)} of {column!r}"
             )
     return encode_graphs(folder, columns, table("A", 2) - 1, owner, labels, degree_as_tag, like)

@@ -24,7 +24,20 @@ from groundup.data.tables.encoder import DEGREE, ONE, Column, Encoder, sort_valu
 
 
 class GraphBatch(NamedTuple):
-    """Graphs as one graph: adj (N, N) is block-diagonal and sparse; node n belongs to graph batch_index[n]."""
+    """Graphs as one block-diagonal graph, so that a sparse product computes all graphs at once, without padding.
+
+    Args:
+        x: (N, C) features of all nodes.
+        adj: (N, N) block-diagonal adjacency matrix, sparse.
+        batch_index: (N,) number of the graph of each node.
+        num_graphs: number of graphs.
+        y: (B,) or (B, T) targets.
+
+    Example:
+        >>> batch = GraphSet.of([Graph.from_edges(torch.tensor([[0, 1]]))] * 2).join(torch.tensor([0, 1]))
+        >>> batch.adj.shape, batch.num_graphs
+        (torch.Size([4, 4]), 2)
+    """
 
     x: Tensor
     adj: Tensor
@@ -34,7 +47,19 @@ class GraphBatch(NamedTuple):
 
 
 class PaddedBatch(NamedTuple):
-    """Graphs padded to one size: x (B, N, C), adj (B, N, N) dense, mask (B, N), True = a real node; others are zero."""
+    """Graphs padded with zeros to one size, for models that need dense matrices.
+
+    Args:
+        x: (B, N, C) features.
+        adj: (B, N, N) adjacency matrices, dense.
+        mask: (B, N), True = a real node.
+        y: (B,) or (B, T) targets.
+
+    Example:
+        >>> batch = GraphSet.of([Graph.from_edges(torch.tensor([[0, 1]]))]).pad(torch.tensor([0]), size=3)
+        >>> batch.mask
+        tensor([[ True,  True, False]])
+    """
 
     x: Tensor
     adj: Tensor

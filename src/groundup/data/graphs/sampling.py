@@ -30,6 +30,11 @@ class Sample(NamedTuple):
         x: (N, C) features of `nodes`.
         adjs: adjs[k], (N_k+1, N_k), are the edges along which layer k gathers: the first nodes gather from all.
         nodes: (N,) their numbers in the graph; the requested nodes come first.
+
+    Example:
+        >>> graph = Graph.from_edges(torch.tensor([[0, 1]]))
+        >>> NeighbourSampler(graph, (1,))(torch.tensor([1]), torch.Generator()).nodes
+        tensor([1, 0])
     """
 
     x: Tensor
@@ -43,6 +48,10 @@ class NodeSet(Dataset[Any]):
     Args:
         nodes: (N,) numbers of the nodes.
         y: (N, …) their labels.
+
+    Example:
+        >>> NodeSet(torch.tensor([4, 7]), torch.tensor([0, 1])).batch(torch.tensor([1]))
+        (tensor([7]), tensor([1]))
     """
 
     def __init__(self, nodes: Int[Tensor, " N"], y: Tensor) -> None:

@@ -37,7 +37,16 @@ _MAX_TEXTS = 50  # different texts that a column may have, even if there are few
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers, or of texts if `values` is given: one feature per text."""
+    """A column of a table.
+
+    Args:
+        name: name of the column.
+        values: different texts of the column, with one feature each; () for a column of numbers.
+
+    Example:
+        >>> Column("fur", ("grey", "red"))
+        Column(name='fur', values=('grey', 'red'))
+    """
 
     name: str
     values: tuple[str, ...] = ()

@@ -43,6 +43,10 @@ class SentenceBatch(NamedTuple):
     """A batch of sentence pairs: source (B, S), its lengths (B,), and target (B, T), START … END; PAD after both.
 
     The input of a decoder is target[:, :-1], and its labels are target[:, 1:], except PAD.
+
+    Example:
+        >>> SentenceBatch(torch.tensor([[5, 6]]), torch.tensor([2]), torch.tensor([[START, 7, END]])).target
+        tensor([[1, 7, 2]])
     """
 
     source: Tensor
@@ -117,6 +121,16 @@ class BucketLoader(Loader):
             batches, which are shuffled again.
         seed: the order is a function of (seed, epoch), as for `Loader`.
         options: other arguments of `Loader`.
+
+    Example:
+        >>> class Lines(Dataset[Tensor]):
+        ...     lengths = torch.tensor([9, 1, 8, 2])
+        ...     def __len__(self):
+        ...         return 4
+        ...     def batch(self, indices):
+        ...         return self.lengths[indices]
+        >>> sorted(batch.tolist() for batch in BucketLoader(Lines(), 2))
+        [[1, 2], [8, 9]]
     """
 
     def __init__(self, dataset: Any, batch_size: int, *, pool: int = 100, seed: int = 0, **options: Any) -> None:

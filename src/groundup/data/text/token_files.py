@@ -250,7 +250,11 @@ def _describe_text(data: str | PathLike[str], files: Iterable[str | PathLike[str
 
 
 def open_tokens(folder: str | PathLike[str], split: str = "train") -> np.memmap:
-    """Return the tokens of "train" or "valid", mapped from the disk.
+    """Return the tokens of a folder, mapped from the disk.
+
+    Args:
+        folder: folder that `write_tokens` wrote.
+        split: "train" or "valid".
 
     Raises `ValueError` for a folder that `write_tokens` did not write, or not completely.
     """
@@ -280,9 +284,12 @@ def _read_about(folder: Path) -> dict[str, Any]:
 
 
 def load_tokenizer(path: str | PathLike[str]) -> Any:
-    """Return the tokenizer of a tokenizer.json or tokenizer.model, or of a folder that holds one of them.
+    """Return a tokenizer from a file.
 
-    A tokenizer.json is from the library `tokenizers`, or from `groundup.data.Tokenizer.save`.
+    Args:
+        path: a tokenizer.json of the library `tokenizers` or of `groundup.data.Tokenizer.save`, a tokenizer.model of
+            SentencePiece, or a folder that holds one of them.
+
     Raises `ValueError`, naming the file, if there is none, or it is damaged.
     """
     path = Path(path).expanduser()

@@ -152,7 +152,7 @@ class Tokenizer:
 
 
 class CharacterTokenizer(Tokenizer):
-    """Tokenizer with one token per character.
+    """Tokenizer with one token per character; pieces, special and lower are as for `Tokenizer`.
 
     Example:
         >>> CharacterTokenizer.of("aab").pieces[4:]
@@ -170,6 +170,8 @@ class CharacterTokenizer(Tokenizer):
 
 class WordTokenizer(Tokenizer):
     """Tokenizer of words and signs; a hyphen belongs to the word after it: vingt, -deux.
+
+    pieces, special and lower are as for `Tokenizer`.
 
     Example:
         >>> tokenizer = WordTokenizer.of("Vingt-deux, trois.")

@@ -92,9 +92,17 @@ def skip_gram_pairs(
 def cbow_windows(
     tokens: Int64[Tensor, " T"], window: int = 5, dynamic: bool = True, generator: Generator = None
 ) -> tuple[Int64[Tensor, "N {2*window}"], Bool[Tensor, "N {2*window}"], Int64[Tensor, " N"]]:
-    """Return (words around each centre, mask of the real ones, centres); arguments are as for `skip_gram_pairs`.
+    """Return (words around each centre, mask of the real ones, centres).
 
     Shorter windows are padded with word 0. A text of one word has no window.
+
+    Args:
+        tokens, window, dynamic, generator: as for `skip_gram_pairs`.
+
+    Example:
+        >>> cbow_windows(torch.tensor([7, 8]), window=1, dynamic=False)[1:]
+        (tensor([[False,  True],
+                [ True, False]]), tensor([7, 8]))
     """
     around, inside = _windows(tokens, window, dynamic, generator)
     some = inside.any(1)

@@ -48,7 +48,10 @@ def write_vectors(path: str | PathLike[str], words: Sequence[str], vectors: Floa
 
 
 def read_vectors(path: str | PathLike[str]) -> tuple[tuple[str, ...], Float[Tensor, "V E"]]:
-    """Return (words, vectors) of a file in word2vec's text format, with or without its first line.
+    """Return (words, vectors) of a file.
+
+    Args:
+        path: file in word2vec's text format, with or without its first line.
 
     Raises `ValueError`, naming the file and the line, if it is damaged.
     """
