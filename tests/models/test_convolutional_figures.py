@@ -337,6 +337,30 @@ def test_features_by_name_and_a_new_head():
         assert model(x).shape == (2, 4)
 
 
+def test_stages_are_the_children_that_run():
+    assert M.SimpleCNN().stages == ("conv1", "pool1", "conv2", "pool2")
+    assert M.LeNet5().stages == ("c1", "s2", "c3", "s4", "c5")
+    narrow = {"channels": (4,) * 5, "hidden": 8}
+    assert M.AlexNet(**narrow).stages[:3] == ("conv1", "norm1", "pool1")
+    assert M.AlexNet(**narrow, response_norm=False).stages[:3] == ("conv1", "pool1", "conv2")
+    model = M.GoogLeNet(width=8).train()
+    assert (model.stages[0], model.stages[-1]) == ("conv1", "inception5b")
+    assert model.training
+
+
+def test_nothing_runs_after_the_last_stage_that_is_wanted():
+    model, x = M.VGG(width=2, hidden=8).eval(), torch.randn(1, 3, 32, 32)
+    ran = []
+    for name in model.stages:
+        getattr(model, name).register_forward_hook(lambda m, i, o, name=name: ran.append(name))
+    assert list(model.forward_intermediates(x, "stage3", "stage2", "stage3")) == ["stage2", "stage3"]
+    assert ran == ["stage1", "stage2", "stage3"]
+    for name in ("stage9", "fc6"):
+        with pytest.raises(ValueError, match=f"has no stage '{name}'; it has stage1, stage2, stage3, stage4, stage5$"):
+            model.forward_intermediates(x, name)
+    assert not any(part._forward_pre_hooks for part in model.modules())
+
+
 def test_what_is_captured_is_what_a_layer_returned():
     """The ReLU after a convolution works in place; the record is the convolution's own."""
     model = M.SimpleCNN()
