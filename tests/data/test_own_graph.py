@@ -112,7 +112,7 @@ def test_degrees_as_features(tmp_path, caplog):
     write(tmp_path, "labels.csv", [("Ann", "x"), ("Kim", "y")])
     graph = read_graph(tmp_path, features="degree")
     assert dict(zip(graph.node_names, graph.x.argmax(1).tolist())) == {"Ann": 1, "Kim": 1, "Bob": 1, "Eve": 2, "Tom": 0}
-    assert "the nodes have no features: it is their degree" in caplog.text
+    assert "the nodes have no features: their degree is used" in caplog.text
     write(tmp_path, "edges.csv", [*EDGES, *[("Eve", f"new {i}") for i in range(4)]])
     again = read_graph(tmp_path, like=graph.encoder)
     assert again.x[again.node_names.index("Eve")].tolist() == [0, 0, 1]  # 7 neighbours: the nearest that is known, 3

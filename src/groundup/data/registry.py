@@ -15,7 +15,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any, TypeVar
 
-Loader = TypeVar("Loader", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class DataSets(dict[str, Callable[..., Any]]):
@@ -30,12 +30,12 @@ class DataSets(dict[str, Callable[..., Any]]):
         [1, 2, 3]
     """
 
-    def register(self, name: str) -> Callable[[Loader], Loader]:
+    def register(self, name: str) -> Callable[[Function], Function]:
         """Return a decorator that registers a function as the data set `name`."""
 
-        def add(loader: Loader) -> Loader:
-            self[name] = loader
-            return loader
+        def add(function: Function) -> Function:
+            self[name] = function
+            return function
 
         return add
 

@@ -67,8 +67,8 @@ class Config:
                     f"{CONFIG} cannot hold the argument {name} of {self.model}, {type(value).__name__}; save the "
                     "weights alone, with groundup.weights.save_weights, and load them with load_weights"
                 ) from None
-        known, seen = "imagenet1k", self.preprocessing
-        as_dict = seen.to_dict() if isinstance(seen, ImagePreprocessing) else seen and asdict(seen)
+        known, given = "imagenet1k", self.preprocessing
+        as_dict = given.to_dict() if isinstance(given, ImagePreprocessing) else given and asdict(given)
         return {
             "groundup": _FORM,
             "class": self.model,
@@ -107,7 +107,7 @@ def read_config(path: Path) -> Config | None:
             return Config(preprocessing=_read_timm_preprocessing(content.get("pretrained_cfg")))
         if content["groundup"] != _FORM:
             raise ValueError(f"it is of the form {content['groundup']}, this groundup reads {_FORM}")
-        names, seen = content["class_names"], content["preprocessing"]
+        names, preprocessing = content["class_names"], content["preprocessing"]
         for key, kind in (("class", str), ("arguments", dict), ("names", str)):
             if not isinstance(content[key], kind):
                 raise TypeError(f"{key} is {content[key]!r}")
@@ -115,7 +115,7 @@ def read_config(path: Path) -> Config | None:
             content["class"],
             _to_tuples(content["arguments"]),
             content["names"],
-            None if seen is None else _read_preprocessing(_to_tuples(seen)),
+            None if preprocessing is None else _read_preprocessing(_to_tuples(preprocessing)),
             class_names(names) if isinstance(names, str) else names and tuple(names),
         )
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as failure:
@@ -126,9 +126,9 @@ def _read_preprocessing(content: Mapping[str, Any]) -> SavedPreprocessing:
     """Return the preprocessing that config.json holds. Raises an error that names what is wrong with it."""
     if "transforms" in content:
         return ImagePreprocessing.from_dict(content)
-    seen = Preprocessing(**content)
-    seen.transform()  # refuses invalid values now, instead of at the first image
-    return seen
+    preprocessing = Preprocessing(**content)
+    preprocessing.transform()  # refuses invalid values now, instead of at the first image
+    return preprocessing
 
 
 def _read_timm_preprocessing(published: Mapping[str, Any] | None) -> SavedPreprocessing | None:

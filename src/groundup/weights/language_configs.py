@@ -69,12 +69,12 @@ class Format:
                 raise ValueError(f"{where} has {name}={flat[name]!r}, and this model is written for {only} alone")
         result = {}
         for ours, theirs in self.keys.items():
-            said = {key: flat[key] for key in _as_tuple(theirs) if key in flat}
-            if not said:
+            stated = {key: flat[key] for key in _as_tuple(theirs) if key in flat}
+            if not stated:
                 continue
-            result[ours] = first = next(iter(said.values()))
-            if any(value != first for value in said.values()):
-                listed = ", ".join(f"{key}={value}" for key, value in said.items())
+            result[ours] = first = next(iter(stated.values()))
+            if any(value != first for value in stated.values()):
+                listed = ", ".join(f"{key}={value}" for key, value in stated.items())
                 logger.warning("%s has %s: the model has one %s for all, and takes %s", where, listed, ours, first)
         return result
 

@@ -144,13 +144,13 @@ class Pretrained:
             model.save_pretrained("runs/pets/model", preprocessing=Compose(ToFloat(), Normalize(0.5, 0.25)),
                                   class_names=train.class_names)
         """
-        seen = check_preprocessing(preprocessing, self) if preprocessing is not None else self.preprocessing
+        chosen = check_preprocessing(preprocessing, self) if preprocessing is not None else self.preprocessing
         named = check_class_names(class_names, self) if class_names is not None else self.class_names
         tensors, written = self._state(), OWN_NAMES
         if names != OWN_NAMES:
             row = self._find_published(names)
             tensors, written = to_theirs(row.table, tensors), row.name
-        config = Config(type(self).__name__, self.init_arguments, written, seen, named)
+        config = Config(type(self).__name__, self.init_arguments, written, chosen, named)
         return save_weights(tensors, folder, max_shard_size, config.as_json())
 
     @classmethod

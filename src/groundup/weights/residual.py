@@ -104,8 +104,8 @@ def _torchvision(preset: str, digits: str, version: int = 1, resize: int = 256) 
 
 def _timm(preset: str, tag: str, resize: int = 256, crop: int = 224) -> Published:
     """Return the row of timm's weights with a tag."""
-    seen = Preprocessing(crop=crop, resize=resize, interpolation="bicubic")
-    return timm_row(f"{preset}.{tag}", _CLASSES[preset], preset, RESNET, seen)
+    preprocessing = Preprocessing(crop=crop, resize=resize, interpolation="bicubic")
+    return timm_row(f"{preset}.{tag}", _CLASSES[preset], preset, RESNET, preprocessing)
 
 
 def _legacy(preset: str, folder: str, file: str, sha256: str) -> Published:

@@ -179,15 +179,15 @@ _HALF = (0.5, 0.5, 0.5)
 def _torchvision(preset: str, digits: str, resize: int, interpolation: str = "bilinear") -> Published:
     vit = preset.startswith("vit")
     model, table = ("VisionTransformer", VIT_TORCHVISION) if vit else ("SwinTransformer", SWIN_TORCHVISION)
-    seen = Preprocessing(resize=resize, interpolation=interpolation)
-    return torchvision_row(preset, model, preset, table, f"{preset}-{digits}", preprocessing=seen)
+    preprocessing = Preprocessing(resize=resize, interpolation=interpolation)
+    return torchvision_row(preset, model, preset, table, f"{preset}-{digits}", preprocessing=preprocessing)
 
 
 def _timm(name: str, preset: str, size: int = 224) -> Published:
     vit = name.startswith("vit")
     model, table = ("VisionTransformer", VIT_TIMM) if vit else ("SwinTransformer", SWIN_TIMM)
-    seen = Preprocessing(crop=size, resize=int(size / (0.9 if size == 224 else 1.0)), interpolation="bicubic")
-    return timm_row(name, model, preset, table, replace(seen, mean=_HALF, std=_HALF) if vit else seen)
+    preprocessing = Preprocessing(crop=size, resize=int(size / (0.9 if size == 224 else 1.0)), interpolation="bicubic")
+    return timm_row(name, model, preset, table, replace(preprocessing, mean=_HALF, std=_HALF) if vit else preprocessing)
 
 
 PUBLISHED: tuple[Published, ...] = (

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -119,21 +120,26 @@ def read_graph(
     columns = [(sheet, name) for sheet in sheets for name in sheet.names[1:] if name not in (label, "split")]
     if columns:
         edges = _keep_featured(edges, edge_file, columns[0][0])
-    x, encoder = _make_features(
-        edges, [*dict.fromkeys(name for _, name in columns)], columns, features, label, like, edge_file
-    )
+    sheet = _join_columns(edges, columns, edge_file)
     labels = _fields_of(edges.names, sheets, label) if label else ["?"] * len(edges.names)
     if like is None:
         classes = sort_values(name for name in labels if not is_missing(name))
         if len(classes) < 2:
             found = f"one, {classes[0]!r}" if classes else "none"
             raise ValueError(f"{folder}: the nodes' labels must be of two classes or more, got {found}: {RECIPE}")
-        encoder = Encoder(encoder.columns, classes, label, encoder.mean, encoder.scale)
+        encoder = replace(_make_encoder(sheet, features, edge_file), class_names=classes, target=label)
+    else:
+        encoder = like
+        if missing := [c.name for c in like.columns if c.name not in sheet.names]:
+            raise ValueError(
+                f"{sheet.path}: the model was trained with a column {missing[0]!r} of features, which is not there; "
+                f"the columns are {', '.join(sheet.names[2:]) or 'none'}"
+            )
     y = encoder.classes(labels)
-    masks = _masks(y, _fields_of(edges.names, sheets, "split"), seed)
+    masks = _make_masks(y, _fields_of(edges.names, sheets, "split"), seed)
     return Graph.from_edges(
         edges.pairs,
-        x=x,
+        x=encoder.encode(sheet),
         weight=edges.weight,
         y=y,
         masks=masks,
@@ -231,70 +237,49 @@ def _keep_featured(edges: Edges, file: Path, sheet: Sheet) -> Edges:
     return Edges(names, number[edges.pairs[kept]], None if edges.weight is None else edges.weight[kept])
 
 
-def _make_features(
-    edges: Edges,
-    names: Sequence[str],
-    columns: Sequence[tuple[Sheet, str]],
-    features: str,
-    label: str,
-    like: Encoder | None,
-    file: Path,
-) -> tuple[Tensor, Encoder]:
-    """Return x (N, C) and the encoder that made it."""
+def _join_columns(edges: Edges, columns: Sequence[tuple[Sheet, str]], file: Path) -> Sheet:
+    """Return one row per node: its name, its degree, and its fields in columns of features."""
     count = len(edges.names)
-    degree = torch.bincount(_neighbours(edges.pairs, count), minlength=count).tolist()
-    said = {NODE: edges.names, DEGREE: [str(d) for d in degree]}
+    both = torch.cat([edges.pairs, edges.pairs.flip(1)])
+    degree = (torch.unique(both[:, 0] * count + both[:, 1]) // count).bincount(minlength=count)
+    fields = {NODE: edges.names, DEGREE: [str(d) for d in degree.tolist()]}
     lines: Sequence[int] = range(1, count + 1)
-    source = file
     if columns:
-        sheet = columns[0][0]
-        line = {row[0]: number for row, number in zip(sheet.rows, sheet.lines)}
-        lines, source = [line[name] for name in edges.names], sheet.path
-        said |= {name: _fields_of(edges.names, [sheet], name) for sheet, name in columns}
-    sheet = Sheet(source, tuple(said), list(zip(*said.values())), lines)
-    if like is not None:
-        if missing := [c.name for c in like.columns if c.name not in said]:
-            raise ValueError(
-                f"{source}: the model was trained with a column {missing[0]!r} of features, which is not there; the "
-                f"columns are {', '.join(names) or 'none'}"
-            )
-        return like.encode(sheet), like
-    if names:
-        encoder = Encoder.of(sheet, names)
+        first = columns[0][0]
+        line = {row[0]: number for row, number in zip(first.rows, first.lines)}
+        file, lines = first.path, [line[name] for name in edges.names]
+        fields |= {name: _fields_of(edges.names, [sheet], name) for sheet, name in columns}
+    return Sheet(file, tuple(fields), list(zip(*fields.values())), lines)
+
+
+def _make_encoder(sheet: Sheet, features: str, file: Path) -> Encoder:
+    """Return the encoder of the columns of features, or of names or degrees if there are none."""
+    if sheet.names[2:]:
+        encoder = Encoder.of(sheet, sheet.names[2:])
         if encoder.columns:
-            encoder = encoder.fit_scale(encoder.values(sheet))
-            return encoder.encode(sheet), encoder
-    kind = features or ("identity" if count <= _MAX_IDENTITY_NODES else "degree")
-    logger.warning(
-        "%s: the nodes have no features: %s",
-        file,
-        "each has one of its own" if kind == "identity" else "it is their degree",
-    )
-    encoder = Encoder((Column(*((NODE, edges.names) if kind == "identity" else (DEGREE, sort_values(said[DEGREE])))),))
-    return encoder.encode(sheet), encoder
-
-
-def _neighbours(pairs: Tensor, count: int) -> Int[Tensor, " E"]:
-    """Return each node as often as it has neighbours."""
-    both = torch.cat([pairs, pairs.flip(1)])
-    return torch.unique(both[:, 0] * count + both[:, 1]) // count
+            return encoder.fit_scale(encoder.values(sheet))
+    if features == "identity" or (not features and len(sheet) <= _MAX_IDENTITY_NODES):
+        logger.warning("%s: the nodes have no features: each has one of its own", file)
+        return Encoder((Column(NODE, tuple(sheet.column(NODE))),))
+    logger.warning("%s: the nodes have no features: their degree is used", file)
+    return Encoder((Column(DEGREE, sort_values(sheet.column(DEGREE))),))
 
 
 def _fields_of(names: Sequence[str], sheets: Sequence[Sheet], column: str) -> list[str]:
     """Return the field of a column for each node; "" for a node without a row."""
-    said: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for sheet in sheets:
         if column in sheet.names[1:]:
-            said |= dict(zip((row[0] for row in sheet.rows), sheet.column(column)))
-    return [said.get(name, "") for name in names]
+            fields |= dict(zip((row[0] for row in sheet.rows), sheet.column(column)))
+    return [fields.get(name, "") for name in names]
 
 
-def _masks(y: Int[Tensor, " N"], said: Sequence[str], seed: int) -> dict[str, Bool[Tensor, " N"]]:
+def _make_masks(y: Int[Tensor, " N"], parts: Sequence[str], seed: int) -> dict[str, Bool[Tensor, " N"]]:
     """Return the masks of the labelled nodes for training, validation and test."""
-    if any(said):
-        wrong = sorted({part.lower() for part in said} - {"", *_SPLITS})
+    if any(parts):
+        wrong = sorted({part.lower() for part in parts} - {"", *_SPLITS})
         checks.require(not wrong, f"split must be train, validation, test or empty, got {wrong[0] if wrong else ''!r}")
-        return {name: torch.tensor([part.lower() == name for part in said]) & (y >= 0) for name in _SPLITS}
+        return {name: torch.tensor([part.lower() == name for part in parts]) & (y >= 0) for name in _SPLITS}
     part = torch.zeros_like(y)
     generator = torch.Generator().manual_seed(checks.integer("seed", seed, 0))
     for c in range(int(y.max()) + 1 if len(y) else 0):

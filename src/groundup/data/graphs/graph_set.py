@@ -259,13 +259,13 @@ def encode_graphs(
     if not torch.equal(owner[row], owner[col]):
         raise ValueError(f"{path}: edges must join nodes of one graph, got one between two graphs")
     degrees = row.bincount(minlength=len(owner)).tolist()
-    said = {**columns, DEGREE: [str(degree) for degree in degrees], ONE: ["1"] * len(owner)}
+    by_column = {**columns, DEGREE: [str(degree) for degree in degrees], ONE: ["1"] * len(owner)}
     if like is None:
         names = [DEGREE] if degree_as_tag else [*columns] or [ONE]
-        made = [Column(name, sort_values(said[name]) if name in (DEGREE, "tag") else ()) for name in names]
-        like = Encoder(tuple(made), sort_values(label for label in labels if not is_missing(label)))
-    fields = list(zip(*said.values()))
-    x = like.encode(Sheet(path, tuple(said), fields, range(1, len(fields) + 1)))
+        made_of = [Column(name, sort_values(by_column[name]) if name in (DEGREE, "tag") else ()) for name in names]
+        like = Encoder(tuple(made_of), sort_values(label for label in labels if not is_missing(label)))
+    fields = list(zip(*by_column.values()))
+    x = like.encode(Sheet(path, tuple(by_column), fields, range(1, len(fields) + 1)))
     nodes, edges = owner.bincount(minlength=len(labels)), owner[row].bincount(minlength=len(labels))
     first = (nodes.cumsum(0) - nodes)[owner[row]]
     y = like.classes(labels)

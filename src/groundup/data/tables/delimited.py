@@ -112,8 +112,8 @@ def has_column_names(path: Path, first: Sequence[str]) -> bool:
     """Return True if a first line holds the names of columns, as none of its fields is a number; log a warning."""
     if any(map(is_number, first)):
         return False
-    said = shorten(", ".join(first), 100, placeholder=" ...")
-    warn_once(f"{path}: the first line is taken for the names of the columns: {said}")
+    titles = shorten(", ".join(first), 100, placeholder=" ...")
+    warn_once(f"{path}: the first line is taken for the names of the columns: {titles}")
     return True
 
 
