@@ -84,11 +84,10 @@ def load_model(
                 f"{path} holds a {config.model}, which is no class of groundup.models; import the module that defines "
                 "it, and load it there"
             )
-        return classes[config.model].from_pretrained(path, device=device, dtype=dtype)
+        return classes[config.model].load_folder(path, config, device=device, dtype=dtype)
     weights = open_weights(path)
     candidate = Candidate(f"its {CONFIG} says", build_sequential, config.arguments or {}, SAME_NAMES)
-    candidate, fitting = choose_candidate([candidate], weights, {})
-    model, _ = build_model(candidate, weights, fitting, {}, device, dtype)
+    model, _ = build_model(choose_candidate([candidate], weights, {}, dtype), weights, {}, device, dtype)
     model.preprocessing, model.class_names = config.preprocessing, config.class_names
     return model.eval()
 

@@ -38,6 +38,8 @@ class Config:
         names: whose names the tensors have: "groundup", or the name of a published row.
         preprocessing: preprocessing of images before the model; None if it is not known.
         class_names: names of the classes in the order of the scores; None if they are not known.
+        foreign: the content of a file that another library wrote.
+        meta_parts: the files of Meta's form, which has no config.json.
 
     Example:
         >>> Config("Linear", {"in_features": 3, "out_features": 2}).call
@@ -49,6 +51,8 @@ class Config:
     names: str = OWN_NAMES
     preprocessing: SavedPreprocessing | None = None
     class_names: tuple[str, ...] | None = None
+    foreign: Mapping[str, Any] | None = None
+    meta_parts: tuple[Path, ...] = ()
 
     @property
     def call(self) -> str:
@@ -93,10 +97,12 @@ def read_object(file: Path) -> dict[str, Any]:
 def read_config(path: Path) -> Config | None:
     """Return the config.json of a folder of weights, or of the folder of a model.safetensors; None if there is none.
 
-    Meta's parts have none: a config.json in their folder belongs to other weights.
+    Meta's parts have none: a config.json in their folder belongs to other weights, and the result names the parts.
     Raises `ValueError`, naming the file, if groundup wrote it and it is damaged or of a later form.
     """
-    if (path.is_file() and path.name not in (SAFETENSORS, INDEX)) or list_meta_parts(path):
+    if parts := list_meta_parts(path):
+        return Config(meta_parts=tuple(parts))
+    if path.is_file() and path.name not in (SAFETENSORS, INDEX):
         return None
     file = (path if path.is_dir() else path.parent) / CONFIG
     if not file.is_file():
@@ -104,7 +110,7 @@ def read_config(path: Path) -> Config | None:
     content = read_object(file)
     try:
         if "groundup" not in content:
-            return Config(preprocessing=_read_timm_preprocessing(content.get("pretrained_cfg")))
+            return Config(preprocessing=_read_timm_preprocessing(content.get("pretrained_cfg")), foreign=content)
         if content["groundup"] != _FORM:
             raise ValueError(f"it is of the form {content['groundup']}, this groundup reads {_FORM}")
         names, preprocessing = content["class_names"], content["preprocessing"]

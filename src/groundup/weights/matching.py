@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,20 @@ class Candidate:
     table: Table
     row: Published | None = None
     doubtful: bool = False
+
+
+class Fit(NamedTuple):
+    """The candidate that fits a file.
+
+    Args:
+        candidate: the way to read the file.
+        arguments: arguments of the model that the file fits, which may have another number of classes.
+        model: that model, on the meta device.
+    """
+
+    candidate: Candidate
+    arguments: dict[str, Any]
+    model: Any
 
 
 def find_class(model: type[Any], name: str) -> type[Any] | None:
@@ -150,65 +164,66 @@ def check_dense(weights: Weights) -> None:
 
 
 def choose_candidate(
-    choices: Sequence[Candidate], weights: Weights, changes: Mapping[str, Any]
-) -> tuple[Candidate, dict[str, Any]]:
-    """Return the candidate that fits, and the arguments of the model that the file fits.
+    choices: Sequence[Candidate], weights: Weights, changes: Mapping[str, Any], dtype: torch.dtype | None = None
+) -> Fit:
+    """Return the candidate that fits, with the model that the file fits.
 
     Args:
         choices: candidates, in order of preference.
         weights: the file.
         changes: arguments that the caller changes. With another num_classes, the file may fit all but the classifier;
             the returned arguments then have the file's number of classes.
+        dtype: of the model.
 
     Raises `WeightError` that says why no candidate fits, or which ones the tensors cannot tell apart.
     """
     check_dense(weights)
-    fits: list[tuple[Candidate, dict[str, Any]]] = []
-    doubtful: list[tuple[Candidate, dict[str, Any]]] = []
+    fits: list[Fit] = []
+    doubtful: list[Fit] = []
     failures = []
     for candidate in choices:
         try:
-            fit = candidate, _fit_arguments(candidate, weights, changes)
+            fit = _fit(candidate, weights, changes, dtype)
             (doubtful if candidate.doubtful else fits).append(fit)
         except WeightError as failure:
             failures.append(f"as {candidate.what}: {failure}")
-    for other, given in doubtful:
+    for fit in doubtful:
+        other = fit.candidate
         assert other.row is not None
         if sha256(weights.path).startswith(other.row.sha256):
-            return other, given
+            return fit
         own = f"if its weights come from {other.what}, pass preset={other.row.preset!r}"
         if not fits:
             raise WeightError(
                 f"{weights.path} has the names of {other.what}, but is another file, and its tensors do not tell how "
                 f"that is read: {own}; else name the preset and the arguments that it was built with"
             )
-        logger.warning("%s is read as %s; %s", weights.path, fits[0][0].what, own)
+        logger.warning("%s is read as %s; %s", weights.path, fits[0].candidate.what, own)
     if not fits:
         if len(failures) == 1:
             raise WeightError(f"{weights.path}, read {failures[0]}")
         tried = (textwrap.shorten(failure, 300, placeholder=" …") for failure in failures)
         raise WeightError("\n  ".join((f"{weights.path} fits nothing that is known of the model; tried", *tried)))
-    (first, arguments), *others = fits
-    if any((other.model, given) != (first.model, arguments) for other, given in others):
+    if any((fit.candidate.model, fit.arguments) != (fits[0].candidate.model, fits[0].arguments) for fit in fits):
         raise WeightError(
             f"{weights.path} fits several models, which its tensors do not tell apart: "
-            f"{', '.join(candidate.what for candidate, _ in fits)}; say which with table="
+            f"{', '.join(fit.candidate.what for fit in fits)}; say which with table="
         )
-    return first, arguments
+    return fits[0]
 
 
-def _fit_arguments(candidate: Candidate, weights: Weights, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of the model that the file fits: with `changes`, or with the file's number of classes."""
+def _fit(candidate: Candidate, weights: Weights, changes: Mapping[str, Any], dtype: torch.dtype | None) -> Fit:
+    """Return the model that the file fits: with `changes`, or with the file's number of classes."""
     arguments = {**candidate.arguments, **changes}
     try:
-        model = candidate.model(**arguments, device="meta")
+        model = candidate.model(**arguments, device="meta", dtype=dtype)
     except (TypeError, ValueError) as failure:
         if changes:
             raise
         raise ValueError(f"{weights.path}, read as {candidate.what}: no model is built so: {failure}") from failure
     try:
         to_ours(candidate.table, weights.meta, model.state_dict())
-        return arguments
+        return Fit(candidate, arguments, model)
     except WeightError as failure:
         classes = _count_classes(candidate, weights)
         if classes is None or classes == getattr(model, "num_classes", None):
@@ -216,8 +231,9 @@ def _fit_arguments(candidate: Candidate, weights: Weights, changes: Mapping[str,
         if "num_classes" not in changes:
             raise WeightError(f"it is for {classes} classes, pass num_classes={classes}; {failure}") from None
     arguments["num_classes"] = classes
-    to_ours(candidate.table, weights.meta, candidate.model(**arguments, device="meta").state_dict())
-    return arguments
+    model = candidate.model(**arguments, device="meta", dtype=dtype)
+    to_ours(candidate.table, weights.meta, model.state_dict())
+    return Fit(candidate, arguments, model)
 
 
 def _count_classes(candidate: Candidate, weights: Weights) -> int | None:
@@ -243,9 +259,8 @@ def _find_row(name: str, what: str, preset: str = "") -> Published:
 
 
 def build_model(
-    candidate: Candidate,
+    fit: Fit,
     weights: Weights,
-    fitting: Mapping[str, Any],
     changes: Mapping[str, Any],
     device: torch.device | str | None,
     dtype: torch.dtype | None,
@@ -253,20 +268,20 @@ def build_model(
     """Return the model with the file's numbers, and the names of its tensors that keep their initial values.
 
     Args:
-        candidate: the way to read the file that `choose_candidate` returned.
+        fit: the fit that `choose_candidate` returned.
         weights: the file.
-        fitting: arguments of the model that the file fits, which it returned too.
         changes: arguments that the caller changes. Tensors that have another shape with them keep initial values.
         device, dtype: of the model.
     """
+    candidate = fit.candidate
     wanted = {**candidate.arguments, **changes}
-    if fitting == wanted:
-        model = _build_blank(candidate.model, wanted, device, dtype)
+    if fit.arguments == wanted:
+        model = _allocate(fit, device, dtype)
         state = model.state_dict()
         _copy(_convert(weights.path, candidate.table, weights, state), state)
         return model, []
     model = candidate.model(**wanted, device=device, dtype=dtype)
-    state, of_file = model.state_dict(), candidate.model(**fitting, device="meta").state_dict()
+    state, of_file = model.state_dict(), fit.model.state_dict()
     fresh = [name for name in state if state[name].shape != of_file[name].shape]
     tensors = _convert(weights.path, candidate.table, weights, {**state, **{name: of_file[name] for name in fresh}})
     _copy({name: tensor for name, tensor in tensors.items() if name not in fresh}, state)
@@ -281,16 +296,14 @@ def _convert(path: Path, table: Table, theirs: Mapping[str, Tensor], state: Mapp
         raise WeightError(f"{path}: {failure}") from failure
 
 
-def _build_blank(
-    model: Any, arguments: Mapping[str, Any], device: torch.device | str | None, dtype: torch.dtype | None
-) -> Any:
-    """Build a model whose numbers will all be overwritten, without drawing random numbers where that is possible."""
-    blank = model(**arguments, device="meta", dtype=dtype)
+def _allocate(fit: Fit, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
+    """Return the model in memory, to be overwritten; built again, with random numbers, only where that is needed."""
+    blank = fit.model
     derived = {id(b) for part in blank.modules() if hasattr(part, "derive") for b in part.buffers(recurse=False)}
     buffers = [(name, b) for name, b in blank.named_buffers() if id(b) not in derived]  # others are computed
     each_once = [name for name, _ in (*blank.named_parameters(), *buffers)]
     if blank.state_dict().keys() != set(each_once):  # shared parameters, or buffers that are in no file
-        return model(**arguments, device=device, dtype=dtype)
+        return fit.candidate.model(**fit.arguments, device=device, dtype=dtype)
     return blank.to_empty(device=torch.get_default_device() if device is None else device)
 
 

@@ -95,21 +95,46 @@ class Pretrained:
         unless every tensor has its place; `DownloadError` if the file cannot be downloaded; `ValueError` for an
         unknown name.
         """
-        name, config = str(name_or_path), None
+        name = str(name_or_path)
         checks.require(
             name.strip() != "", "name_or_path is empty: give a published name, a file or folder, or a repository"
         )
         here = Path(name).expanduser().exists()
         if not here and (row := registry.find(name)) is not None:
             choices = [candidate_from_row(row, cls, preset)]  # may raise, before the download
-            path = fetch(row.address, row.sha256)
-        else:
-            path = locate(name, cls.aliases)
-            config = read_config(path)
-            choices = cls._candidates(path, config, preset, table)
-        weights = open_weights(path)
-        candidate, fitting = choose_candidate(choices, weights, changes)
-        model, fresh = build_model(candidate, weights, fitting, changes, device, dtype)
+            return cls._load(name, fetch(row.address, row.sha256), None, choices, device, dtype, changes)
+        path = locate(name, cls.aliases)
+        config = read_config(path)
+        choices = cls._candidates(path, config, preset, table)
+        return cls._load(name, path, config, choices, device, dtype, changes)
+
+    @classmethod
+    def load_folder(
+        cls: type[M],
+        folder: Path,
+        config: Config | None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> M:
+        """Load a folder whose config.json, as `read_config` returns it, has been read already."""
+        return cls._load(str(folder), folder, config, cls._candidates(folder, config, "", None), device, dtype, {})
+
+    @classmethod
+    def _load(
+        cls: type[M],
+        name: str,
+        path: Path,
+        config: Config | None,
+        choices: list[Candidate],
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+        changes: Mapping[str, Any],
+    ) -> M:
+        weights = open_weights(path, () if config is None else config.meta_parts)
+        fit = choose_candidate(choices, weights, changes, dtype)
+        candidate, fitting = fit.candidate, fit.arguments
+        model, fresh = build_model(fit, weights, changes, device, dtype)
         if fresh:
             logger.warning(
                 "%s: the weights are for %d classes, the model for %d: %s start afresh, and are still to be trained",

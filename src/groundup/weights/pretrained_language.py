@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from groundup import checks
-from groundup.weights.config import OWN_NAMES, Config, read_object
+from groundup.weights.config import OWN_NAMES, Config
 from groundup.weights.language_configs import FORMATS, UNSTATED_CONTEXT, arguments_of, params_of, read_params
 from groundup.weights.language_tables import meta_table
 from groundup.weights.matching import Candidate
 from groundup.weights.pretrained import Pretrained
 from groundup.weights.saving import save_consolidated, save_weights
-from groundup.weights.weight_files import CONFIG, PARAMS, list_meta_parts
+from groundup.weights.weight_files import CONFIG, PARAMS
 from groundup.weights.weight_map import Table, to_theirs
 
 #: Short names of repositories on the hub.
@@ -48,13 +48,13 @@ class PretrainedLanguageModel(Pretrained):
         folder = path if path.is_dir() else path.parent
         if cls.format is None or preset or table is not None:
             return super()._candidates(path, config, preset, table)
-        if cls.format == "llama" and list_meta_parts(path):
+        if cls.format == "llama" and config is not None and config.meta_parts:
             arguments = arguments_of(read_params(folder), folder / PARAMS)
             head_dim = arguments["embed_dim"] // arguments["num_heads"]
             return [Candidate("Meta's params.json says", cls, arguments, meta_table(head_dim))]
-        if (config is not None and config.model) or not (folder / CONFIG).is_file():
+        if config is None or config.foreign is None:
             return super()._candidates(path, config, preset, table)
-        arguments = FORMATS[cls.format].arguments(read_object(folder / CONFIG), folder / CONFIG)
+        arguments = FORMATS[cls.format].arguments(dict(config.foreign), folder / CONFIG)
         tied = {**_default_arguments(cls), **arguments}["tie_embeddings"]
         return [Candidate(f"its {CONFIG} says", cls, arguments, FORMATS[cls.format].table(tied))]
 

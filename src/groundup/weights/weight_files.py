@@ -12,7 +12,7 @@ import json
 import pickle
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +79,14 @@ class Weights(Mapping[str, Tensor]):
         return len(self.meta)
 
 
-def open_weights(path: str | Path) -> Weights:
+def open_weights(path: str | Path, meta_parts: Sequence[Path] | None = None) -> Weights:
     """Open a file of weights, or a folder that holds one.
 
     Args:
         path: a file, whose format is recognised by its first bytes; or a folder, of which the first of
             model.safetensors, its shards, pytorch_model.bin and Meta's parts is read. The path of one of Meta's parts
             means all of them.
+        meta_parts: result of `list_meta_parts(path)`, if the caller has it.
 
     A state_dict inside {"state_dict": …}, {"model": …} or {"model_state_dict": …} is unwrapped, and the prefix
     "module." that data-parallel training puts before all names is removed.
@@ -94,7 +95,7 @@ def open_weights(path: str | Path) -> Weights:
     `FileNotFoundError` if there is no such file.
     """
     path = Path(path).expanduser()
-    if parts := list_meta_parts(path):
+    if parts := list_meta_parts(path) if meta_parts is None else list(meta_parts):
         return _open_parts(parts[0].parent, parts)
     if path.is_dir():
         path = _find_in_folder(path)
