@@ -1,18 +1,24 @@
 """`groundup generate`: a folder of weights and its tokenizer write a text, token by token."""
 
+import io
 import json
+import os
 import shutil
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from groundup import cli
 from groundup.data import load_tokenizer, train_byte_pairs
 from groundup.generation import generate
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA2
-from groundup.tools.text import end_of_text, load, model_class, write
+from groundup.tools.text import end_of_text, find_model_class, load, write
 from groundup.weights import hub
+from groundup.weights.config import read_config
 
 TEXT = "the cat sat on the mat — and it sat äöü 日本語 "
 
@@ -75,6 +81,35 @@ def test_on_the_command_line(folder, monkeypatch, capsys):
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]  # the seed is the same
     assert texts[0].startswith("the cat")
+
+
+@pytest.mark.parametrize("form", ["groundup", "transformers", "meta"])
+def test_a_folder_is_read_once_and_the_model_built_once(form, folder, tmp_path, monkeypatch):
+    opened, listed, built = Counter(), Counter(), Counter()
+    cls = LLaMA2 if form == "meta" else GPT2
+    sizes = {"embed_dim": 16, "num_layers": 1, "num_heads": 2} | ({"hidden_dim": 24} if form == "meta" else {})
+    cls(304, context=32, **sizes).save_pretrained(tmp_path, names=form)
+    shutil.copy(folder / "tokenizer.json", tmp_path)
+
+    def count(module, name, counter, key):
+        usual = getattr(module, name)
+
+        def counting(*args, **kwargs):
+            counter[key(*args)] += 1
+            return usual(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count(io, "open", opened, lambda path, *_: Path(path).name)
+    count(os, "scandir", listed, str)
+    count(os, "listdir", listed, str)
+    count(nn.ModuleList, "__init__", built, lambda *_: "blocks")  # one per model, that of its blocks
+    model, _ = load(str(tmp_path))
+    assert type(model) is cls
+    config = "params.json" if form == "meta" else "config.json"
+    assert opened[config] == opened["tokenizer.json"] == 1
+    assert listed[str(tmp_path)] == (form == "meta")
+    assert built["blocks"] == 1
 
 
 @pytest.mark.parametrize(
@@ -165,12 +200,12 @@ def test_a_model_of_ones_own_writes(folder, tmp_path):
 
 
 def test_which_model_lies_there(folder, tmp_path):
-    assert model_class(folder) is GPT2
+    assert find_model_class(folder, read_config(folder)) is GPT2
     (tmp_path / "consolidated.00.pth").touch()
-    assert model_class(tmp_path) is LLaMA2
+    assert find_model_class(tmp_path, read_config(tmp_path)) is LLaMA2
     (tmp_path / "consolidated.00.pth").unlink()
     with pytest.raises(ValueError, match="does not say what model it holds"):
-        model_class(tmp_path)
+        find_model_class(tmp_path, read_config(tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ValueError, match="holds a 'bert'; there are 'gpt2', 'llama'"):
-        model_class(tmp_path)
+        find_model_class(tmp_path, read_config(tmp_path))

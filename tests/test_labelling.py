@@ -11,7 +11,9 @@ from groundup.autoencoders import MatrixFactorization
 from groundup.data import Encoder, load_graph, load_graphs, load_table, power_law_graph, read_ratings, write_graph
 from groundup.functional import sigmoid, softmax
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
-from groundup.models.labelling import (
+from groundup.models.shallow_models import SVM, LogisticRegression, MultinomialLogisticRegression
+from groundup.optimizers import Adam
+from groundup.tools.labelling import (
     graph_scores,
     label,
     label_command,
@@ -20,8 +22,6 @@ from groundup.models.labelling import (
     ratings_encoder,
     save_labeller,
 )
-from groundup.models.shallow_models import SVM, LogisticRegression, MultinomialLogisticRegression
-from groundup.optimizers import Adam
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import torch
 
 from groundup import backend
 from groundup.models.transformer_networks import GPT2
-from groundup.tools.plan import kept_by_block, language_model, layout, plan, report, size
+from groundup.tools.plan import language_model, layout, measure_activations, plan, report, size
 
 # Brown et al. 2020, table D.1: 300 billion tokens.
 GPT3_WORK = 3.14e23
@@ -46,7 +46,7 @@ def test_activations_are_near_the_published_count():
     """
     model = language_model("gpt2-medium")
     with backend("auto"):  # the definitions keep more
-        assert 34 <= kept_by_block(model) / model.embed_dim <= 34 * 4 / 3
+        assert 34 <= measure_activations(model) / model.embed_dim <= 34 * 4 / 3
 
 
 def test_recomputing_takes_less_memory_and_a_third_more_time():

@@ -28,7 +28,7 @@ from groundup.tools.text import (
     fill,
     load,
     load_translator,
-    quoted,
+    quote,
     save,
     save_and_write,
     save_translator,
@@ -306,7 +306,7 @@ def test_similar_words_are_those_of_the_cosine(tmp_path):
 
 def test_a_shell_reads_what_is_quoted():
     for text in ("plain", "two words", "it's", 'say "hi"', "$HOME `x` !", "a\nb", "runs/x/model", ""):
-        assert shlex.split(quoted(text)) == [text]
+        assert shlex.split(quote(text)) == [text]
 
 
 def test_the_end_of_a_text_is_a_token_of_its_own():

@@ -11,8 +11,8 @@ from groundup.checks import require
 from groundup.data import Loader, NeighbourSampler, NodeSet, Sample, load_graph, power_law_graph, write_graph
 from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GraphSAGE
-from groundup.models.labelling import label_command, save_labeller
 from groundup.optimizers import Adam
+from groundup.tools.labelling import label_command, save_labeller
 from groundup.training import RunOptions, Trainer, command_line, run
 
 import torch

@@ -10,9 +10,9 @@ from groundup.checks import choice, integer
 from groundup.data import DownloadError, Graph, load_graph
 from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GCN, GraphSAGE
-from groundup.models.labelling import label_command, most_frequent, node_inputs, node_scores, save_labeller
 from groundup.optimizers import Adam
 from groundup.plots import node_map, project_directions
+from groundup.tools.labelling import label_command, most_frequent, node_inputs, node_scores, save_labeller
 from groundup.training import Options, command_line, run, seed_everything
 
 import torch

@@ -11,9 +11,9 @@ from groundup.checks import choice, integer
 from groundup.data import GraphSet, Loader, folds, load_graphs
 from groundup.functional import accuracy, cross_entropy
 from groundup.models.graph_networks import GIN, DiffPoolNet
-from groundup.models.labelling import batch_scores, graph_scores, label_command, most_frequent, save_labeller
 from groundup.optimizers import Adam, LR_StepScheduler
 from groundup.plots import fold_curves
+from groundup.tools.labelling import batch_scores, graph_scores, label_command, most_frequent, save_labeller
 from groundup.training import Options, command_line, run, seed_everything
 
 import torch

@@ -11,9 +11,9 @@ from groundup.checks import integer
 from groundup.data import Graph, load_graph
 from groundup.functional import accuracy, cross_entropy, tanh
 from groundup.models.graph_networks import GCN
-from groundup.models.labelling import label_command, most_frequent, node_scores, save_labeller
 from groundup.optimizers import Adam
 from groundup.plots import graph_film, node_map
+from groundup.tools.labelling import label_command, most_frequent, node_scores, save_labeller
 from groundup.training import Options, command_line, run, seed_everything
 
 import torch

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from groundup.data import breast_cancer, load_table, two_moons, write_table
-from groundup.models.labelling import label_command, save_labeller
 from groundup.models.shallow_models import SVM, LeastSquareRegression, LogisticRegression, Perceptron
 from groundup.plots import boundaries
+from groundup.tools.labelling import label_command, save_labeller
 from groundup.training import Options, command_line, run
 
 import torch

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from groundup.autoencoders import MatrixFactorization
 from groundup.data import Loader, Ratings, digits, read_ratings, write_ratings
-from groundup.models.labelling import label_command, ratings_encoder, save_labeller
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import agreement, completion_page, spectrum
+from groundup.tools.labelling import label_command, ratings_encoder, save_labeller
 from groundup.training import RunOptions, Trainer, command_line, run
 
 import torch

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from groundup.data import digits, load_table, wine, write_table
-from groundup.models.labelling import label_command, save_labeller
 from groundup.models.shallow_models import MulticlassPerceptron, MulticlassSVM, MultinomialLogisticRegression
 from groundup.plots import weight_images
+from groundup.tools.labelling import label_command, save_labeller
 from groundup.training import Options, command_line, run
 
 import torch

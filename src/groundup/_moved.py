@@ -17,6 +17,7 @@ MOVED = {
     "fused": "kernels",
     "generate": "tools.text",
     "inspect": "tools.inspect",
+    "models.labelling": "tools.labelling",
     "models.folding": "tools.folding",
     "models.transformer_networks.sparse_gpt": "models.transformer_networks.gpt",
     "models.visual_transformers.tokens": "models.visual_transformers.vit",

@@ -109,7 +109,7 @@ def label_data(
         output: a file (.csv) to write all labels to.
         rows: how many labels to print.
     """
-    from groundup.models.labelling import label  # not at the top: it imports PyTorch's slower parts
+    from groundup.tools.labelling import label
 
     checks.integer("rows", rows, 0)
     found = label(data, model)
@@ -185,20 +185,18 @@ def generate_text(
         seed: seed of the random draws; equal seeds write equal texts.
     """
     from groundup.generation.prompts import PAST_CONTEXT
-    from groundup.tools.text import encode, load, write_as_commanded  # not at the top: it imports all models
+    from groundup.generation.sampling import check_sampling
+    from groundup.tools.text import encode, load, write_as_command  # not at the top: it imports all models
 
     checks.integer("max_new_tokens", 1 if max_new_tokens is None else max_new_tokens)  # before a download, not after it
-    checks.real("temperature", temperature, 0.0)
-    checks.real("repetition_penalty", repetition_penalty, 1.0)
-    checks.integer("top_k", 1 if top_k is None else top_k)
-    checks.require(top_p is None or checks.probability("top_p", top_p) > 0, f"top_p must lie in (0, 1], got {top_p}")
+    check_sampling(temperature, top_k, top_p, repetition_penalty)
     checks.require(-(2**63) <= seed < 2**64, f"seed must fit into 64 bits, got {seed}")
     checks.choice("past_context", past_context, PAST_CONTEXT)
     language_model, tokenizer = load(model)
     encode(tokenizer, prompt)  # a prompt that cannot be read is an error before anything is printed
     print(prompt, end="", flush=True)
     try:
-        write_as_commanded(
+        write_as_command(
             language_model,
             tokenizer,
             prompt,

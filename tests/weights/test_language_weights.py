@@ -13,8 +13,9 @@ from transformers.activations import ACT2FN
 
 from groundup.durable import move_into_place
 from groundup.models.transformer_networks import GPT2, GPT3, LLaMA1, LLaMA2
-from groundup.tools.text import model_class
+from groundup.tools.text import find_model_class
 from groundup.weights import WeightError, saving
+from groundup.weights.config import read_config
 from groundup.weights.language_configs import FORMATS, arguments_of, params_of
 from rows.oracles.transformer import gpt2_config, llama_config
 
@@ -143,7 +144,7 @@ def test_metas_files(parts, tmp_path):
 def test_metas_params_state_the_angles_and_the_context(cls, options, tmp_path):
     cls(12, embed_dim=16, num_layers=1, num_heads=2, hidden_dim=24, **options).save_pretrained(tmp_path, names="meta")
     expected = {"context": cls.paper_context, "base": 10000.0, **options}
-    for reader in (cls, model_class(tmp_path)):
+    for reader in (cls, find_model_class(tmp_path, read_config(tmp_path))):
         arguments = reader.from_pretrained(tmp_path).init_arguments
         assert {name: arguments[name] for name in expected} == expected
     params = json.loads((tmp_path / "params.json").read_text())
@@ -425,7 +426,7 @@ def test_the_later_save_is_what_is_read(earlier, later, shard, tmp_path):
     model = small_llama(200.0)
     model.save_pretrained(tmp_path, later)
     assert {file.name for file in tmp_path.iterdir()} == FORMS[later] | {"README.md"}
-    for reader in (LLaMA2, model_class(tmp_path)):
+    for reader in (LLaMA2, find_model_class(tmp_path, read_config(tmp_path))):
         read = reader.from_pretrained(tmp_path)
         assert read.init_arguments["base"] == 200.0
         assert torch.equal(read(TOKENS), model(TOKENS))

@@ -1,8 +1,8 @@
-"""Decoding: what a model says, token by token: greedy, sampled, or the best that a beam finds.
+"""Generation of sequences, token by token: greedy, by sampling, or by beam search.
 
-Any model with a step can be asked, recurrent or with a cache of keys and values:
+It works with any model that has a step, recurrent or with a cache of keys and values:
 
-    step(tokens (B,), state) -> (logits (B, V), state)      what comes after `tokens`, and the state after them
+    step(tokens (B,), state) -> (logits (B, V), state)      scores of the next tokens, and the state after `tokens`
     reorder(state, index)                                   the state of the rows `index`, in that order
 
     names = beam_search(model.step, start, state, max_len=40, stop=END, width=5)
@@ -10,7 +10,7 @@ Any model with a step can be asked, recurrent or with a cache of keys and values
 
     story = generate(model, [prompt, another], max_new_tokens=100, top_p=0.9)        # language models, from prompts
 
-`start` is the first token of a decoder, or the last one of a prompt whose others the state has seen already.
+`start` is the first token of a decoder, or the last one of a prompt whose other tokens the state has seen already.
 """
 
 from groundup.generation.beam import beam_search

@@ -1,4 +1,4 @@
-"""Beam search: the K best beginnings, carried on together.
+"""Beam search: extend the K most probable beginnings of a sequence together.
 
 Graves 2012, arXiv:1211.3711, section 2.5; Sutskever et al. 2014, arXiv:1409.3215, section 3.2.
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.functional.softmax import log_softmax
-from groundup.generation.state import Sequences, Step, begin, reorder, scores
+from groundup.generation.state import Sequences, Step, check_logits, check_start, reorder
 
 
 @torch.no_grad()
@@ -31,20 +31,32 @@ def beam_search(
     length_penalty: float = 0.0,
     best: int = 1,
 ) -> Sequences:
-    """The `best` of the hypotheses y with the highest log p(y) / |y|^length_penalty: `Sequences` of shape (B, n).
+    """Return the hypotheses y with the highest log p(y) / |y|^length_penalty: `Sequences` of shape (B, n).
 
-    Each step continues every hypothesis with every token and keeps the K best of these K · V. One that ended keeps
-    its place, with the score it has, as long as there are not K better ones; |y| counts its stop token. Width 1 is
-    greedy decoding; a beam as wide as there are sequences finds the best of them all.
+    Each step extends every hypothesis by every token and keeps the K best of these K · V. A hypothesis that has ended
+    keeps its place and its score as long as there are not K better ones; |y| counts its stop token. The search ends
+    when, in every sentence, the n best have ended and no other can become better.
 
-    Differs from Sutskever and transformers, who set complete hypotheses aside and go on with K others: where hypotheses
-    end early the two may find different ones, either of them the better.
+    Why: the most probable first token need not begin the most probable sequence. Width 1 is greedy decoding; a beam as
+    wide as there are sequences finds the best of all. Why the length penalty: every token multiplies the probability
+    by a factor below 1, so without it short sequences win.
 
-    step, state, start, stop   as `sample` has them: state and start of B rows, of which the search makes B · K
-    length_penalty   0 compares probabilities, which favours the short; 1 their geometric mean over the tokens
-    best             n ≤ K. The search ends when, in every sentence, the n best have ended and no other can pass them.
+    Differs from Sutskever et al. and transformers, who set ended hypotheses aside and extend K others: if hypotheses
+    end early the two may find different ones, and either may be better.
+
+    Args:
+        step, start, state, stop: as for `sample`, with B rows, from which the search makes B · K.
+        width: K, the number of hypotheses per sentence.
+        max_len: maximum number of tokens.
+        length_penalty: 0 compares probabilities; 1 their geometric means over the tokens.
+        best: n ≤ K, the number of hypotheses to return.
+
+    Example:
+        >>> step = lambda tokens, state: (torch.tensor([[0.0, 2.0, 1.0]]).expand(len(tokens), 3), state)
+        >>> beam_search(step, torch.tensor([0]), width=2, max_len=3, stop=1).tokens.tolist()
+        [[[1]]]
     """
-    tokens, max_len, stops = begin(start, max_len, stop)
+    tokens, max_len, stops = check_start(start, max_len, stop)
     checks.require(len(stops) > 0, "stop must name at least one token: without an end no hypothesis is complete")
     checks.real("length_penalty", length_penalty, 0.0)
     B, K, n = len(tokens), checks.integer("width", width), checks.integer("best", best)
@@ -58,12 +70,12 @@ def beam_search(
     log_p: Tensor | None = None
     for _ in range(max_len):
         logits, state = step(tokens, state)
-        extension = log_softmax(scores(logits, B * K, stops), -1).unflatten(0, (B, K))  # B, K, V
-        if log_p is None:  # all K begin as one: the others are nothing yet
+        extension = log_softmax(check_logits(logits, B * K, stops), -1).unflatten(0, (B, K))  # B, K, V
+        if log_p is None:  # one hypothesis, not K equal ones
             log_p = extension.new_full((B, K), -torch.inf)
             log_p[:, 0] = 0
         repeat = extension.new_full(extension.shape[-1:], -torch.inf)
-        repeat[stops[0]] = 0  # the one way on for what has ended, which costs nothing
+        repeat[stops[0]] = 0  # the only extension of an ended hypothesis, at no cost
         extension = torch.where(ended[..., None], repeat, extension)
         candidates = log_p[..., None] + extension
         grown = lengths + ~ended
@@ -72,17 +84,17 @@ def beam_search(
         parent, token = place // extension.size(-1), place % extension.size(-1)
 
         rows = (first_row + parent).flatten()
-        state = reorder(state, rows)  # every hypothesis a copy of its parent's
+        state = reorder(state, rows)  # each hypothesis gets a copy of its parent's state
         history = torch.cat([history.flatten(0, 1)[rows].unflatten(0, (B, K)), token[..., None]], -1)
         log_p = candidates.flatten(1).gather(1, place)
         lengths = grown.gather(1, parent)
         ended = ended.gather(1, parent) | torch.isin(token, stops)
         tokens = token.flatten()
 
-        # Where the others can get to at best: not one token more costs anything, and there are max_len of them.
+        # The best score that the others can reach: max_len tokens, of which no further one costs anything.
         bound = torch.where(ended, -torch.inf, log_p / max_len**length_penalty).amax(1)
-        nothing = log_p == -torch.inf  # there are fewer than K sequences
-        if bool(((ended | nothing)[:, :n].all(1) & (score[:, n - 1] >= bound)).all()):
+        missing = log_p == -torch.inf  # there are fewer than K sequences
+        if bool(((ended | missing)[:, :n].all(1) & (score[:, n - 1] >= bound)).all()):
             break
     assert log_p is not None
     return Sequences(history[:, :n], lengths[:, :n], log_p[:, :n], ended[:, :n])

@@ -1,4 +1,4 @@
-"""Which tokens may be drawn: scores changed before they become probabilities. What is taken away is -inf.
+"""Filters of scores before sampling. The score of an excluded token becomes -inf.
 
 Legend: B batch, V vocabulary, T tokens before.
 """
@@ -14,7 +14,9 @@ from groundup.functional.softmax import softmax
 
 
 def top_k_filter(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
-    """The k highest scores, and those equal to the last of them; all where k ≥ V.
+    """Keep the k highest scores, and those equal to the k-th; all if k ≥ V.
+
+    Why: the many unlikely tokens have a large probability together, and one of them spoils a text.
 
     Fan et al. 2018, Hierarchical Neural Story Generation, arXiv:1805.04833, section 5.4.
     """
@@ -23,23 +25,25 @@ def top_k_filter(logits: Float[Tensor, "B V"], k: int) -> Float[Tensor, "B V"]:
 
 
 def top_p_filter(logits: Float[Tensor, "B V"], p: float) -> Float[Tensor, "B V"]:
-    """The smallest set of likeliest tokens whose probabilities sum to at least p: the nucleus; never empty.
+    """Keep the nucleus: the smallest set of likeliest tokens whose probabilities sum to at least p.
+
+    Why: it is small where the model is certain and large where it is not, which no fixed k is.
 
     Holtzman et al. 2020, The Curious Case of Neural Text Degeneration, arXiv:1904.09751, section 3.1.
     """
     checks.require(checks.probability("p", p) > 0, f"p must lie in (0, 1], got {p}")
     sorted_logits, order = logits.sort(-1, descending=True)
     probability = softmax(sorted_logits, -1)
-    before = probability.cumsum(-1) - probability  # the mass of all that are likelier
+    before = probability.cumsum(-1) - probability  # the sum of all likelier ones
     outside = (before >= p).scatter(-1, order, before >= p)
     return torch.where(outside, -torch.inf, logits)
 
 
 def penalize_repetition(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B T"], penalty: float) -> Float[Tensor, "B V"]:
-    """Scores of the tokens in `seen`, divided by the penalty θ ≥ 1 where positive and multiplied where negative.
+    """Divide positive scores of the tokens in `seen` by the penalty θ ≥ 1, and multiply negative ones by it.
 
     Keskar et al. 2019, CTRL, arXiv:1909.05858, section 4.1.
-    Differs from the paper, which divides negative ones too and so would favour them.
+    Differs from the paper, which divides negative scores too and so would make those tokens more likely.
     """
     checks.real("penalty", penalty, 1.0)
     checks.rank("seen", checks.indices("seen", seen, logits.size(-1), "the vocabulary"), 2, layout="(B, T)")

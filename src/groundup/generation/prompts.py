@@ -1,4 +1,4 @@
-"""Language models that go on from prompts: batches of unequal ones, with a cache, to the end of the context or past it.
+"""Continue prompts with a language model: batches of unequal prompts, with a cache, also beyond the context.
 
 Legend: B prompts, P tokens of the longest, T new tokens.
 """
@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.data.text.batches import pad_sequences
 from groundup.generation.beam import beam_search
-from groundup.generation.sampling import sample
+from groundup.generation.sampling import check_sampling, sample
 from groundup.generation.state import Sequences
 from groundup.kernels.packed import packed
 from groundup.layers import Linear
 
 PAST_CONTEXT = ("refuse", "slide")
-WORTH = 16  # tokens, from which on it is worth it to lay out the weights anew
+#: With fewer new tokens, packing the weights takes longer than it saves.
+PACKING_MIN_TOKENS = 16
 
 
 @torch.no_grad()
@@ -43,23 +44,31 @@ def generate(
     past_context: str = "refuse",
     chunk: int = 512,
 ) -> Sequences:
-    """`Sequences` of up to `max_new_tokens` that follow each prompt: those that it would have alone.
+    """Return up to `max_new_tokens` for each prompt, as `Sequences`. The scores of a row do not depend on the others.
 
-    (What is drawn is another matter: one generator draws for all rows.)
+    Args:
+        model: a model with `begin`, `step`, `context` and `vocab_size`, such as GPT2, GPT3, LLaMA1 and LLaMA2; or with
+            `read`, `step` and `vocab_size`, such as LangModel, which is recurrent and has no limited context.
+        prompts: lists of tokens, of any lengths; or a tensor.
+        max_new_tokens: maximum number of tokens.
+        mask: for a tensor of prompts, True for tokens and False for padding, on either side.
+        stop, temperature, top_k, top_p, repetition_penalty, generator, on_token: as for `sample`. One generator draws
+            for all rows.
+        width: if above 1, the width of a beam search, which uses no random numbers and calls no `on_token`.
+        length_penalty: of the beam search.
+        past_context: what to do when a row outgrows the model's context: "refuse" raises an error; "slide" drops the
+            older half of the row and reads the newer half again, each time that the context is full.
+        chunk: number of tokens of the prompts that are read at once. It limits the memory and changes nothing else.
 
-    model        one with `begin`, `step`, `context` and `vocab_size`: GPT2, GPT3, LLaMA1, LLaMA2; or one with `read`,
-                 `step` and `vocab_size`: LangModel, which is recurrent and has no context to run out of
-    prompts      lists of tokens, of any lengths; or a tensor, with a `mask` of what is a word where rows are padded,
-                 on either side
-    temperature, top_k, top_p, repetition_penalty, generator, on_token    as `sample` has them; temperature 0 is greedy
-    width        more than 1: a beam search of that width, by `length_penalty`; it draws nothing and tells no tokens
-    past_context what happens when prompt and tokens are more than the model's context: "refuse" raises; "slide" lets a
-                 row go on with the newest half of what the model sees of it, read anew, each time that it is full
-    chunk        how many tokens of the prompts are read at a time: it bounds the memory, and changes nothing else
+    The model's mode is not changed: call `model.eval()` if it has dropout. With several rows in float32 on a CPU, the
+    weights (up to 2 GiB) are stored twice during the call, in the layout that is fastest for its products. A compiled
+    step works: `model.step = torch.compile(model.step)` is compiled for one length and then for all.
 
-    The model's mode is the caller's; call `model.eval()` where it has dropout. Of several rows in float32 on a CPU, the
-    weights (up to 2 GiB of them) are held twice during the call, laid out as its products want them. A compiled step is
-    taken as it is: `model.step = torch.compile(model.step)` is compiled for one length, and then for all.
+    Example:
+        >>> from groundup.models import GPT2
+        >>> model = GPT2(vocab_size=10, context=8, embed_dim=4, num_layers=1, num_heads=2).eval()
+        >>> generate(model, [[1, 2, 3], [4]], max_new_tokens=2).tokens.shape
+        torch.Size([2, 2])
     """
     needed = ("read", "step", "vocab_size") if hasattr(model, "read") else ("begin", "step", "context", "vocab_size")
     if missing := [name for name in needed if not hasattr(model, name)]:
@@ -73,13 +82,14 @@ def generate(
             checks.require(not given, f"{name} does not go with width={width}, a beam search, which draws nothing")
     checks.integer("chunk", chunk)
     checks.choice("past_context", past_context, PAST_CONTEXT)
-    if top_k is not None and checks.integer("top_k", top_k) > model.vocab_size:
+    check_sampling(temperature, top_k, top_p, repetition_penalty)
+    if top_k is not None and top_k > model.vocab_size:
         raise ValueError(f"top_k must be at most vocab_size={model.vocab_size}, got {top_k}")
     if hasattr(model, "read"):
         step, (start, state) = model.step, _read_recurrent(model, rows)
     else:
         step, start, state = _begin(model, rows, max_new_tokens, past_context, chunk)
-    with packed(_matrices(model) if max_new_tokens >= WORTH else (), len(rows) * width):
+    with packed(_matrices(model) if max_new_tokens >= PACKING_MIN_TOKENS else (), len(rows) * width):
         if width > 1:
             found = beam_search(
                 step, start, state, width=width, max_len=max_new_tokens, stop=stop, length_penalty=length_penalty
@@ -95,7 +105,7 @@ def generate(
             top_k=top_k,
             top_p=top_p,
             repetition_penalty=repetition_penalty,
-            seen=_padded(rows)[0] if repetition_penalty > 1 else None,
+            seen=_align_ends(rows)[0] if repetition_penalty > 1 else None,
             generator=generator,
             on_token=on_token,
         )
@@ -104,7 +114,7 @@ def generate(
 def _begin(
     model: Any, rows: list[Tensor], new_tokens: int, past_context: str, chunk: int
 ) -> tuple[Callable[[Tensor, Any], tuple[Tensor, Any]], Tensor, Any]:
-    """(step, start, state) of a model with a context, which has read all of each row but its last token."""
+    """Return (step, start, state) of a model with a context that has read each row except its last token."""
     longest, context = max(map(len, rows)), model.context
     slides = longest + new_tokens - 1 > context
     if slides and past_context == "refuse":
@@ -112,7 +122,7 @@ def _begin(
             f"the longest prompt has {longest} tokens, and {new_tokens} more do not fit into context={context}: "
             "shorten the prompt, ask for fewer, or pass past_context='slide'"
         )
-    seen, padding = _padded(rows)
+    seen, padding = _align_ends(rows)
     longest = min(longest, context)
     tokens, padding = seen[:, -longest:], (padding - (seen.size(1) - longest)).clamp(min=0)
     state = model.begin(len(rows), min(context, longest + new_tokens), padding if padding.any() else None)
@@ -123,13 +133,13 @@ def _begin(
 
 
 def _read_recurrent(model: Any, rows: list[Tensor]) -> tuple[Tensor, Any]:
-    """(the last token of each row, the state after those before it)."""
+    """Return (the last token of each row, the state after the tokens before it)."""
     tokens, lengths = pad_sequences(rows)
     return model.read(tokens.to(rows[0].device), lengths.to(rows[0].device))
 
 
 def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:
-    """The tokens of each prompt, without padding, where the model is."""
+    """Return the tokens of each prompt, without padding, on the model's device."""
     device = next((p.device for p in model.parameters()), None) if isinstance(model, nn.Module) else None
     if isinstance(prompts, Tensor):
         checks.rank("prompts", prompts, 2, layout="(B, P)")
@@ -143,7 +153,7 @@ def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:
         rows = [row if mask is None else row[real] for row, real in zip(prompts, prompts if mask is None else mask)]
     else:
         checks.require(mask is None, "mask belongs to prompts in one tensor: lists have their own lengths")
-        rows = [_row(i, row, device) for i, row in enumerate(_listed(prompts))]
+        rows = [_row(i, row, device) for i, row in enumerate(_check_lists(prompts))]
     checks.require(len(rows) > 0, "prompts must hold at least one prompt, got none")
     for i, row in enumerate(rows):
         if row.dim() != 1:
@@ -153,26 +163,26 @@ def _rows(prompts: Any, mask: Tensor | None, model: Any) -> list[Tensor]:
     return [row.long() for row in rows]
 
 
-def _listed(prompts: Any) -> Iterable[Any]:
+def _check_lists(prompts: Any) -> Iterable[Any]:
     if isinstance(prompts, (str, bytes)) or not isinstance(prompts, Iterable):
-        what = f"{prompts!r} ({type(prompts).__name__})"
-        raise TypeError(f"prompts must be lists of tokens, or a tensor (B, P), got {what}: encode texts first")
+        given = f"{prompts!r} ({type(prompts).__name__})"
+        raise TypeError(f"prompts must be lists of tokens, or a tensor (B, P), got {given}: encode texts first")
     return prompts
 
 
 def _row(number: int, row: Any, device: torch.device | None) -> Tensor:
     try:
         return torch.as_tensor(row, device=device)
-    except (TypeError, ValueError, RuntimeError) as failure:  # of a text, of None among tokens
+    except (TypeError, ValueError, RuntimeError) as failure:  # for a text, or None among tokens
         raise TypeError(
             f"prompts: number {number} must be a list of tokens, got {row!r}; encode texts with the model's tokenizer"
         ) from failure
 
 
-def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Rows that end together, and with how many places of padding each begins.
+def _align_ends(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the rows aligned at their ends, and the number of places of padding before each.
 
-    They are filled with what the row has anyway: nothing looks there, but for the penalty of repetition.
+    The padding repeats the first token of the row: only the repetition penalty reads it, and it must not change that.
     """
     longest = max(map(len, rows))
     tokens = torch.stack([torch.cat([row[:1].expand(longest - len(row)), row]) for row in rows])
@@ -180,7 +190,7 @@ def _padded(rows: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _matrices(model: Any) -> list[Tensor]:
-    """The weights that every step multiplies with; none of a step that was replaced, as by a compiled one."""
+    """Return the weights that every step multiplies by; none if the step was replaced, such as by a compiled one."""
     if not isinstance(model, nn.Module) or "step" in vars(model):
         return []
     head = getattr(model, "head_weight", None)
@@ -189,15 +199,15 @@ def _matrices(model: Any) -> list[Tensor]:
 
 
 def _read(model: Any, tokens: Tensor, state: Any, chunk: int) -> None:
-    """Let `state` see the tokens (B, P), which may be none."""
+    """Update `state` by the tokens (B, P); P may be 0."""
     for first in range(0, tokens.size(1), chunk):
         model(tokens[:, first : first + chunk], state, pre_logits=True)
 
 
 def _sliding(model: Any, chunk: int) -> Callable[[Tensor, Any], tuple[Tensor, Any]]:
-    """`model.step`, which reads all rows anew when a row has no place for one token more: of that row the newest half.
+    """Return a step that reads all rows again when the context is full, and of the full rows only the newer half.
 
-    Its state is the model's, the tokens that it has seen, and with how many places of padding its rows begin.
+    Its state is the model's, the tokens that it has seen, and the number of places of padding before each row.
     """
 
     def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -1,4 +1,4 @@
-"""What decoding asks of a model, a step and a state whose rows can be picked, and what it gives back.
+"""The interface between decoding and models: a step, a state whose rows can be selected, and the result.
 
 Legend: B rows decoded together, V vocabulary, N rows picked, T tokens.
 """
@@ -18,19 +18,20 @@ from groundup import checks
 S = TypeVar("S")
 
 
-#: (tokens (B,), state) -> (logits (B, V), state): the scores of what comes after the tokens, and the state that has
-#: seen them too. A state is anything that `reorder` knows. A step may change it in place, as one with a KVCache does:
-#: decoding uses only the one returned. Logits are finite, or -inf for what may not come.
+#: (tokens (B,), state) -> (logits (B, V), state): the scores of the next tokens, and the state after the given ones. A
+#: state is anything that `reorder` takes. A step may change it in place, as with a KVCache: decoding uses only the
+#: state that is returned. Logits are finite, or -inf for tokens that are excluded.
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 class Sequences(NamedTuple):
-    """What was decoded. One row a sequence, or (B, n) of them, best first, from a beam.
+    """The decoded sequences: one per row, or (B, n) of a beam search, best first.
 
-    tokens    (..., T)  without the start; past its end a row holds stop tokens
-    lengths   (...)     how many tokens are the row's own, the stop token that ends it included
-    log_p     (...)     the sum of their log-probabilities under the model, whatever drew them
-    ended     (...)     whether a stop token ended it, and not `max_len`
+    Args:
+        tokens: (..., T), without the start. After the end of a row, its stop token is repeated.
+        lengths: (...), the number of tokens of the row, including the stop token.
+        log_p: (...), the sum of their log-probabilities under the model, however they were drawn.
+        ended: (...), whether the row was ended by a stop token, and not by `max_len`.
     """
 
     tokens: Tensor
@@ -40,12 +41,20 @@ class Sequences(NamedTuple):
 
 
 def reorder(state: S, index: Int[Tensor, " N"]) -> S:
-    """The state whose row n is row index[n] of `state`, in memory of its own; N may differ from what there was.
+    """Return the state whose row n is row index[n] of `state`, in new memory. The number of rows may change.
 
-    Of tensors, whose axis 0 is the batch, in tuples, lists and mappings, and of objects that have `reorder(index)`:
-    one that returns nothing has done it in place, as KVCache does. Numbers, strings and None are nobody's row and stay.
+    Args:
+        state: tensors, whose axis 0 is the batch, in tuples, lists and mappings; or objects with `reorder(index)`,
+            which return the new state or, as KVCache, change it in place and return None. Numbers, strings and None
+            stay.
+        index: the rows to take.
 
-    Raises `TypeError` for anything else.
+    Raises `TypeError` for any other state.
+
+    Example:
+        >>> reorder((torch.tensor([[1], [2]]), None), torch.tensor([1, 1]))
+        (tensor([[2],
+                [2]]), None)
     """
     if isinstance(state, Tensor):
         return state.index_select(0, index)  # type: ignore[return-value]
@@ -66,10 +75,10 @@ def reorder(state: S, index: Int[Tensor, " N"]) -> S:
     )
 
 
-def begin(
+def check_start(
     start: Tensor, max_len: int, stop: int | Sequence[int]
 ) -> tuple[Int64[Tensor, " B"], int, Int64[Tensor, " stops"]]:
-    """(start, max_len, the stop tokens), checked."""
+    """Return (start, max_len, stop tokens) as tensors; raise if they are wrong."""
     if checks.tensor("start", start).dtype not in (torch.int64, torch.int32):
         raise TypeError(f"start must hold token indices (int64 or int32), got {start.dtype}")
     checks.rank("start", start, 1, layout="(B,), one token for each row")
@@ -81,8 +90,8 @@ def begin(
     return start.long(), checks.integer("max_len", max_len), torch.tensor(stops, dtype=torch.int64, device=start.device)
 
 
-def scores(logits: Tensor, rows: int, stops: Tensor) -> Float[Tensor, "B V"]:
-    """What a step gave, checked, in float32 or wider."""
+def check_logits(logits: Tensor, rows: int, stops: Tensor) -> Float[Tensor, "B V"]:
+    """Return the logits of a step in float32 or wider; raise if they are wrong."""
     checks.rank("logits", checks.floating("logits", logits), 2, layout="(B, V), which step must return first")
     checks.size("logits", logits, 0, rows, "rows, as step was given")
     if stops.numel() > 0 and checks.readable(stops) and int(stops.max()) >= logits.size(1):
@@ -92,7 +101,7 @@ def scores(logits: Tensor, rows: int, stops: Tensor) -> Float[Tensor, "B V"]:
         if bool((top.isnan() | (top == torch.inf)).any()):
             wrong = "NaN" if bool(top.isnan().any()) else "inf"
             raise ValueError(
-                f"logits hold {wrong}, and must be finite, or -inf for what may not come: the weights of the model may "
+                f"logits hold {wrong}, and must be finite, or -inf for excluded tokens: the weights of the model may "
                 f"be damaged, or {logits.dtype} too narrow for it"
             )
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits

@@ -1,10 +1,10 @@
-"""What training a language model takes, before it is begun: memory of a device, communication, work, time.
+"""Estimate the memory, communication, computation and time of the training of a language model.
 
-Everything is read off the model itself, built on the meta device, where it takes no memory: its parameters, its
-multiply-adds at its context, and what one block keeps for the backward pass.
+The numbers are taken from the model itself, built on the meta device, where it needs no memory: its parameters, its
+multiply-adds at its context, and the activations that one block stores for the backward pass.
 
-Sources: what Adam keeps, Rajbhandari et al. 2020 (ZeRO), arXiv:1910.02054, section 3; sharding, Zhao et al. 2023,
-arXiv:2304.11277; activations, Korthikanti et al. 2022, arXiv:2205.05198; 20 tokens a parameter, Hoffmann et al. 2022,
+Sources: Adam's state, Rajbhandari et al. 2020 (ZeRO), arXiv:1910.02054, section 3; sharding, Zhao et al. 2023,
+arXiv:2304.11277; activations, Korthikanti et al. 2022, arXiv:2205.05198; 20 tokens per parameter, Hoffmann et al. 2022,
 arXiv:2203.15556.
 """
 
@@ -19,32 +19,30 @@ import torch
 from torch import nn
 
 from groundup import checks
-from groundup.component import all_components
-from groundup.models.transformer_networks.causal import CausalLanguageModel
 from groundup.tools.inspect import summary
+from groundup.tools.text.model_folders import list_text_models
 from groundup.training.recompute import find_blocks
 
-#: The language models that have presets: "gpt2", "gpt3", "llama1" and "llama2".
-FAMILIES = {c.name.lower(): c.made for c in all_components() if issubclass(c.made, CausalLanguageModel)}
-#: Tokens in which a block is watched: so few that attention's T × T, which fused kernels do not keep, is small.
-PROBE = 8
+#: Number of tokens with which a block's activations are measured: so few that the T × T scores of attention, which
+#: fused kernels do not store, are small.
+PROBE_TOKENS = 8
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "T": 1e12, "P": 1e15}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Bytes are of one device; `flops` are of the whole training, on all of them."""
+    """The estimate. Memory and communication are in bytes per device, `flops` of the whole training on all devices."""
 
     model: str
     parameters: int
     devices: int
     shards: int
-    weights: float  # float32, with the computing copy in bfloat16 where it is not put together block by block
+    weights: float  # in float32
     gradients: float
     optimizer: float
-    gathered: float  # whole blocks of a sharded model, while they compute
+    gathered: float  # copies in bfloat16, and whole blocks of a sharded model, while they compute
     activations: float
-    communication: float  # an optimizer step, sent by one device
+    communication: float  # sent by one device per optimizer step
     flops: float
     step_tokens: float
     seconds: float
@@ -53,12 +51,17 @@ class Plan:
 
     @property
     def memory(self) -> float:
-        """All of it."""
+        """Bytes per device."""
         return self.weights + self.gradients + self.optimizer + self.gathered + self.activations
 
 
 def size(text: str) -> float:
-    """ "80G" is 8 · 10¹⁰; "300B", in billions of tokens, 3 · 10¹¹."""
+    """Return the number that a text means: "80G" (bytes) is 8 · 10¹⁰, "300B" (billions of tokens) 3 · 10¹¹.
+
+    Example:
+        >>> size("1.5K")
+        1500.0
+    """
     match = re.fullmatch(r"\s*(\d+\.?\d*(?:e\d+)?)\s*([KMGBTP]?)B?\s*", text, re.IGNORECASE)
     value = float(match[1]) * UNITS[match[2].upper()] if match else inf
     checks.require(isfinite(value), f"a size is a number with K, M, G, T or P, as 80G; got {text!r}")
@@ -66,7 +69,7 @@ def size(text: str) -> float:
 
 
 def layout(parallel: str, devices: int) -> int:
-    """Among how many devices a model is shared: of "ddp" 1, of "fsdp" all, of "fsdp=64" 64, each group a replica."""
+    """Return the number of devices that share one copy of the model: 1 for "ddp", all for "fsdp", 64 for "fsdp=64"."""
     match = re.fullmatch(r"ddp|fsdp(?:=(\d+))?", parallel)
     if match is None:
         raise ValueError(f"parallel must be ddp, fsdp, or fsdp=64 for groups of 64, got {parallel!r}")
@@ -78,16 +81,20 @@ def layout(parallel: str, devices: int) -> int:
 
 
 def language_model(name: str) -> Any:
-    """A model by its name, as gpt2, gpt3-175b or llama2-70b, on the meta device, in bfloat16."""
+    """Return a model by its name, such as gpt2, gpt3-175b or llama2-70b, on the meta device, in bfloat16.
+
+    The name is a class with a limited context and presets, in lower case, and one of its presets.
+    """
+    models, _ = list_text_models()
+    families = {key.lower(): cls for key, cls in models.items() if hasattr(cls, "begin") and cls.presets}
     family, _, preset = name.lower().partition("-")
-    checks.choice("model", family, tuple(FAMILIES))
-    kind = FAMILIES[family]
-    preset = name.lower() if family == "gpt2" else preset or next(iter(kind.presets))
-    return kind.preset(preset, device="meta", dtype=torch.bfloat16)
+    cls = families[checks.choice("model", family, tuple(sorted(families)))]
+    preset = name.lower() if name.lower() in cls.presets else preset or next(iter(cls.presets))
+    return cls.preset(preset, device="meta", dtype=torch.bfloat16)
 
 
-def kept_by_block(model: Any) -> float:
-    """Bytes that a block, the first, keeps for the backward pass, of one token."""
+def measure_activations(model: Any) -> float:
+    """Return the bytes per token that the first block of a model stores for the backward pass."""
     own = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.Tensor] = {}
     inside: list[nn.Module] = []
@@ -101,7 +108,7 @@ def kept_by_block(model: Any) -> float:
         model.blocks[0].register_forward_pre_hook(lambda block, _: inside.append(block)),
         model.blocks[0].register_forward_hook(lambda *_: inside.clear()),
     ]
-    tokens = torch.zeros(1, min(PROBE, model.context), dtype=torch.long, device="meta")
+    tokens = torch.zeros(1, min(PROBE_TOKENS, model.context), dtype=torch.long, device="meta")
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
         out = model.train()(tokens, pre_logits=True)
     for hook in hooks:
@@ -122,13 +129,23 @@ def plan(
     efficiency: float = 0.4,
     model: nn.Module | None = None,
 ) -> Plan:
-    """Plan the training of `name`, or of a `model` on the meta device, by AdamW in bfloat16 with float32 weights.
+    """Estimate a training by AdamW, in bfloat16 with float32 weights.
 
-    tokens         to train on; 20 a parameter if 0
-    step_tokens    of one optimizer step; one micro-batch on every device if 0
-    micro_batch    sequences of the model's context on a device at a time
-    peak           floating-point operations a second of one device, by default an A100's in bfloat16
-    efficiency     the share of them that is had
+    Args:
+        name: a name that `language_model` takes.
+        devices: number of devices.
+        parallel: "ddp", "fsdp", or "fsdp=64" for groups of 64 devices: see `layout`.
+        tokens: number of tokens to train on; 0 means 20 per parameter.
+        step_tokens: number of tokens per optimizer step; 0 means one micro-batch on every device.
+        micro_batch: number of sequences, as long as the model's context, on a device at once.
+        recompute: store only the inputs of blocks, and compute the activations again in the backward pass.
+        peak: floating-point operations per second of one device, by default those of an A100 in bfloat16.
+        efficiency: the fraction of the peak that the training reaches.
+        model: a model on the meta device, instead of the one called `name`.
+
+    Example:
+        >>> plan("gpt2").parameters
+        124439808
     """
     shards = layout(parallel, checks.integer("devices", devices))
     checks.require(0 < checks.real("efficiency", efficiency) <= 1, f"efficiency must lie in (0, 1], got {efficiency}")
@@ -136,27 +153,27 @@ def plan(
     given: Any = language_model(name) if model is None else model
     count = sum(p.numel() for p in given.parameters())
     context = given.context
-    a_micro_batch = checks.integer("micro_batch", micro_batch) * context
-    tokens, step_tokens = float(tokens or 20 * count), float(step_tokens or a_micro_batch * devices)
-    if step_tokens < a_micro_batch * devices:
+    micro_batch_tokens = checks.integer("micro_batch", micro_batch) * context
+    tokens, step_tokens = float(tokens or 20 * count), float(step_tokens or micro_batch_tokens * devices)
+    if step_tokens < micro_batch_tokens * devices:
         raise ValueError(
-            f"step_tokens must be at least one micro-batch on every device, {a_micro_batch * devices:,}, got "
+            f"step_tokens must be at least one micro-batch on every device, {micro_batch_tokens * devices:,}, got "
             f"{step_tokens:,.0f}"
         )
-    rounds = max(1.0, step_tokens / (a_micro_batch * devices))  # micro-batches of one step
+    rounds = max(1.0, step_tokens / (micro_batch_tokens * devices))  # micro-batches of one step
 
     forward = 2 * summary(given, torch.zeros(1, context, dtype=torch.long)).multiply_adds / context
     parts = [sum(p.numel() for p in block.parameters()) for block in find_blocks(given)] or [count]
     outside = count - sum(parts)
-    block = kept_by_block(given)
-    stream = 2 * given.embed_dim  # the input of a block, of one token
-    a_token = len(parts) * stream + block if recompute else len(parts) * block
+    block = measure_activations(given)
+    stream = 2 * given.embed_dim  # bytes per token of a block's input
+    token_bytes = len(parts) * stream + block if recompute else len(parts) * block
 
-    # Sharded: the block that computes and the one after it are whole, and what lies outside of blocks always is, with
-    # its gradients. Replicated: autocast holds a copy of the weights of the largest part at a time at least.
+    # Sharded: the current block and the next one are whole; so is everything outside of blocks, with its gradients, all
+    # the time. Replicated: autocast copies at least the weights of the largest part at a time.
     whole = 2.0 * (2 * max(parts) + 2 * outside) if shards > 1 else 2.0 * max(parts)
     share, replicas = (shards - 1) / shards, devices // shards
-    # Weights forward, those of blocks backward as well, and float32 gradients.
+    # Weights for the forward pass, those of blocks again for the backward pass, and float32 gradients.
     gathering = rounds * share * (2 * count + 2 * sum(parts) + 4 * count)
     averaging = 2 * (replicas - 1) / replicas * 4 * count / shards
     work = (4 if recompute else 3) * forward * tokens
@@ -169,7 +186,7 @@ def plan(
         gradients=4 * count / shards,
         optimizer=8 * count / shards,
         gathered=whole,
-        activations=a_micro_batch * a_token,
+        activations=micro_batch_tokens * token_bytes,
         communication=gathering + averaging,
         flops=3 * forward * tokens,
         step_tokens=step_tokens,
@@ -180,7 +197,13 @@ def plan(
 
 
 def report(plan: Plan, memory: float, tokens: float) -> list[str]:
-    """The plan in words, line by line; what does not fit comes with the remedy."""
+    """Return the lines of `groundup plan`.
+
+    Args:
+        plan: the estimate.
+        memory: bytes of one device. If the training does not fit, a line says what helps.
+        tokens: number of tokens of the training.
+    """
 
     def gigabytes(value: float) -> str:
         return f"{value / 1e9:>10,.2f} GB"

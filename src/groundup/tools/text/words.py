@@ -16,7 +16,7 @@ from groundup.autoencoders.word2vec import nearest
 from groundup.data import PAD, Tokenizer, Vocabulary, WordTokenizer, read_vectors, write_vectors
 from groundup.functional import softmax
 from groundup.models.recurrent_networks import LangModel
-from groundup.tools.text.folders import folder_of, load, quoted, save
+from groundup.tools.text.model_folders import find_folder, format_command, load, save
 from groundup.training import distributed
 
 VECTORS = "vectors.txt"
@@ -25,9 +25,13 @@ GAP = re.compile(r"-?_{3,}")
 
 @torch.no_grad()
 def fill(model: LangModel, tokenizer: Tokenizer, text: str, top: int = 5) -> list[tuple[str, float]]:
-    """The likeliest words for the gap in `text`, which is written ___, with their probabilities.
+    """Return the likeliest words for the gap in a text, with their probabilities.
 
-    The model is one that was trained to find masked words: PAD is what stands in the gap.
+    Args:
+        model: a model that was trained to find masked words, with PAD in the place of the word.
+        tokenizer: its tokenizer.
+        text: a text with one gap, written ___.
+        top: number of words.
     """
     pieces = tokenizer.split(text)
     gaps = [i for i, piece in enumerate(pieces) if GAP.fullmatch(piece)]
@@ -43,8 +47,8 @@ def fill(model: LangModel, tokenizer: Tokenizer, text: str, top: int = 5) -> lis
 
 
 def load_filler(name: str | Path) -> tuple[LangModel, Tokenizer]:
-    """(model, tokenizer) of the folder that the training of masked words saved."""
-    folder = folder_of(name)
+    """Load (model, tokenizer) from a folder that `save_and_fill` wrote."""
+    folder = find_folder(name)
     model, tokenizer = load(str(folder))
     if not isinstance(model, LangModel) or not isinstance(tokenizer, WordTokenizer):
         raise ValueError(f"{folder} holds no model of masked words; ask it with `groundup generate`")
@@ -54,18 +58,21 @@ def load_filler(name: str | Path) -> tuple[LangModel, Tokenizer]:
 def save_vectors(folder: str | Path, words: Sequence[str], vectors: Float[Tensor, "V E"], asked: str) -> str:
     """Save the vectors of words in word2vec's text format; return the command that lists the words similar to `asked`.
 
-    Of several processes the main one alone writes.
+    Of several processes the main one writes.
     """
     distributed.on_main(lambda: write_vectors(Path(folder) / VECTORS, words, vectors))
-    return f"groundup similar {quoted(asked)} --model {quoted(folder)}"
+    return format_command("similar", asked, folder)
 
 
 def similar(name: str | Path, words: Sequence[str], top: int = 10) -> dict[str, list[tuple[str, float]]]:
-    """For each word the words with the most similar vectors, with the cosines; nearest first.
+    """Return for each word the words with the most similar vectors, with the cosines, the most similar first.
 
-    name    a file in word2vec's text format, or a folder with vectors.txt
+    Args:
+        name: a file in word2vec's text format, or a folder with vectors.txt.
+        words: words that have a vector.
+        top: number of similar words per word.
 
-    Raises `ValueError` for a word that has no vector, with near ones.
+    Raises `ValueError` for a word without a vector; the message names words with similar spelling.
     """
     path = Path(name).expanduser()
     known, vectors = read_vectors(path / VECTORS if path.is_dir() else path)
@@ -80,9 +87,15 @@ def similar(name: str | Path, words: Sequence[str], top: int = 10) -> dict[str, 
 def save_and_fill(
     model: LangModel, tokenizer: WordTokenizer, folder: str | Path, text: str, window: int = 24, count: int = 5
 ) -> str:
-    """Save a model of masked words, print what it finds in gaps of `text`; return the command that fills the last.
+    """Save a model of masked words, print what it finds in gaps of a text, and return the command for the last gap.
 
-    window, count    the text's first `count` pieces of `window` + 1 words; the word in the middle of each is the gap
+    Args:
+        model: the model.
+        tokenizer: its tokenizer.
+        folder: where to save both.
+        text: the text. Of its first `count` pieces of `window` + 1 words, the word in the middle is the gap.
+        window: length of a piece, minus 1.
+        count: number of pieces.
     """
     save(model, folder, tokenizer)
     pieces, command = tokenizer.split(text), ""
@@ -92,5 +105,5 @@ def save_and_fill(
         shown = " ".join(words)
         found = ", ".join(f"{other} {100 * p:.0f} %" for other, p in fill(model, tokenizer, shown, 3))
         sys.stdout.write(f"{shown}\n    ___: {found} · the author: {word}\n")
-        command = f"groundup fill {quoted(shown)} --model {quoted(folder)}"
+        command = format_command("fill", shown, folder)
     return command
