@@ -128,7 +128,7 @@ def test_your_own_model_with_its_own_names(groundup, photo, tmp_path):
     assert code == 0
     assert f"with the weights {tmp_path}/mine" in said
     assert sorted(line.split()[-1] for line in said.splitlines()[3:]) == ["ant", "bee", "cat"]
-    assert "Nothing says" not in said
+    assert "without the preprocessing" not in said
 
 
 def test_a_bare_file_of_other_classes(groundup, photo, tmp_path):
@@ -139,7 +139,7 @@ def test_a_bare_file_of_other_classes(groundup, photo, tmp_path):
     arguments = ("classify", photo, "--model", "toy", "--weights", tmp_path / "mine.pth", "--num-classes", 3)
     code, said, complaint = groundup(*arguments)
     assert (code, complaint) == (0, "")
-    assert "Nothing says how the images of its training were prepared" in said
+    assert "The model was saved without the preprocessing of its images" in said
     assert "class 2" in said
 
 
@@ -147,7 +147,7 @@ def test_a_picture_of_what_speaks_for_it(groundup, photo, theirs, tmp_path):
     imread = pytest.importorskip("matplotlib.image").imread
     code, said, _ = groundup("classify", photo, "--model", "toy", "--saliency", tmp_path / "out" / "why.png")
     assert code == 0
-    assert said.splitlines()[-1] == f"what speaks for the best: {tmp_path}/out/why.png"
+    assert said.splitlines()[-1] == f"pixels that decide for the likeliest classes: {tmp_path}/out/why.png"
     picture = imread(tmp_path / "out" / "why.png")
     assert picture.shape[0] > 800
     assert picture[..., :3].std() > 0.05
@@ -268,8 +268,8 @@ def test_grey_images_and_a_size_of_its_own(groundup, photo, own, build):
 
 
 def test_how_images_are_prepared_that_no_one_describes():
-    assert classify.prepared(Toy()) == classify.USUAL
-    grey = classify.prepared(SimpleCNN(in_channels=1))
+    assert classify.preprocessing_of(Toy()) == classify.DEFAULT_PREPROCESSING
+    grey = classify.preprocessing_of(SimpleCNN(in_channels=1))
     assert (grey.crop, grey.resize) == (32, 36)
     assert len(grey.mean) == len(grey.std) == 1
 

@@ -1,4 +1,4 @@
-"""Classify photos with published weights or your own model: the likeliest classes, and where they are seen."""
+"""Classify photos with published weights or your own model, and show which pixels decide."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ logger = logging.getLogger("groundup")
 
 Photo = UInt8[Tensor, "1 channels height width"]
 
-#: For a model that does not say how its images are prepared: what nearly all of ImageNet's networks take.
-USUAL = Preprocessing()
-GUESSED = (
-    "Nothing says how the images of its training were prepared: this one is prepared as for\n"
-    "ImageNet, and the answer may be wrong. Save the model with its preprocessing:\n"
+#: For a model without preprocessing: that of nearly all networks for ImageNet.
+DEFAULT_PREPROCESSING = Preprocessing()
+GUESS_WARNING = (
+    "The model was saved without the preprocessing of its images. That of ImageNet is used, and the\n"
+    "answer may be wrong. Save the model with its preprocessing:\n"
     "model.save_pretrained(folder, preprocessing=...)"
 )
 
 
 def image_classifiers() -> dict[str, type[ImageClassifier]]:
-    """Every class of image classifier in groundup.models, by name."""
+    """Return the image classifiers of groundup.models by class name."""
     every = model_classes()
     return {
         name: cls
@@ -48,10 +48,13 @@ def image_classifiers() -> dict[str, type[ImageClassifier]]:
 
 
 def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
-    """The class, and the published weights, that `name` means: "torchvision/resnet50", "resnet50", "ResNet50".
+    """Return the class and the published weights that a name means.
 
-    A name that several have published means the first; a class, the weights of what it builds by default, or else its
-    first. Raises `ValueError` that names what is near, or all there is.
+    Args:
+        name: "torchvision/resnet50"; "resnet50", the first one published under that name; or "ResNet50", the weights
+            for the default arguments of the class, or else its first ones.
+
+    Raises `ValueError` for an unknown name; the message suggests similar names.
     """
     classes = image_classifiers()
     rows = [row for row in published_weights() if row.address and row.model in classes]
@@ -66,24 +69,29 @@ def find(name: str) -> tuple[type[ImageClassifier], Published | None]:
     if name[:1] in (".", "~") or (
         os.sep in name and name.split("/")[0] not in {row.name.split("/")[0] for row in rows}
     ):
-        raise FileNotFoundError(f"model: there is no folder {_shown(name)}; a training writes it when it ends")
+        raise FileNotFoundError(f"model: there is no folder {_shorten(name)}; a training writes it when it ends")
     there = [*dict.fromkeys(row.name.split("/")[1] for row in rows), *classes]
     near = difflib.get_close_matches(name, there, n=4, cutoff=0.5)
     every = f"there are {', '.join(classes)}, and the names that weights of them are published by, as {there[0]}"
     instead = f"did you mean {', '.join(near)}?" if near else every
-    raise ValueError(f"model: there is no image classifier {_shown(name)!r}; {instead}")
+    raise ValueError(f"model: there is no image classifier {_shorten(name)!r}; {instead}")
 
 
 def _names(row: Published) -> tuple[str, str, str]:
-    """torchvision/resnet50.v2, resnet50.v2 and resnet50."""
+    """Return the names of published weights, such as torchvision/resnet50.v2, resnet50.v2 and resnet50."""
     short = row.name.split("/")[1]
     return row.name, short, short.split(".")[0]
 
 
 def load(name: str, weights: str = "", num_classes: int | None = None) -> Any:
-    """The model saved in the folder `name`; or the classifier `name` with its published weights, or those at `weights`.
+    """Load an image classifier.
 
-    `weights` is a path, an address or a hub repository, and `num_classes` the number of classes that it is for.
+    Args:
+        name: a folder that holds a model; or a name that `find` takes.
+        weights: a path, an address or a hub repository, instead of the published weights.
+        num_classes: number of classes of the weights, if it is not that of the published ones.
+
+    Raises `ValueError` for an unknown name and `DownloadError` if the weights cannot be downloaded.
     """
     if not weights and _exists(name):
         checks.require(num_classes is None, f"num_classes: {name} says itself how many classes it has; leave it out")
@@ -100,11 +108,11 @@ def load(name: str, weights: str = "", num_classes: int | None = None) -> Any:
         assert row is not None
         return cls.from_pretrained(row.name, **changes)
     except DownloadError as failure:
-        raise DownloadError(f"{failure}\n  A file that lies elsewhere is named with --weights PATH.") from failure
+        raise DownloadError(f"{failure}\n  Give a file that you have with --weights PATH.") from failure
 
 
 def available(name: str) -> ImageClassifier | None:
-    """`load`, or None where the weights cannot be had; the log says why."""
+    """Return `load(name)`; None, with a line in the log, if the weights cannot be loaded."""
     try:
         model: ImageClassifier = load(name)
         return model
@@ -114,9 +122,15 @@ def available(name: str) -> ImageClassifier | None:
 
 
 def likeliest(model: nn.Module, image: Photo, top: int = 5) -> list[tuple[int, str, float]]:
-    """The `top` likeliest classes of an image: index, name, probability; a softmax over the scores."""
+    """Return (index, name, probability) of the `top` likeliest classes of an image, likeliest first.
+
+    Args:
+        model: an image classifier.
+        image: the pixels, as `read` returns them.
+        top: number of classes.
+    """
     with torch.no_grad():
-        scores = model(prepared(model).transform()(image))
+        scores = model(preprocessing_of(model).transform()(image))
     checks.require(
         scores.dim() == 2,
         f"model: {type(model).__name__} scores every place of an image, {tuple(scores.shape[2:])} here, and not "
@@ -125,36 +139,45 @@ def likeliest(model: nn.Module, image: Photo, top: int = 5) -> list[tuple[int, s
     checks.require(
         bool(scores.isfinite().all()), f"model: {type(model).__name__} gives no finite scores: are its weights damaged?"
     )
-    probabilities, names = softmax(scores, -1)[0], named(model, scores.size(1))
+    probabilities, names = softmax(scores, -1)[0], class_names_of(model, scores.size(1))
     best = probabilities.topk(min(checks.integer("top", top), len(probabilities)))
     return [(int(i), names[int(i)], float(p)) for p, i in zip(*best)]
 
 
 def read(model: nn.Module, photo: str | Path) -> Photo:
-    """The pixels of an image file, decoded as the model's training decoded its images."""
-    seen = prepared(model)
+    """Return the pixels of an image file, decoded as in the training of the model."""
+    seen = preprocessing_of(model)
     channels: Any = seen.channels or getattr(model, "in_channels", 3)
     return read_photo(photo, channels, seen.size)
 
 
-def prepared(model: Any) -> SavedPreprocessing:
-    """How its images are to be prepared: as it says, or else as `USUAL`, in its channels and a size that it takes."""
+def preprocessing_of(model: Any) -> SavedPreprocessing:
+    """Return the preprocessing of a model's images; `DEFAULT_PREPROCESSING`, in its channels and size, if it has none."""
     if getattr(model, "preprocessing", None) is not None:
         found: SavedPreprocessing = model.preprocessing
         return found
     if not isinstance(model, ImageClassifier):
         raise ValueError(
-            f"model: this {type(model).__name__} was saved without its preprocessing, so that nothing says how an "
-            "image is prepared for it; save it again with preprocessing=, or name an image classifier"
+            f"model: this {type(model).__name__} was saved without its preprocessing; save it again with "
+            "preprocessing=, or name an image classifier"
         )
-    mean, std = ((sum(values) / 3,) if model.in_channels == 1 else values for values in (USUAL.mean, USUAL.std))
-    sizes = [USUAL.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
-    size = next((size for size in sizes if _takes(model, size)), USUAL.crop)
-    return replace(USUAL, crop=size, resize=size * USUAL.resize // USUAL.crop, mean=mean, std=std)
+    mean, std = (
+        (sum(values) / 3,) if model.in_channels == 1 else values
+        for values in (DEFAULT_PREPROCESSING.mean, DEFAULT_PREPROCESSING.std)
+    )
+    sizes = [DEFAULT_PREPROCESSING.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
+    size = next((size for size in sizes if _takes_size(model, size)), DEFAULT_PREPROCESSING.crop)
+    return replace(
+        DEFAULT_PREPROCESSING,
+        crop=size,
+        resize=size * DEFAULT_PREPROCESSING.resize // DEFAULT_PREPROCESSING.crop,
+        mean=mean,
+        std=std,
+    )
 
 
-def _takes(model: ImageClassifier, size: int) -> bool:
-    """Whether it can see images of so many pixels, tried where nothing is computed."""
+def _takes_size(model: ImageClassifier, size: int) -> bool:
+    """Return whether the model takes images of that size; tried on the meta device."""
     x = torch.empty(1, model.in_channels, size, size, device="meta", dtype=next(model.parameters()).dtype)
     try:
         with backend("auto"), torch.no_grad():
@@ -164,8 +187,8 @@ def _takes(model: ImageClassifier, size: int) -> bool:
     return True
 
 
-def named(model: Any, count: int) -> tuple[str, ...]:
-    """The names of its `count` classes; of a thousand that have none, ImageNet's; else their numbers."""
+def class_names_of(model: Any, count: int) -> tuple[str, ...]:
+    """Return the names of the `count` classes of a model: its own, else those of ImageNet for 1,000, else numbers."""
     imagenet, own = class_names("imagenet1k"), getattr(model, "class_names", None)
     if own and len(own) == count:
         return tuple(own)
@@ -173,13 +196,13 @@ def named(model: Any, count: int) -> tuple[str, ...]:
 
 
 def draw(model: Any, image: Photo, found: list[tuple[int, str, float]], path: Path) -> None:
-    """The picture of what made the model see each class of `found` in the image."""
+    """Draw which pixels of the image decide for each class in `found`, as `likeliest` returns them."""
     from groundup.plots import saliency_page
 
-    x, classes = prepared(model).transform()(image), torch.tensor([index for index, *_ in found])
+    x, classes = preprocessing_of(model).transform()(image), torch.tensor([index for index, *_ in found])
     x = x.expand(len(found), -1, -1, -1)
     saliency_page(
-        prepared(model).frame()(image).expand(len(found), -1, -1, -1),
+        preprocessing_of(model).frame()(image).expand(len(found), -1, -1, -1),
         gradient(model, x, classes),
         guided_gradient(model, x, classes),
         grad_cam(model, x, classes),
@@ -196,7 +219,14 @@ def report(
     saliency: str = "",
     num_classes: int | None = None,
 ) -> Iterator[str]:
-    """The lines of `groundup classify`: for each photo its likeliest classes."""
+    """Iterate over the lines of `groundup classify`.
+
+    Args:
+        photos: image files.
+        name, weights, num_classes: see `load`.
+        top: number of classes per photo.
+        saliency: file of the picture to draw, for one photo; "" draws none.
+    """
     checks.integer("top", top)
     own = not weights and _exists(name)
     row = None if own else find(name)[1]
@@ -206,17 +236,15 @@ def report(
         checks.require(len(photos) == 1, f"saliency draws one photo, got {len(photos)}: name one")
         check_picture_path(saliency)
     for photo in photos:
-        read_photo(photo)  # before any weights are looked for: what is no photo is said at once
+        read_photo(photo)  # before the weights are loaded: a file that is no photo is an error at once
     model = load(name, weights, num_classes)
     if saliency and not isinstance(model, ImageClassifier):
         kind = type(model).__name__
-        raise ValueError(
-            f"saliency draws what the stages of an image classifier see, and a {kind} has none; leave it out"
-        )
+        raise ValueError(f"saliency needs the stages of an image classifier, and a {kind} has none; leave it out")
     source = name if own else weights or (row.name if row else "")
     header = [f"{type(model).__name__} with the weights {source}"]
     if getattr(model, "preprocessing", None) is None:
-        header.append(GUESSED)
+        header.append(GUESS_WARNING)
     for photo in photos:
         image = read(model, photo)
         found = likeliest(model, image, top)
@@ -226,17 +254,17 @@ def report(
         yield from (f"{100 * p:6.1f} %  {class_name}" for _, class_name, p in found)
         if saliency:
             draw(model, image, found[:3], Path(saliency))
-            yield f"\nwhat speaks for the best: {saliency}"
+            yield f"\npixels that decide for the likeliest classes: {saliency}"
 
 
 def _exists(name: str) -> bool:
-    """Whether there is a file or folder of that name."""
+    """Return whether there is a file or folder of that name."""
     try:
         return Path(name).expanduser().exists()
-    except (OSError, ValueError, RuntimeError):  # longer than a name can be, a null byte, the home of no one
+    except (OSError, ValueError, RuntimeError):  # too long, with a null byte, or of a user that does not exist
         return False
 
 
-def _shown(name: str) -> str:
-    """A name of any length, short enough for a message."""
+def _shorten(name: str) -> str:
+    """Return a name, shortened for a message."""
     return name if len(name) <= 80 else f"{name[:40]}…{name[-39:]}"

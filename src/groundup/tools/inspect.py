@@ -1,4 +1,4 @@
-"""Looking at a model: its shapes, parameters and multiply-adds; and what flows through any part of it."""
+"""Inspect a model: shapes, parameters and multiply-adds of its parts, and the outputs of any part of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from groundup.backend import backend
 
 @dataclass(frozen=True)
 class Part:
-    """One module's share. `multiply_adds` counts matrix products and convolutions, for one sample."""
+    """One module of a model. `multiply_adds` counts those of matrix products and convolutions, for one sample."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Summary:
-    """A model, part by part. `str()` is a table of at most 80 columns; a notebook shows it as one."""
+    """The parts of a model. `str()` is a table of at most 80 columns; notebooks show a table, too."""
 
     model: str
     inputs: tuple[tuple[int, ...], ...]  # of one sample
@@ -48,7 +48,7 @@ class Summary:
     __repr__ = __str__
 
     def format(self, width: int = 80) -> str:
-        """The table in at most `width` columns: equal layers share a line, and long names are shortened."""
+        """Return the table in at most `width` columns: equal layers share a line, and long names are shortened."""
         rows = self._rows()
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
         for column, least in ((1, 8), (0, 12)):  # kinds are shortened first, then names
@@ -56,7 +56,7 @@ class Summary:
 
         def line(row: Sequence[str]) -> str:
             name, kind, *cells = row
-            name = name if len(name) <= widths[0] else "…" + name[1 - widths[0] :]  # its end tells it apart
+            name = name if len(name) <= widths[0] else "…" + name[1 - widths[0] :]  # its end distinguishes it
             kind = kind if len(kind) <= widths[1] else kind[: widths[1] - 1] + "…"
             cells = [name, kind, *cells]
             left = "  ".join(cell.ljust(w) for cell, w in zip(cells[:3], widths[:3]))
@@ -81,17 +81,20 @@ class Summary:
         return "input " + ", ".join(map(_shape, self.inputs)) if self.inputs else "no input"
 
     def _rows(self) -> list[tuple[str, ...]]:
-        """The table's cells: its head, a row for each part or each group of equal parts, the total."""
+        """Return the cells of the table: head, one row per part or group of equal parts, total."""
         rows = [("part", "kind", "output", "parameters", "multiply-adds")]
-        for path, kind, output, parameters, multiply_adds, count in _joined(self.parts):
+        for path, kind, output, parameters, multiply_adds, count in _group_equal(self.parts):
             work = f"{count * multiply_adds:,}" if multiply_adds else ""
             rows.append((".".join(path), kind, _shape(output), f"{count * parameters:,}", work))
         total = ("total", self.model, _shape(self.output), f"{self.parameters:,}", f"{self.multiply_adds:,}")
         return [*rows, total]
 
 
-def _joined(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
-    """(path, kind, output, parameters, multiply-adds, count): equal parts whose paths differ in a number are joined."""
+def _group_equal(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
+    """Return (path, kind, output, parameters, multiply-adds, count) of groups of parts.
+
+    Parts are in a group if they are equal and their paths differ in one number.
+    """
     rows: list[tuple[Any, ...]] = [
         (tuple(p.name.split(".")), p.kind, p.output, p.parameters, p.multiply_adds, 1) for p in parts
     ]
@@ -102,7 +105,7 @@ def _joined(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
             alike = (path[:place], number is None or path[place + 1 :], path if number is None else None, *rest)
             groups.setdefault(alike, []).append(number or "")
         rows = [
-            ((*before, _numbers(numbers), *after), *rest, count * len(numbers))
+            ((*before, _format_numbers(numbers), *after), *rest, count * len(numbers))
             if path is None
             else (path, *rest, count)
             for (before, after, path, *rest, count), numbers in groups.items()
@@ -110,8 +113,8 @@ def _joined(parts: Sequence[Part]) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _numbers(numbers: Sequence[str]) -> str:
-    """0–11 for 0, 1, ..., 11; otherwise the first ones and the last."""
+def _format_numbers(numbers: Sequence[str]) -> str:
+    """Return "0–11" for 0, 1, ..., 11; otherwise the first numbers and the last one."""
     first, *others = numbers
     if not others:
         return first
@@ -125,13 +128,17 @@ def _shape(sizes: Sequence[int]) -> str:
 
 
 def summary(model: nn.Module, *inputs: Any, depth: int = 1) -> Summary:
-    """Run a copy of `model` on the meta device, where nothing is computed and no memory is taken, and report.
+    """Return shapes, parameters and multiply-adds of a model.
 
-    inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch;
-    anything else is passed on as it is.
-    depth: how far to open the module tree; a part deeper than that is counted in its parent. The members of a
-    `ModuleList` are as deep as the list, which is not a part itself.
-    Parameters shared by several parts are counted in each of them, and once in the total.
+    A copy runs on the meta device, where nothing is computed and no memory is used. Parameters that several parts share
+    are counted in each of them, and once in the total.
+
+    Args:
+        model: the model.
+        inputs: for each argument of `forward`, the shape of one sample (without the batch), or a tensor with a batch;
+            any other value is passed as it is.
+        depth: number of levels of modules to list; deeper modules are counted in their parent. The members of a
+            `ModuleList` are at the level of the list, which is not a part itself.
 
     Example:
         >>> from groundup.layers import Linear
@@ -193,14 +200,14 @@ def _argument(value: Any) -> Any:
 
 
 def _depth(model: nn.Module, name: str) -> int:
-    """How deep the module lies; a list of modules, which nobody calls, is no level of its own."""
+    """Return the level of a module; lists of modules, which are not called, do not count."""
     path = name.split(".")
     above = (".".join(path[:end]) for end in range(1, len(path)))
     return 1 + sum(not isinstance(model.get_submodule(parent), (nn.ModuleList, nn.ModuleDict)) for parent in above)
 
 
 def _sample(output: Any, batch: int) -> tuple[int, ...]:
-    """The shape of an output, of its first tensor if it has several, for one sample."""
+    """Return the shape of an output, or of its first tensor, for one sample."""
     while isinstance(output, (tuple, list)) and output:
         output = output[0]
     if not isinstance(output, Tensor):
@@ -210,7 +217,7 @@ def _sample(output: Any, batch: int) -> tuple[int, ...]:
 
 
 def _on_meta(model: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers are on the meta device: the originals are never duplicated."""
+    """Return a copy with parameters and buffers on the meta device; the originals are not copied."""
     memo: dict[int, object] = {}
     for p in model.parameters():
         memo[id(p)] = nn.Parameter(p.detach().to("meta"), requires_grad=p.requires_grad)
@@ -219,21 +226,28 @@ def _on_meta(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-# ---- what flows through ------------------------------------------------------------------------------------------
+# ---- outputs of parts ------------------------------------------------------------------------------------------
 
-#: Module name → what the module returned, one entry a call.
+#: Module name → the outputs of the module, one entry per call.
 Captured = dict[str, list[Any]]
 
 
 @contextmanager
 def capture(model: nn.Module, *what: str | type[nn.Module]) -> Iterator[Captured]:
-    """Record the outputs of some modules while the block runs: copies, so that no later step can change them.
+    """Record the outputs of some modules within the block, as copies.
 
-        with capture(model, "c*", Subsampling) as seen:        # names (with * and ?), or types
-            model(x)
-        seen["c1"][0]                                          # the first call's output
+    Args:
+        model: the model.
+        what: names of modules, with * and ?, or types.
 
-    Afterwards the hooks are gone; what was recorded stays. Raises `ValueError` for a name or type that no module has.
+    Raises `ValueError` for a name or type that no module has.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        >>> with capture(model, "0", nn.ReLU) as outputs:
+        ...     _ = model(torch.ones(1, 2))
+        >>> outputs["1"][0].shape
+        torch.Size([1, 3])
     """
     checks.require(len(what) > 0, 'what: name modules ("layers.*") or types (Conv2d) to capture')
     chosen: dict[str, nn.Module] = {}
@@ -252,7 +266,7 @@ def capture(model: nn.Module, *what: str | type[nn.Module]) -> Iterator[Captured
         for name, module in chosen.items():
 
             def record(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
-                seen[name].append(_detached(output))
+                seen[name].append(_copy_output(output))
 
             hooks.callback(module.register_forward_hook(record).remove)
         yield seen
@@ -260,10 +274,10 @@ def capture(model: nn.Module, *what: str | type[nn.Module]) -> Iterator[Captured
 
 @contextmanager
 def capture_attention(model: nn.Module) -> Iterator[Captured]:
-    """Record the attention weights (B, H, T, S) of every layer while the block runs; outputs stay as they are.
+    """Record the attention weights (B, H, T, S) of every layer within the block; the outputs do not change.
 
-    Every module whose `forward` takes `need_weights` is asked for them. That runs the definition, which holds the
-    T × S weights for the time of the call. Raises `ValueError` where there is no such module.
+    Every module whose `forward` takes `need_weights` is called with it, so the definition runs, which stores the T × S
+    weights during the call. Raises `ValueError` if there is no such module.
     """
     layers = {
         name: module
@@ -272,7 +286,7 @@ def capture_attention(model: nn.Module) -> Iterator[Captured]:
     }
     checks.require(len(layers) > 0, f"{type(model).__name__} has no attention: no part's forward takes need_weights")
     seen: Captured = {name: [] for name in layers}
-    asked: list[bool] = []  # by the callers, innermost last
+    asked: list[bool] = []  # what the callers asked for, the innermost last
 
     def ask(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         bound = python_inspect.signature(module.forward).bind(*args, **kwargs)
@@ -284,7 +298,7 @@ def capture_attention(model: nn.Module) -> Iterator[Captured]:
         for name, module in layers.items():
 
             def record(_: nn.Module, __: Any, output: Any, name: str = name) -> Any:
-                seen[name].append(_detached(output[1]))
+                seen[name].append(_copy_output(output[1]))
                 return output if asked.pop() else output[0]
 
             hooks.callback(module.register_forward_pre_hook(ask, with_kwargs=True).remove)
@@ -293,10 +307,14 @@ def capture_attention(model: nn.Module) -> Iterator[Captured]:
 
 
 def attention_rollout(layers: Sequence[Tensor]) -> Tensor:
-    """R = Ã_L ... Ã_1, Ã = (mean of the heads + I) / 2 of each layer's weights (B, H, T, T): (B, T, T), rows sum to 1.
+    """Return R = Ã_L ... Ã_1 (B, T, T), where Ã = (mean of the heads + I) / 2; rows sum to 1.
 
-    R[t, s] is the share of token s in what token t holds at the end, if attention moved all there is and residual
-    connections kept half. Abnar and Zuidema 2020, Quantifying Attention Flow in Transformers, arXiv:2005.00928.
+    R[t, s] is the share of token s in the last layer's token t, if information moved by attention only and residual
+    connections kept half. Why: the weights of a later layer are about mixtures of tokens, not about the tokens.
+    Abnar and Zuidema 2020, Quantifying Attention Flow in Transformers, arXiv:2005.00928.
+
+    Args:
+        layers: the attention weights (B, H, T, T) of each layer, as `capture_attention` records them.
     """
     checks.require(len(layers) > 0, "layers must hold the weights of at least one layer, got none")
     total = torch.eye(layers[0].size(-1)).to(layers[0]).expand(len(layers[0]), -1, -1)
@@ -305,10 +323,10 @@ def attention_rollout(layers: Sequence[Tensor]) -> Tensor:
     return total
 
 
-def _detached(value: Any) -> Any:
+def _copy_output(value: Any) -> Any:
     if isinstance(value, Tensor):
-        return value.detach().clone()  # a nonlinearity may be about to work in place
+        return value.detach().clone()  # a later module may work in place
     if isinstance(value, (tuple, list)):
-        parts = map(_detached, value)
+        parts = map(_copy_output, value)
         return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
     return value

@@ -1,16 +1,16 @@
-"""Which pixels decide: three answers for one class of an image classifier.
+"""Saliency: which pixels decide for a class of an image classifier, by three methods.
 
 S_c is the score of class c before the softmax, x the image, A^k the k-th map of a layer.
 
-    gradient           w = ∂S_c / ∂x                               what a change of each pixel would do
-    guided_gradient    the same, but what ReLUs pass back is positive    what speaks for the class, drawn sharply
-    grad_cam           relu(Σ_k α_k A^k),  α_k = mean_ij ∂S_c / ∂A^k_ij  where in the image the class is seen
+    gradient           w = ∂S_c / ∂x                                     the effect of a change of each pixel
+    guided_gradient    the same, but ReLUs pass back positive values only    pixels in favour of the class, sharply
+    grad_cam           relu(Σ_k α_k A^k),  α_k = mean_ij ∂S_c / ∂A^k_ij  regions in favour of the class
 
 Simonyan, Vedaldi, Zisserman 2014, Deep Inside Convolutional Networks, arXiv:1312.6034, section 3;
 Springenberg, Dosovitskiy, Brox, Riedmiller 2015, Striving for Simplicity, arXiv:1412.6806, section 3.4;
 Selvaraju et al. 2017, Grad-CAM, arXiv:1610.02391, section 3.
 
-The model is looked at in `eval` mode, and is left as it was: its mode, gradients, buffers and hooks.
+The model computes in eval mode; its modes, gradients, buffers and hooks are unchanged afterwards.
 """
 
 from __future__ import annotations
@@ -32,40 +32,56 @@ Classes = int | Int64[Tensor, " N"] | Int64[Tensor, ""] | None
 
 
 def gradient(model: ImageClassifier, x: Images, target: Classes = None) -> Images:
-    """w = ∂S_c / ∂x for each image; c is `target`, one for all or one each, by default the likeliest class.
+    """Return w = ∂S_c / ∂x for each image. Simonyan et al. 2014, section 3.1.
 
-    Of a model that scores every place of an image, as SimpleFullyCNN, S_c is the sum over them.
-    Simonyan et al. 2014, section 3.1. The picture they show is max_channel |w|: `saliency_map`.
+    Why: the score of a class is nearly linear in a small change of the image, and w are its coefficients. The paper
+    shows max_channel |w|: see `saliency_map`.
+
+    Args:
+        model: an image classifier. If it scores every place of an image, as SimpleFullyCNN, S_c is the sum of them.
+        x: the images.
+        target: c, one class for all images or one per image; by default the likeliest of each.
     """
-    with _looking(model):
+    with _inspection(model):
         x = _leaf(x)
         (w,) = torch.autograd.grad(_score(model, x, target), x)
     return w
 
 
 def guided_gradient(model: ImageClassifier, x: Images, target: Classes = None) -> Images:
-    """Guided backpropagation: every y = relu(z) passes R_z = 1[z > 0] · 1[R_y > 0] · R_y back to its input.
+    """Return the guided gradient: every y = relu(z) passes R_z = 1[z > 0] · 1[R_y > 0] · R_y back to its input.
 
-    Springenberg et al. 2015, section 3.4: the first factor is the gradient's own, the second the deconvnet's.
-    Raises `ValueError` for a model without a ReLU, for which it would be the plain gradient.
+    Springenberg et al. 2015, section 3.4: the first factor is that of the gradient, the second that of the deconvnet.
+    Why: negative values, from pixels against the class, would cancel positive ones and blur the picture.
+
+    Args:
+        model, x, target: as for `gradient`.
+
+    Raises `ValueError` for a model without a ReLU, for which this would be the plain gradient.
     """
-    with _looking(model), backend("auto"):  # the kernel leaves a node in the graph that is known for a ReLU
+    with _inspection(model), backend("auto"):  # the kernel leaves a ReLU node in the graph
         x = _leaf(x)
         score = _score(model, x, target)
         relus = [node for node in _nodes(score.grad_fn) if type(node).__name__ == "ReluBackward0"]
         name = type(model).__name__
         checks.require(len(relus) > 0, f"model must have ReLUs to guide the gradient through; {name} has none")
-        for node in relus:  # the graph, and these hooks with it, is gone when this function returns
+        for node in relus:  # the graph and these hooks are freed when this function returns
             node.register_prehook(lambda gradients: tuple(torch.relu(g) for g in gradients))
         (w,) = torch.autograd.grad(score, x)
     return w
 
 
 def grad_cam(model: ImageClassifier, x: Images, target: Classes = None, layer: str = "") -> Float[Tensor, "N P Q"]:
-    """relu(Σ_k α_k A^k), as large as the maps A (N, K, P, Q) that `layer` returns; by default the last stage's.
+    """Return relu(Σ_k α_k A^k), in the size of the maps A (N, K, P, Q) of a layer.
 
-    Selvaraju et al. 2017, equations 1 and 2. Where a mean over the map and one linear layer follow, it is the class
-    activation map of Zhou et al. 2016 but for a factor (appendix A).
+    Selvaraju et al. 2017, equations 1 and 2. Why: maps of late layers respond to parts of objects and still have a
+    place in the image; α_k says how much map k increases the score. If a mean over the map and one linear layer follow,
+    this is the class activation map of Zhou et al. 2016 up to a factor (appendix A).
+
+    Args:
+        model, x, target: as for `gradient`.
+        layer: name of the module; by default the last stage.
+
     Raises `ValueError` for a layer that the model does not have, or that returns no maps.
     """
     stages: tuple[str, ...] = getattr(model, "stages", ())
@@ -77,9 +93,9 @@ def grad_cam(model: ImageClassifier, x: Images, target: Classes = None, layer: s
 
     def keep(_: nn.Module, __: Any, output: Any) -> Any:
         seen.append(output)
-        return output.clone() if isinstance(output, Tensor) else output  # what follows may work in place
+        return output.clone() if isinstance(output, Tensor) else output  # a later module may work in place
 
-    with _looking(model), ExitStack() as hooks:
+    with _inspection(model), ExitStack() as hooks:
         hooks.callback(model.get_submodule(layer).register_forward_hook(keep).remove)
         score = _score(model, _leaf(x), target)
         maps = seen[-1] if seen else None
@@ -92,12 +108,12 @@ def grad_cam(model: ImageClassifier, x: Images, target: Classes = None, layer: s
 
 
 def saliency_map(w: Images) -> Float[Tensor, "N H W"]:
-    """M_ij = max_channel |w_ij|. Simonyan et al. 2014, section 3.1."""
+    """Return M_ij = max_channel |w_ij| for a gradient w. Simonyan et al. 2014, section 3.1."""
     return w.abs().amax(1)
 
 
 def _score(model: ImageClassifier, x: Tensor, target: Classes) -> Tensor:
-    """Σ_n S_c(x_n): images do not meet in `eval` mode, so that its derivative is that of each."""
+    """Return Σ_n S_c(x_n). In eval mode images do not influence each other, so its derivative is that of each."""
     scores = model(x)
     if target is None:
         return scores.gather(1, scores.argmax(1, keepdim=True)).sum()
@@ -119,7 +135,7 @@ def _leaf(x: Tensor) -> Tensor:
 
 
 def _nodes(start: Any) -> Iterator[Any]:
-    """Every node of the graph behind `start`, once."""
+    """Iterate over the nodes of the graph behind `start`, each once."""
     stack, seen = [start], {start}
     while stack:
         node = stack.pop()
@@ -130,8 +146,8 @@ def _nodes(start: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _looking(model: nn.Module) -> Iterator[None]:
-    """Gradients on, whatever is around; dropout and batch statistics off, and every part's mode as before after it."""
+def _inspection(model: nn.Module) -> Iterator[None]:
+    """Enable gradients and eval mode within the block, and restore the modes of all parts after it."""
     modes = {module: module.training for module in model.modules()}
     try:
         with torch.inference_mode(False), torch.enable_grad():
