@@ -158,7 +158,7 @@ def test_without_weights_it_says_so_and_where_to_put_them(groundup, photo, tmp_p
     assert (code, said) == (2, "")
     assert complaint.splitlines()[0] == ("groundup: weights/toy.pth is not in the cache and could not be downloaded:")
     assert f"Put the file from https://no.invalid/toy.pth at {tmp_path}/cache/weights/toy.pth by hand" in complaint
-    assert complaint.splitlines()[-1] == "  A file that lies elsewhere is named with --weights PATH."
+    assert complaint.splitlines()[-1] == "  Give a file that you have with --weights PATH."
     assert "Traceback" not in complaint
 
 

@@ -152,28 +152,20 @@ def read(model: nn.Module, photo: str | Path) -> Photo:
 
 
 def preprocessing_of(model: Any) -> SavedPreprocessing:
-    """Return the preprocessing of a model's images; `DEFAULT_PREPROCESSING`, in its channels and size, if it has none."""
+    """Return the preprocessing of a model's images; if it has none, the default, in its channels and size."""
     if getattr(model, "preprocessing", None) is not None:
-        found: SavedPreprocessing = model.preprocessing
-        return found
+        saved: SavedPreprocessing = model.preprocessing
+        return saved
     if not isinstance(model, ImageClassifier):
         raise ValueError(
             f"model: this {type(model).__name__} was saved without its preprocessing; save it again with "
             "preprocessing=, or name an image classifier"
         )
-    mean, std = (
-        (sum(values) / 3,) if model.in_channels == 1 else values
-        for values in (DEFAULT_PREPROCESSING.mean, DEFAULT_PREPROCESSING.std)
-    )
-    sizes = [DEFAULT_PREPROCESSING.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
-    size = next((size for size in sizes if _takes_size(model, size)), DEFAULT_PREPROCESSING.crop)
-    return replace(
-        DEFAULT_PREPROCESSING,
-        crop=size,
-        resize=size * DEFAULT_PREPROCESSING.resize // DEFAULT_PREPROCESSING.crop,
-        mean=mean,
-        std=std,
-    )
+    usual = DEFAULT_PREPROCESSING
+    mean, std = ((sum(values) / 3,) if model.in_channels == 1 else values for values in (usual.mean, usual.std))
+    sizes = [usual.crop, *(shape[-1] for shape in model.input_sizes.values()), model.min_size]
+    size = next((size for size in sizes if _takes_size(model, size)), usual.crop)
+    return replace(usual, crop=size, resize=size * usual.resize // usual.crop, mean=mean, std=std)
 
 
 def _takes_size(model: ImageClassifier, size: int) -> bool:
