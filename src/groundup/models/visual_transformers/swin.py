@@ -52,10 +52,10 @@ def shift_mask(
     two sides of the image. Tokens attend to each other if, on both axes, both were moved around the edge or neither
     was. Section 3.2, figure 4.
     """
-    rows, columns = (torch.arange(count, device=device) >= count - by for count, by in zip((height, width), shift))
-    region = (2 * rows[:, None] + 1 * columns)[None, :, :, None]
-    tokens = to_windows(region.float(), size)[..., 0]  # W, n
-    return tokens[:, :, None] == tokens[:, None, :]
+    rows = (torch.arange(height, device=device) >= height - shift[0]).view(-1, 1, size, 1)  # moved around the edge
+    columns = (torch.arange(width, device=device) >= width - shift[1]).view(1, -1, 1, size)
+    region = (2 * rows + 1 * columns).view(-1, size * size)  # W, n
+    return region[:, :, None] == region[:, None, :]
 
 
 class ShiftedWindowAttention(nn.Module):
@@ -91,16 +91,17 @@ class ShiftedWindowAttention(nn.Module):
         self.attention = RelativeWindowAttention(embed_dim, num_heads, window_size, device=device, dtype=dtype)
 
     def forward(self, x: Float[Tensor, "N H W E"]) -> Float[Tensor, "N H W E"]:
-        height, width = x.shape[1:3]
-        x = pad_to_multiple(x, self.window_size)
-        high, wide = x.shape[1:3]
-        down, right = (self.shift_size if size > self.window_size else 0 for size in (high, wide))
+        height, width, size = x.size(1), x.size(2), self.window_size
+        x = pad_to_multiple(x, size)
+        high, wide = x.size(1), x.size(2)
+        down = self.shift_size if high > size else 0
+        right = self.shift_size if wide > size else 0
         mask = None
         if down or right:
             x = x.roll((-down, -right), (1, 2))
-            mask = shift_mask(high, wide, self.window_size, (down, right), x.device)  # W, n, n
-        x = self.attention(to_windows(x, self.window_size), mask)  # N W, n, E
-        x = from_windows(x, self.window_size, high, wide)  # N, high, wide, E
+            mask = shift_mask(high, wide, size, (down, right), x.device)  # W, n, n
+        x = self.attention(to_windows(x, size), mask)  # N W, n, E
+        x = from_windows(x, size, high, wide)  # N, high, wide, E
         if down or right:
             x = x.roll((down, right), (1, 2))
         return x[:, :height, :width]
@@ -111,7 +112,7 @@ class ShiftedWindowAttention(nn.Module):
 
 def pad_to_multiple(x: Float[Tensor, "N H W E"], multiple: int) -> Float[Tensor, "N P Q E"]:
     """Pad with zeros below and to the right, so that both sizes become multiples of `multiple`."""
-    down, right = (-size % multiple for size in x.shape[1:3])
+    down, right = -x.size(1) % multiple, -x.size(2) % multiple
     return pad2d(x.permute(0, 3, 1, 2), (0, down, 0, right)).permute(0, 2, 3, 1) if down or right else x
 
 
