@@ -9,10 +9,11 @@ import torch
 
 from rows.peers import ready_torchvision
 
+from annotations import enforce_annotations
+
 pytest_plugins = ["parity_table"]
 
-# Every annotation in groundup is enforced while the suite runs (and only then).
-jaxtyping.install_import_hook("groundup", "beartype.beartype")
+enforce_annotations()
 
 ready_torchvision()
 
@@ -71,17 +72,18 @@ def pytest_collection_modifyitems(config, items):
 
 
 def is_left_to_slow(item):
-    """Whether an item of the component sweep repeats what another one shows under the definitions.
+    """Return True for an item of the component sweep that repeats what others show.
 
     A component's definition is compared with its oracle in float64; test_functions.py has every function in the other
-    precisions, in both bodies. The layout of inputs is varied for layers, and not again for the networks made of them.
+    precisions, in both bodies. A network's layers are compared in float32, the network in float64 and in bfloat16. The
+    layout of inputs is varied for layers, and under the definitions not again for the networks made of them.
     """
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    if parameters.get("_body") != "reference":
-        return False
+    case, is_definition = parameters.get("case"), parameters.get("_body") == "reference"
     if item.originalname == "test_parity":
-        return parameters["dtype"] != torch.float64
-    return item.originalname == "test_layout_does_not_matter" and parameters["case"].network
+        dtype = parameters["dtype"]
+        return (is_definition and dtype != torch.float64) or (case.network and dtype == torch.float32)
+    return item.originalname == "test_layout_does_not_matter" and is_definition and case.network
 
 
 def body_of(item):

@@ -53,6 +53,16 @@ def test_the_collector_finds_what_pages_say():
     assert "python examples/transformer/char_gpt.py --data PATH" in found  # printed, behind a bar
 
 
+def test_the_page_of_traps_and_the_tests_cite_each_other():
+    page = (ROOT / "docs" / "traps.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (T\d\d) \| .* \| (.*) \|$", page, re.MULTILINE))
+    cited = {}
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for trap in re.findall(r"\bT\d\d\b", path.read_text(encoding="utf-8")):
+            cited.setdefault(trap, set()).add(f"`{path.relative_to(ROOT)}`")
+    assert {trap: set(tests.split(", ")) for trap, tests in rows.items()} == cited
+
+
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.example], ids=lambda c: c.line)
 def test_every_command_is_run_by_a_test(command):
     start = " ".join(command.words[: 3 if "-m" in command.words[1:2] else 2])

@@ -80,7 +80,7 @@ def test_more_queries_than_keys_leaves_the_first_without_any(mode):
 @BODIES
 @pytest.mark.parametrize("chunk", [1, 2, 4])
 def test_the_newest_queries_see_all_that_came_before(mode, chunk):
-    """T27: with a cache, F.scaled_dot_product_attention(is_causal=True) lets a lone query see key 0 only."""
+    """With a cache, F.scaled_dot_product_attention(is_causal=True) lets a lone query see key 0 only (trap T27)."""
     q, k, v = qkv(8, 8)
     with backend(mode):
         whole = G.scaled_dot_product_attention(q, k, v, is_causal=True)

@@ -48,7 +48,7 @@ def test_rotary_depends_on_the_offset_alone(interleaved):
 
 
 def test_the_two_pairings_are_one_function_up_to_a_permutation():
-    """T30: features (2i, 2i+1) of the one are (i, i + D/2) of the other."""
+    """Features (2i, 2i + 1) of one layout are (i, i + D/2) of the other (trap T30)."""
     x = seeded_randn(2, 3, 7, 8)
     order = torch.arange(8).view(4, 2).T.flatten()  # 0 2 4 6 1 3 5 7
     turn = angles(torch.arange(7), 8)

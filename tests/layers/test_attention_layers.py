@@ -31,7 +31,7 @@ def torch_twin(layer, *arguments, **options):
 @pytest.mark.parametrize("shape", [None, (5, 5), (3, 1, 1, 5), (3, 1, 5, 5), (3, 2, 5, 5)], ids=str)
 @pytest.mark.parametrize("kind", [torch.bool, torch.float64], ids=str)
 def test_masks_against_pytorch(shape, kind, is_causal, mode):
-    """T24: True lets attend here and forbids there."""
+    """In a boolean mask, True allows attention here and forbids it in nn.MultiheadAttention (trap T24)."""
     ours, x = mha(8, 2), seeded_randn(3, 5, 8)
     allowed = torch.ones(3, 2, 5, 5, dtype=torch.bool)
     mask = None

@@ -25,7 +25,7 @@ def attentions():
 @pytest.mark.parametrize("rotary", [None, L.RotaryEncoding(4, 5)], ids=["plain", "rotary"])  # 5: past its table too
 @pytest.mark.parametrize("kind", attentions())
 def test_decoding_equals_the_full_pass(kind, rotary, chunks, mode):
-    """T27, T28: every query sees every key before it, and each token has its absolute position."""
+    """Every query sees every key before it, and each token has its absolute position (traps T27, T28)."""
     layer, groups, options = attentions()[kind]
     layer, x = randomise(layer).double().eval(), seeded_randn(2, 9, 16)
     cache = L.KVCache(2, groups, 12, 4, dtype=torch.float64)

@@ -70,7 +70,7 @@ def test_a_source_of_padding_alone_is_finite():
 
 
 def test_the_first_state_is_of_the_backward_state_at_the_first_word():
-    """T45: through W_s, in the query and in the gates alike; the forward state at the end has no say in it."""
+    """The backward state enters the query and the gates through W_s; the forward state does not (trap T45)."""
     decoder = randomise(AttentionDecoder(TARGET, 3, 4, 5, 2)).double()
     h = seeded_randn(2, 6, 8)
     state = decoder.begin(h)
@@ -91,7 +91,7 @@ def test_the_output_depends_on_context_word_and_state(part):
 
 
 def test_the_update_gate_says_how_much_is_new():
-    """T10: z near 0 keeps the state, where Cho's and PyTorch's unit would replace it."""
+    """A gate z near 0 keeps the state; Cho's and PyTorch's unit would replace it (trap T10)."""
     cell = randomise(L.GRU_cell(3, 4, reset_after=False, complement=True)).double()
     with torch.no_grad():
         cell.bias_ih[4:8] = -1000.0

@@ -54,7 +54,7 @@ def test_sizes(cls, preset, count):
 
 
 def test_widths_and_heads_of_the_largest():
-    """T23, T52, T54: gated widths, GPT-3's misprinted rows, and which LLaMA shares its keys."""
+    """Gated widths, GPT-3's misprinted rows, and which LLaMA shares its keys (traps T23, T52, T54)."""
     for preset, width in {"7b": 11008, "13b": 13824, "33b": 17920, "65b": 22016}.items():
         assert LLaMA1.preset(preset, num_layers=1, device="meta").init_arguments["hidden_dim"] == width
     for preset, width, kv in (("7b", 11008, 32), ("13b", 13824, 40), ("70b", 28672, 8)):
@@ -184,7 +184,7 @@ def test_the_last_logits_of_a_full_context():
 
 
 def test_banded_attention_is_gpt_neos():
-    """T50: GPT-Neo's has no 1/√d, which ours is given in W_Q, and no biases; its window counts the token itself.
+    """GPT-Neo has no 1/√d, which we multiply into W_Q, and no biases; its window counts the token itself (trap T50).
 
     It scores in float32, whatever the type.
     """
@@ -233,7 +233,7 @@ def test_every_block_of_gpt3_has_one_activation():
 
 
 def test_initial_values():
-    """Section 2.3: what is added to the stream is scaled by 1/√(2 layers); and T51's positions."""
+    """Section 2.3: projections into the stream are scaled by 1/√(2 layers); for positions, see trap T51."""
     model = GPT2(1000, 500, 64, 8, 4)
     stds = {name: float(p.detach().std()) for name, p in model.named_parameters() if p.dim() > 1}
     for name, std in stds.items():

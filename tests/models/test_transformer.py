@@ -40,7 +40,7 @@ def test_sizes(preset, count):
 
 
 def test_pytorchs_has_two_norms_more():
-    """T47: nn.Transformer ends both stacks with a norm even in post-norm; the paper does not."""
+    """nn.Transformer ends both stacks with a norm even in post-norm; the paper does not (trap T47)."""
     with torch.device("meta"):
         theirs = sum(p.numel() for p in nn.Transformer(512, 8, 6, 6, 2048).parameters())
     assert theirs - (63_082_496 - 37000 * 512) == 2 * 2 * 512
@@ -113,7 +113,7 @@ def test_hypotheses_share_nothing_they_change():
 
 
 def test_embeddings_are_scaled_and_tied():
-    """T29, T48: √E on what goes in, not on what scores; one table for both languages, or two."""
+    """√E scales the input embeddings, not the scores; one table for both languages, or two (traps T29, T48)."""
     model = small()
     assert model.embed("source", source, model.embedding).shape == (3, 5, 8)
     plain = model.positions(model.embedding(source) * 8**0.5)
@@ -191,7 +191,7 @@ def test_layers_of_a_stack_begin_differently():
 
 
 def test_padding_of_an_encoder_does_not_reach_words():
-    """T25, T46: PyTorch's fast path writes zeros at padded places; here they are whatever, and no word sees them."""
+    """PyTorch's fast path writes zeros at padded positions; here no word attends to them (traps T25, T46)."""
     encoder = randomise(TransformerEncoder(TransformerEncoderLayer(8, 2, 12, 0.0), 2).double()).eval()
     x, real = seeded_randn(2, 5, 8), torch.tensor([[True] * 5, [True, True, False, False, False]])
     with torch.no_grad():
@@ -200,7 +200,7 @@ def test_padding_of_an_encoder_does_not_reach_words():
 
 
 def test_marian_is_the_same_network():
-    """T29: Marian's sinusoids stand in halves, ours in turns, so it is given ours; its layers are post-norm."""
+    """Marian puts sines before cosines, we alternate them, so it is given ours; its layers are post-norm (trap T29)."""
     import transformers as hf
 
     from groundup.functional import sinusoids

@@ -35,13 +35,26 @@ def tame(module):
     return module.double()
 
 
-def narrow(oracle, hidden=64):
-    """Fully connected layers of 64 instead of 4096 units, which would be most of the memory and nothing new."""
-    linear = [i for i, layer in enumerate(oracle.classifier) if isinstance(layer, nn.Linear)]
-    sizes = [oracle.classifier[linear[0]].in_features, hidden, hidden, 10]
-    for place, (fan_in, fan_out) in zip(linear, pairwise(sizes)):
-        oracle.classifier[place] = nn.Linear(fan_in, fan_out)
+def narrow(build, features, hidden=64):
+    """The oracle with fully connected layers of 64 instead of 4096 units: those would be most of the memory."""
+    with torch.device("meta"):
+        oracle = build()
+        linear = [i for i, layer in enumerate(oracle.classifier) if isinstance(layer, nn.Linear)]
+        for place, (fan_in, fan_out) in zip(linear, pairwise([features, hidden, hidden, 10])):
+            oracle.classifier[place] = nn.Linear(fan_in, fan_out)
+    oracle = oracle.to_empty(device="cpu")
+    for name, buffer in oracle.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            buffer.zero_()
     return oracle
+
+
+def their_vgg(name):
+    """torchvision's VGG with an eighth of the channels; `test_every_published_file_fits_whole` has the full width."""
+    depth, _, norm = name.removeprefix("vgg").partition("_")
+    column = torchvision.models.vgg.cfgs[{"11": "A", "13": "B", "16": "D", "19": "E"}[depth]]
+    layers = torchvision.models.vgg.make_layers([c if c == "M" else c // 8 for c in column], batch_norm=norm == "bn")
+    return torchvision.models.VGG(layers, init_weights=False, dropout=0.0)
 
 
 def check(ours, oracle, table, x):
@@ -65,15 +78,15 @@ def check(ours, oracle, table, x):
 
 
 def test_alexnet():
-    oracle = tame(narrow(torchvision.models.alexnet(dropout=0.0)))
+    oracle = tame(narrow(lambda: torchvision.models.alexnet(dropout=0.0), 256 * 36))
     ours = M.AlexNet.preset("torchvision", num_classes=10, hidden=64, dropout=0.0)
     check(ours, oracle, ALEXNET, seeded_randn(2, 3, 80, 72))
 
 
 @pytest.mark.parametrize("name", VGGS)
 def test_vgg(name):
-    oracle = tame(narrow(getattr(torchvision.models, name)(init_weights=False, dropout=0.0)))
-    ours = M.VGG.preset(name, num_classes=10, hidden=64, dropout=0.0)
+    oracle = tame(narrow(lambda: their_vgg(name), 64 * 49))
+    ours = M.VGG.preset(name, width=8, num_classes=10, hidden=64, dropout=0.0)
     check(ours, oracle, VGG[name], seeded_randn(2, 3, 64, 32) if "bn" in name else seeded_randn(2, 3, 32, 37))
 
 

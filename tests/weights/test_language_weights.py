@@ -193,7 +193,7 @@ def test_garbled_params_are_named(content, tmp_path):
 
 
 def test_the_widths_of_metas_models():
-    """T23: two thirds of 4 E, rounded up to 256; the 70B's, times 1.3, to 4096."""
+    """Two thirds of 4 E, rounded up to a multiple of 256; for 70B times 1.3, and to 4096 (trap T23)."""
     for dim, multiple, multiplier, width in (
         (4096, 256, None, 11008),
         (5120, 256, None, 13824),
