@@ -1,5 +1,6 @@
 """The suite's frame: bodies, enforced shapes, one thread, seeds, the order of tests, and what is skipped."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -7,9 +8,8 @@ import jaxtyping
 import pytest
 import torch
 
-from rows.peers import ready_torchvision
-
 from annotations import enforce_annotations
+from rows.peers import ready_torchvision
 
 pytest_plugins = ["parity_table"]
 
@@ -69,6 +69,12 @@ def pytest_collection_modifyitems(config, items):
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
     items.sort(key=lambda item: inside(item.path, LONGEST_FIRST))
+
+
+def pytest_collection_finish():
+    """Let the garbage collector pass over what was imported, a million objects: only what tests make is searched."""
+    gc.collect()
+    gc.freeze()
 
 
 def is_left_to_slow(item):

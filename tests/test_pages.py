@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import tomllib
 
 import pytest
@@ -128,18 +126,13 @@ FENCED = re.compile(r"(?:<!-- from (\S+) -->\n)?```python\n(.*?)```", re.DOTALL)
 @pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text()], ids=lambda p: p.name)
 def test_programs_of_a_page_run_in_turn(page, tmp_path):
     """As a reader types them, one after another. A quotation is to be found where it says it is from."""
-    program = []
+    program = ["import warnings\nwarnings.simplefilter('error')\nwarnings.simplefilter('ignore', DeprecationWarning)"]
     for source, block in FENCED.findall(page.read_text(encoding="utf-8")):
         if source:
             assert block in (ROOT / source).read_text(encoding="utf-8"), f"{page.name}: {source} has changed"
         else:
             program.append(block)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", "\n".join(program)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-    )
+    done = python("-c", "\n".join(program), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     if page.name == "README.md":
         right = re.search(r"([\d.]+) % of 359 digits", done.stdout)
