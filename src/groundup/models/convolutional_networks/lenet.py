@@ -81,7 +81,7 @@ class PartialConv2d(nn.Module):
         self.connection.copy_(torch.tensor(place))
         inputs = torch.tensor([len(row) for row in self.table])
         fan_in = inputs * self.weight[0].numel()
-        init.lecun_uniform_(self.weight, fan_in.repeat_interleave(inputs)[:, None, None])
+        init.lecun_uniform_(self.weight, fan_in.repeat_interleave(inputs, output_size=len(place))[:, None, None])
         init.lecun_uniform_(self.bias, fan_in)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N O P Q"]:
