@@ -10,6 +10,7 @@ from groundup import layers as L
 from groundup.models.transformer_networks import GPT2, GPT3, GPT_SparseTransformerBlock, LLaMA1, LLaMA2
 from groundup.models.transformer_networks.gpt import GPT_TransformerBlock
 from parity import randomise, seeded_randn
+from peak import kept
 from rows.oracles.transformer import gpt2_config, llama_config
 
 SIZES = {
@@ -156,6 +157,25 @@ def test_checkpointing_changes_nothing_but_memory(make):
         gradients.append([p.grad for p in model.parameters()])
     for plain, again in zip(*gradients):
         torch.testing.assert_close(plain, again)
+
+
+@pytest.mark.parametrize("cls", [GPT2, LLaMA1])
+def test_checkpointing_keeps_the_inputs_of_the_blocks_alone(cls):
+    model = cls(vocab_size=11, context=64, embed_dim=32, num_layers=4, num_heads=2)
+    long = torch.randint(0, 11, (4, 64))
+    plain = kept(lambda: model(long, pre_logits=True))
+    model.gradient_checkpointing = True
+    assert model.gradient_checkpointing
+    assert kept(lambda: model(long, pre_logits=True)) < 0.2 * plain
+
+
+def test_checkpointing_leaves_a_state_alone():
+    """A second run of a block would append its keys and values to the cache a second time."""
+    model = small(GPT2).train()
+    model.gradient_checkpointing = True
+    state = model.begin(3)
+    model(tokens[:, :5], state).sum().backward()
+    assert [cache.length for cache in state.caches] == [5, 5, 5]
 
 
 @pytest.mark.parametrize("heads", [4, 2])

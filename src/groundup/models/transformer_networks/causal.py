@@ -82,9 +82,9 @@ class CausalLanguageModel(PretrainedLanguageModel, Presets, nn.Module):
 
     @property
     def gradient_checkpointing(self) -> bool:
-        """Whether a training step keeps only the inputs of the blocks, and recomputes a block for its gradients.
+        """True if a training step keeps only the inputs of the blocks, and recomputes a block for its gradients.
 
-        Chen et al. 2016, arXiv:1604.06174. Set it to True to train in less memory and about a third more time.
+        Chen et al. 2016, arXiv:1604.06174. Set it to train in less memory, for about a third more computation.
         """
         first: Any = self.blocks[0]
         return bool(first.recompute)
