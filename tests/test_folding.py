@@ -1,4 +1,4 @@
-"""Folding: the folded model is the same function, and what cannot be folded is left as it is."""
+"""Folding: the folded model is the same function, and what cannot be folded stays unchanged."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,7 @@ def test_the_original_is_left_alone():
 
 
 class Mixed(nn.Module):
-    """One of each that can be folded, and of each that cannot."""
+    """A pair of each kind that can be folded, and of each that cannot."""
 
     def __init__(self, **bn):
         super().__init__()
@@ -141,7 +141,7 @@ def test_float32_and_lower_keep_their_type():
         assert {p.dtype for p in folded.parameters()} == {dtype}
 
 
-def test_it_learns_on():
+def test_it_can_be_trained():
     """Folded parameters are parameters, and require gradients where the layer's did."""
     model = ResNet34(width=4).eval()
     model.stem.requires_grad_(False)
@@ -178,7 +178,7 @@ def hooked(place, kind):
 
 
 def reading():
-    """With a hook that reads numbers, which the meta device does not have."""
+    """A model with a hook that reads values, which the meta device does not have."""
     model = chain()
     model.seen = []
     model[0].register_forward_hook(lambda module, values, y: model.seen.append(y.mean().item()))

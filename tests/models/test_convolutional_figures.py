@@ -69,7 +69,7 @@ def test_the_shape_column_is_true(model, size):
 
 
 def test_the_shape_column_of_network_in_network():
-    """It stands in the tables of the two networks."""
+    """The comments are in the tables of the two networks."""
     source = Path(nin.__file__).read_text(encoding="utf-8")
     stated = [tuple(map(int, found.split(","))) for found in re.findall(r"Perceptron\(\(.*# +-> ([\d, ]+)", source)]
     given = []
@@ -97,7 +97,7 @@ def test_the_shape_column_of_network_in_network():
 )
 @pytest.mark.usefixtures("untyped")
 def test_the_smallest_image_is_the_smallest(build):
-    """One pixel less leaves some layer nothing to see; the guard says so before any layer does."""
+    """With one pixel less some layer has no input; the model says so before that layer does."""
     with torch.device("meta"):
         model = build().eval()
         size = model.min_size
@@ -124,7 +124,7 @@ def test_adaptive_averaging_leaves_the_papers_maps_alone():
         torch.testing.assert_close(adaptive_avg_pool2d.reference(x, size), x, rtol=0, atol=0)
 
 
-# ---- mistakes others made ----------------------------------------------------------------------------------------
+# ---- mistakes of other implementations ---------------------------------------------------------------------------
 
 
 def test_alexnets_fourth_convolution_is_384_wide():
@@ -147,7 +147,7 @@ def test_alexnets_response_norm_has_the_papers_alpha():
     ("preset", "dropped"), [("paper", {"fc7": True, "fc8": True}), ("torchvision", {"fc7": True, "fc8": False})]
 )
 def test_where_alexnet_drops(preset, dropped):
-    """The paper drops FC6's and FC7's results, torchvision their inputs: so only the paper's FC8 sees gaps."""
+    """The paper drops FC6's and FC7's results, torchvision their inputs: only the paper's FC8 receives zeros."""
     model = M.AlexNet.preset(preset, channels=(4,) * 5, hidden=400, num_classes=3, initial="layers").train()
     for layer in (model.fc6, model.fc7):  # give ones, of which a ReLU makes no zeros
         torch.nn.init.zeros_(layer.weight)
@@ -162,7 +162,7 @@ def test_where_alexnet_drops(preset, dropped):
 
 @pytest.mark.parametrize("classes", [7, 10])
 def test_the_slid_network_is_the_network_on_every_window(classes):
-    """A 64 × 64 image gives 9 × 9 scores, of the windows that begin four pixels apart; on 32 × 32, the same scores."""
+    """A 64 × 64 image gives 9 × 9 scores, of windows four pixels apart; on 32 × 32, the same scores."""
     cnn = M.SimpleCNN(classes).double()
     slid = M.SimpleFullyCNN.slide(cnn)
     x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
@@ -258,7 +258,7 @@ def test_googlenets_modules_cost_what_table_1_says():
 # ---- first weights -----------------------------------------------------------------------------------------------
 
 
-def test_alexnet_begins_as_in_section_5():
+def test_alexnet_is_initialised_as_in_section_5():
     model = M.AlexNet(channels=(16, 32, 32, 32, 16), hidden=64, num_classes=50)
     layers = [model.conv1, model.conv2, model.conv3, model.conv4, model.conv5]
     layers = [layer.conv for layer in layers] + [model.fc6, model.fc7, model.fc8]
@@ -278,8 +278,8 @@ def test_alexnet_begins_as_in_section_5():
         (lambda: M.GoogLeNet(width=16, variant="torchvision"), "inception5b.branch2.1.conv", 0.01),
     ],
 )
-def test_weights_begin_as_stated(model, layer, std):
-    """And `reset_parameters` draws them anew."""
+def test_weights_are_initialised_as_stated(model, layer, std):
+    """And `reset_parameters` draws new ones."""
     model = model()
     weight = model.get_submodule(layer).weight.detach()
     for _ in range(2):
@@ -290,7 +290,7 @@ def test_weights_begin_as_stated(model, layer, std):
 
 
 def test_a_signal_gets_through_at_first():
-    """No network is born dead: every parameter has a gradient."""
+    """Every parameter has a gradient in the first step."""
     for model, size in (
         (M.AlexNet(channels=(8,) * 5, hidden=32, initial="layers"), 80),
         (M.NetworkInNetwork(dropout=0.0), 32),
@@ -305,7 +305,7 @@ def test_a_signal_gets_through_at_first():
         assert not dead, f"{type(model).__name__}: {dead}"
 
 
-def test_no_class_of_a_network_in_network_is_born_silent():
+def test_every_class_of_a_network_in_network_has_a_gradient_at_first():
     """Its scores are rectified: what is 0 everywhere has no gradient, and stays 0."""
     for _ in range(5):
         model = M.NetworkInNetwork().eval()
@@ -315,7 +315,7 @@ def test_no_class_of_a_network_in_network_is_born_silent():
         assert (model(x) > 0).all()
 
 
-# ---- the frame ---------------------------------------------------------------------------------------------------
+# ---- the base class ----------------------------------------------------------------------------------------------
 
 
 def test_features_by_name_and_a_new_head():
@@ -362,7 +362,7 @@ def test_nothing_runs_after_the_last_stage_that_is_wanted():
 
 
 def test_what_is_captured_is_what_a_layer_returned():
-    """The ReLU after a convolution works in place; the record is the convolution's own."""
+    """The ReLU after a convolution works in place; the record is a copy of the convolution's output."""
     model = M.SimpleCNN()
     with capture(model, "conv1.conv", "conv1") as seen:
         model(torch.randn(2, 3, 32, 32))

@@ -87,7 +87,7 @@ def test_dropout_in_training_alone():
 
 @pytest.mark.parametrize("again", [False, True])
 def test_memory_is_no_more_than_torchvisions(again):
-    """Of a training step, `memory_efficient` or not, but for one copy of the images, their channels last."""
+    """In a training step, `memory_efficient` or not; a copy of the images with channels last is allowed."""
 
     def needed(build):
         model = build(memory_efficient=again)
@@ -116,7 +116,7 @@ def test_computing_again_halves_the_memory():
 
 
 def test_computing_again_compiles(untyped):
-    """Gradients and running statistics are those of the plain network; the graph holds as little."""
+    """Gradients and running statistics equal those of the plain network; the graph keeps less."""
     x = torch.randn(4, 3, 32, 32, dtype=torch.float64)
     grads, buffers, kept = [], [], []
     for again in (False, True):

@@ -73,7 +73,7 @@ def test_own_codes_and_classes():
 
 
 def test_codes_are_numbers_of_the_models_own(untyped):
-    """Of its type, and outside of every graph: scores have the type of the images, and copies can be made."""
+    """They have the type of the weights and no graph, so that the model can be copied."""
     x = torch.randn(2, 1, 32, 32)
     codes = torch.nn.Parameter(torch.ones(10, 84, dtype=torch.float64))
     for given in (codes, torch.ones(10, 84, dtype=torch.int64), torch.ones(10, 84).numpy()):
@@ -90,7 +90,7 @@ def test_codes_are_numbers_of_the_models_own(untyped):
         torch.set_default_dtype(torch.float32)
 
 
-def test_begins_within_the_papers_bounds():
+def test_initial_weights_are_within_the_papers_bounds():
     """±2.4 / fan-in (appendix A), each C3 map by its own fan-in."""
     model = LeNet5()
     bounds = {"c1": 25, "s2": 4, "s4": 4, "c5": 400, "f6": 120}
@@ -138,7 +138,7 @@ def test_saved_and_loaded(tmp_path, preset):
     assert torch.equal(again(x), model.eval()(x))
 
 
-def test_features_and_a_head_of_ones_own():
+def test_features_and_a_new_head():
     model, x = LeNet5.preset("simplified"), torch.randn(2, 1, 32, 32)
     maps = model.forward_intermediates(x, "c3", "c5")
     assert maps["c3"].shape == (2, 16, 10, 10)
@@ -150,7 +150,7 @@ def test_features_and_a_head_of_ones_own():
 
 
 def test_other_classes_than_a_files(tmp_path):
-    """Fixed codes cannot start afresh; a linear output can."""
+    """Fixed codes cannot be initialised for other classes; a linear output can."""
     LeNet5().save_pretrained(tmp_path / "rbf")
     LeNet5.preset("paper_linear").save_pretrained(tmp_path / "linear")
     assert LeNet5.from_pretrained(tmp_path / "linear", num_classes=3)(torch.randn(1, 1, 32, 32)).shape == (1, 3)

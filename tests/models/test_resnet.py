@@ -1,4 +1,4 @@
-"""ResNet and its kin: numbers, shapes, and parity with torchvision and timm at the full architecture."""
+"""ResNet and its relatives: numbers, shapes, and parity with torchvision and timm at the full architecture."""
 
 from math import sqrt
 
@@ -74,7 +74,7 @@ def test_numbers_of_the_cifar_networks():
 
 
 def test_gates():
-    """2 C² / r weights a gate: 2,514,944 in all; and the biases, which the paper recommends to leave out."""
+    """2 C² / r weights per gate, 2,514,944 in all, and the biases, which the paper recommends to leave out."""
 
     def count(model, **options):
         return sum(p.numel() for p in on_meta(model, **options).parameters())
@@ -138,7 +138,7 @@ def test_parity_at_full_size(model, preset, oracle, table):
     assert_equal_networks(model.preset(preset, dtype=torch.float64), oracle, table)
 
 
-def test_the_papers_resnet50_is_the_gated_one_with_its_gates_opened():
+def test_the_papers_resnet50_is_the_gated_one_without_its_gates():
     """An oracle that was not patched: timm's port of the authors' network in Caffe."""
     oracle = randomise_norms(theirs("legacy_seresnet50").double())
     for block in (block for name in ("layer1", "layer2", "layer3", "layer4") for block in getattr(oracle, name)):
@@ -150,7 +150,7 @@ def test_the_papers_resnet50_is_the_gated_one_with_its_gates_opened():
 
 
 def test_the_variants_differ_and_share_their_weights():
-    """The trap: a state_dict fits both, silently."""
+    """The same state_dict fits both without an error."""
     shipped, paper = ResNet50(width=8), ResNet50(width=8, variant="paper")
     paper.load_state_dict(shipped.state_dict())
     x = torch.randn(2, 3, 64, 64)
@@ -174,7 +174,7 @@ def test_stems_of_small_images(stem, size):
 
 
 def test_the_halving_stem_takes_every_second_place():
-    """Of the one that keeps the size, in eval mode: at rows and columns 0, 2, 4, ..., of odd sizes too."""
+    """It gives rows and columns 0, 2, 4, ... of the stem that keeps the size, for odd sizes too."""
     whole, half = (ResNet(depths=(1, 0, 0, 0), width=4, stem=stem).eval() for stem in ("cifar", "half"))
     half.load_state_dict(whole.state_dict())
     x = torch.randn(2, 3, 9, 12)
@@ -198,7 +198,7 @@ def test_features_as_a_user_takes_them():
     assert model(x).shape == (2, 5)
 
 
-def test_where_it_begins():
+def test_initial_weights():
     model = ResNet50(zero_init_residual=True)
     assert model.stem.conv.weight.std().item() == pytest.approx(sqrt(2 / (64 * 49)), rel=0.05)
     blocks = [block for name in model.stages[1:] for block in getattr(model, name)]
@@ -234,7 +234,7 @@ def test_images_of_another_precision_are_named():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_mapped_over_images(channels):
-    """torch.func.vmap knows one layout only."""
+    """`torch.func.vmap` supports one layout only."""
     model = ResNet34(width=4, depths=(1, 1, 0, 0), num_classes=3, in_channels=channels).eval()
     x = torch.randn(3, 2, channels, 9, 8)
     torch.testing.assert_close(torch.func.vmap(model)(x), torch.stack([model(images) for images in x]))
@@ -245,7 +245,7 @@ def test_mapped_over_images(channels):
 @pytest.mark.body("auto")
 @pytest.mark.usefixtures("untyped")
 def test_compiled_it_keeps_channels_last():
-    """Dynamo finds an interpreter of torch.func whether there is one or not: it must not be asked."""
+    """Dynamo always reports an interpreter of torch.func, so that the layout must not depend on it while compiling."""
     model = ResNet.preset("resnet18", stem="cifar").eval()
     torch._dynamo.reset()
     seen = torch.compile(model.forward_features, backend="eager", fullgraph=True)(torch.randn(2, 3, 32, 32))

@@ -1,4 +1,4 @@
-"""Residual and dense blocks: their counts, ResNeXt's three equal forms, what begins where, and mistakes others made."""
+"""Residual and dense blocks: their counts, ResNeXt's three equal forms, initial weights, and known mistakes."""
 
 from math import sqrt
 
@@ -92,7 +92,7 @@ def test_the_three_forms_of_resnext(train):
 
 
 @pytest.mark.parametrize("make", [ResBlock, ResBottleneckBlock, ResNeXtBlock])
-def test_a_block_may_begin_without_its_residual(make):
+def test_zero_init_residual(make):
     x = torch.randn(2, 128, 6, 5)
     assert torch.equal(make(128, 128, zero_init_residual=True)(x), x.relu())
     block = make(128, 256, 2, zero_init_residual=True)
@@ -100,8 +100,8 @@ def test_a_block_may_begin_without_its_residual(make):
     assert not torch.equal(make(128, 128)(x), x.relu())
 
 
-def test_where_weights_begin():
-    """Normal, variance 2 / fan_out; gates normal, variance 2 / fan_in, each by its own fan."""
+def test_initial_weights():
+    """Normal, variance 2 / fan_out; gates normal, variance 2 / fan_in."""
     block = ResBottleneckBlock(256, 256, se_reduction=16)
     for conv in (block.conv1, block.conv2, block.conv3):
         fan_out = conv.out_channels * conv.kernel_size[0] ** 2
@@ -111,7 +111,7 @@ def test_where_weights_begin():
 
 
 def test_the_input_is_left_alone():
-    """Blocks work in place on what they have made, and on nothing else."""
+    """Blocks change only their own intermediate results in place."""
     for block in (ResBlock(8, 8), ResBottleneckBlock(8, 8, se_reduction=4), DenseBlock(8, 2), DenseTransition(8)):
         for train in (True, False):
             x = torch.randn(2, 8, 6, 6)
@@ -147,7 +147,7 @@ def test_a_dense_layer_concatenates_what_it_is_given():
 
 
 def test_dropout_of_new_features():
-    """Each is 0 or what it was, over 1 - p; nothing in eval mode."""
+    """Each is 0 or the same, divided by 1 - p; no dropout in eval mode."""
     layer = DenseLayer(10, 4, dropout=0.25)
     for norm in (layer.bn1, layer.bn2):
         norm.eval()  # the same function in either mode, but for the dropout
@@ -166,7 +166,7 @@ def test_a_transition_keeps_a_share_of_the_channels():
 
 @pytest.mark.parametrize("train", [True, False])
 def test_computing_again_changes_nothing_but_the_memory(train):
-    """Outputs, gradients, and running statistics, which the second pass must not move again."""
+    """Outputs, gradients, and running statistics, which the second pass must not update again."""
     runs = [
         run(block, [seeded_randn(2, 6, 5, 4)], block)
         for block in (
