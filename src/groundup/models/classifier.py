@@ -126,11 +126,9 @@ class ImageClassifier(Pretrained, Presets, nn.Module):
         They are found by running a copy of the model on the meta device, where nothing is computed.
         """
         twin, size = copy_to_meta(self).eval(), max(self.min_size, 32)
-        dtype = next((p.dtype for p in self.parameters() if p.is_floating_point()), None)
+        x = next(twin.parameters()).new_empty(1, self.in_channels, size, size)
         with backend("auto"), torch.no_grad():
-            return tuple(
-                twin.forward_intermediates(torch.empty(1, self.in_channels, size, size, device="meta", dtype=dtype))
-            )
+            return tuple(twin.forward_intermediates(x))
 
     def forward_intermediates(self, x: Float[Tensor, "N C H W"], *names: str) -> dict[str, Tensor]:
         """Return the outputs of the stages called `names`, by name, in the order in which they run.

@@ -28,7 +28,11 @@ class Presets:
 
     @classmethod
     def preset(cls: type[M], name: str, **changes: Any) -> M:
-        """Build the variant `name`; `changes` override its arguments.
+        """Build a variant of the model.
+
+        Args:
+            name: a key of `presets`.
+            changes: constructor arguments that override those of the preset.
 
         Raises `ValueError` for an unknown name, and lists the known ones.
         """

@@ -19,7 +19,7 @@ residual block does nothing when its weights are 0. With the shortcuts the deepe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partialmethod
+from functools import partial, partialmethod
 from typing import Any, ClassVar
 
 import torch
@@ -124,18 +124,15 @@ class ResNet(ConvolutionalClassifier):
         is_caffe = checks.choice("variant", variant, VARIANTS) == "paper"
         self.min_size = 3 if is_caffe and stem == "imagenet" else 1
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
-        options = {
-            "se_reduction": se_reduction,
-            "se_bias": se_bias,
-            "zero_init_residual": zero_init_residual,
-            **factory,
-        }
         kind: Callable[..., nn.Module] = ResBlock
         if block == "bottleneck":
             kind = ResBottleneckBlock if groups == 1 else ResNeXtBlock
-            options |= {"groups": groups, "width_per_group": width_per_group, "variant": variant}
+            kind = partial(kind, groups=groups, width_per_group=width_per_group, variant=variant)
         elif (groups, width_per_group) != (1, 64):
             raise ValueError('groups and width_per_group belong to block="bottleneck"; leave them out with "basic"')
+        make = partial(
+            kind, se_reduction=se_reduction, se_bias=se_bias, zero_init_residual=zero_init_residual, **factory
+        )
         expansion = 1 if block == "basic" else 4
         channels = width
 
@@ -143,7 +140,7 @@ class ResNet(ConvolutionalClassifier):
             nonlocal channels
             blocks: list[nn.Module] = []
             for i in range(depth):
-                blocks.append(kind(channels, wide * expansion, stride if i == 0 else 1, **options))
+                blocks.append(make(channels, wide * expansion, stride if i == 0 else 1))
                 channels = wide * expansion
             return nn.Sequential(*blocks)
 
