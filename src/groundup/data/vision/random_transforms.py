@@ -100,7 +100,7 @@ class RandomAffine:
         shift: largest shift along each axis, in pixels.
 
     Example:
-        >>> RandomAffine(10, (0.9, 1.1), 2)(torch.ones(1, 1, 8, 8), torch.Generator()).shape
+        >>> RandomAffine(10.0, (0.9, 1.1), 2.0)(torch.ones(1, 1, 8, 8), torch.Generator()).shape
         torch.Size([1, 1, 8, 8])
     """
 

@@ -115,7 +115,7 @@ class Rescale:
         low, high: values of 0 and of 1; they must differ.
 
     Example:
-        >>> Rescale(-1, 3)(torch.full((1, 1, 1, 1), 0.5)).item()
+        >>> Rescale(-1.0, 3.0)(torch.full((1, 1, 1, 1), 0.5)).item()
         1.0
     """
 
