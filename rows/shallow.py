@@ -115,7 +115,7 @@ BAD_INPUTS = bad_inputs(
         ],
         "SVM": [
             (lambda: S.SVM(3, C=0), "C must be positive, got 0"),
-            (lambda: S.SVM(3, C=2.0, weight_decay=0.1), "give C or weight_decay, one of them"),
+            (lambda: S.SVM(3, C=2.0, weight_decay=0.1), "give either C or weight_decay"),
             (lambda: S.SVM(3, weight_decay=0.0), "weight_decay must be positive"),
         ],
         "MulticlassSVM": [
@@ -168,7 +168,7 @@ BAD_INPUTS += [
         for call, error, words in (
             (lambda m=model: m(3).loss(z, (y + 1) / 2), ValueError, "for labels in {0, 1} pass 2 * y - 1"),
             (lambda m=model: m(3).fit(x, (y + 1) // 2), ValueError, "y must hold only -1 and +1"),
-            (lambda m=model: m(3).fit(x, y.abs()), ValueError, "y must hold both -1 and +1, got 1 alone"),
+            (lambda m=model: m(3).fit(x, y.abs()), ValueError, "y must hold both -1 and +1, got only 1"),
             (lambda m=model: m(3).loss(z, y, "avg"), ValueError, "reduction must be one of"),
         )
     ],

@@ -320,7 +320,7 @@ def naive_perceptron(x, y, classes, epochs, average):
 @pytest.mark.parametrize("average", [True, False])
 @pytest.mark.parametrize("look_ahead", [1, 7, 64])
 def test_looking_ahead_changes_no_correction(average, look_ahead, monkeypatch):
-    monkeypatch.setattr(mistakes, "LOOK_AHEAD", look_ahead)
+    monkeypatch.setattr(mistakes, "LOOK_AHEAD_SAMPLES", look_ahead)
     x, y = clouds(90, 4, 3)
     model = S.MulticlassPerceptron(4, 3, **DOUBLE)
     model.fit(x, y, max_epochs=3, average=average, shuffle=False)
@@ -447,7 +447,7 @@ def test_rotation_keeps_scores_and_norm():
     x, _ = table("breast_cancer", scaled=False)
     rotation = rotate(x)
     phi = seeded_randn(2, 31) * torch.cat([rotation.s, torch.ones(1, **DOUBLE)])
-    weight, bias = rotation.back(phi)
+    weight, bias = rotation.rotate_back(phi)
     expected = rotation.features() @ phi.mT
     torch.testing.assert_close(x @ weight.mT + bias, expected, rtol=1e-9, atol=1e-7)
     torch.testing.assert_close((rotation.penalty(1.0) * phi**2).sum(), weight.square().sum())
@@ -486,14 +486,14 @@ def test_one_class_that_can_be_separated_is_enough():
 def test_steps_that_run_out_are_said():
     x, y = clouds()
     for model, steps in ((S.SVM(4), 3), (S.LogisticRegression(4), 1)):
-        with pytest.warns(UserWarning, match=f"max_steps={steps} are used up"):
+        with pytest.warns(UserWarning, match=f"max_steps={steps} were not enough"):
             assert not model.fit(x, y, max_steps=steps).converged
 
 
 def test_what_is_too_large_for_fit_is_said(monkeypatch):
-    monkeypatch.setattr(interior_point, "LARGEST", 9)
+    monkeypatch.setattr(interior_point, "MAX_MATRIX_ROWS", 9)
     x, y = clouds(classes=3)
-    with pytest.raises(ValueError, match="fit solves for all 10 weights at once, which is meant for 9 at most"):
+    with pytest.raises(ValueError, match="fit solves for all 10 weights at once, which is possible for 9 at most"):
         S.MulticlassSVM(4, 3).fit(x, y)
 
 

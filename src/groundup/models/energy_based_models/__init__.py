@@ -1,6 +1,6 @@
-"""Energy-based models: called with a state, each gives its energy; what it has learned are the low places.
+"""Energy-based models: called with a state, each returns its energy, which is low for what the model has learned.
 
-They learn by one idea: lower the energy of the data, raise it where the model itself would go.
+All of them learn by one idea: lower the energy of the data, and raise it where the model itself goes.
 """
 
 from groundup.models.energy_based_models.boltzmann import RestrictedBoltzmannMachine

@@ -1,17 +1,22 @@
-"""The restricted Boltzmann machine. Smolensky 1986, Information Processing in Dynamical Systems: Foundations of
-Harmony Theory.
+"""The restricted Boltzmann machine: a distribution over binary vectors, explained by binary hidden units.
+
+Smolensky 1986, Information Processing in Dynamical Systems: Foundations of Harmony Theory.
 
     E(v, h) = -v·b - h·c - h W vᵀ            P(v, h) = exp(-E(v, h)) / Z
     P(h_j = 1 | v) = σ(c_j + W_j · v)        F(v) = -log Σ_h exp(-E(v, h)) = -v·b - Σ_j softplus(c_j + W_j · v)
     P(v_i = 1 | h) = σ(b_i + W_·i · h)       P(v) = exp(-F(v)) / Z
 
+Why restricted: there are no weights within a layer, so that the units of one layer are independent given the other
+layer, and a whole layer is sampled in one matrix product. With weights within a layer, units would have to be sampled
+one after another.
+
+Why contrastive divergence: the gradient of log Z is a mean over all 2^(V + H) states. It is estimated by a few Gibbs
+steps, which lower the energy of the data and raise it where the model itself goes.
+
 Legend: V visible units v, H hidden units h, all 0 or 1; W (H, V), b (V,), c (H,); N samples, M chains.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,9 +25,9 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.component import component
 from groundup.functional import init, linear, logsigmoid, logsumexp, sigmoid, softplus
+from groundup.kernels import boltzmann as kernels
 
-MAX_ENUMERATED = 20  # units: about a million states
-ONE_THREAD = 2**23  # multiply-adds: below, two cores are slower than one
+MAX_ENUMERATED_UNITS = 20  # about a million states
 
 
 @component(
@@ -36,16 +41,24 @@ ONE_THREAD = 2**23  # multiply-adds: below, two cores are slower than one
     example="RestrictedBoltzmannMachine(784, 128)(torch.rand(1, 784))",
 )
 class RestrictedBoltzmannMachine(nn.Module):
-    """Binary data explained by binary causes; called with visible states, it gives their free energy F(v).
+    """Visible states (..., V) → their free energies F(v).
 
-        rbm = RestrictedBoltzmannMachine(64, 100).fit(x)                # for those who just want to use it
+    Train it with `fit`, or with any optimizer on `contrastive_divergence`. W is initialised with N(0, 0.01²), both
+    biases with 0: Hinton 2010, A Practical Guide to Training Restricted Boltzmann Machines, section 8.
 
-        loss = rbm.contrastive_divergence(x)                            # or with any optimizer
-        loss.backward()
+    Visible states may be probabilities in [0, 1]; other values raise `ValueError`. A `generator` must be on the device
+    of the module; without one, random numbers come from PyTorch's global generator.
 
-    W begins as N(0, 0.01²), both biases at 0: Hinton 2010, A Practical Guide to Training Restricted Boltzmann Machines,
-    section 8. Visible data may be any probabilities in [0, 1]; anything else is a `ValueError`.
-    A generator, where one is taken, must be of the module's device; without one, PyTorch's global one is drawn from.
+    Args:
+        num_visible: V, the number of visible units.
+        num_hidden: H, the number of hidden units.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> x = torch.eye(6).repeat(20, 1)
+        >>> rbm = RestrictedBoltzmannMachine(6, 4).fit(x, epochs=2)
+        >>> rbm(x).shape, rbm.sample(3, steps=10).shape
+        (torch.Size([120]), torch.Size([3, 6]))
     """
 
     def __init__(
@@ -87,21 +100,21 @@ class RestrictedBoltzmannMachine(nn.Module):
         return -(v * self.visible_bias).sum(-1) - softplus(linear(v, self.weight, self.hidden_bias)).sum(-1)
 
     def hidden_probs(self, v: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch H"]:
-        """P(h_j = 1 | v) = σ(c_j + W_j · v): the features of v."""
+        """Return P(h_j = 1 | v) = σ(c_j + W_j · v), the features of v."""
         self._check("v", v, "visible")
         return sigmoid(linear(v, self.weight, self.hidden_bias))
 
     def visible_probs(self, h: Float[Tensor, "*batch H"]) -> Float[Tensor, "*batch V"]:
-        """P(v_i = 1 | h) = σ(b_i + W_·i · h)."""
+        """Return P(v_i = 1 | h) = σ(b_i + W_·i · h)."""
         self._check("h", h, "hidden")
         return sigmoid(linear(h, self.weight.mT, self.visible_bias))
 
     def log_partition(self) -> Float[Tensor, ""]:
-        """log Z, by going through all states of the smaller layer. Raises `ValueError` beyond 20 units."""
+        """Return log Z, a sum over all states of the smaller layer. Raises `ValueError` for more than 20 units."""
         units = min(self.num_visible, self.num_hidden)
-        if units > MAX_ENUMERATED:
+        if units > MAX_ENUMERATED_UNITS:
             raise ValueError(
-                f"log Z sums over 2^{units} states of the smaller layer, and at most {MAX_ENUMERATED} units are "
+                f"log Z sums over 2^{units} states of the smaller layer, and at most {MAX_ENUMERATED_UNITS} units are "
                 "enumerated; compare models by pseudo_likelihood instead"
             )
         terms = []
@@ -110,22 +123,26 @@ class RestrictedBoltzmannMachine(nn.Module):
             states = ((block[:, None] >> place) & 1).to(self.weight.dtype)  # block, units
             if self.num_visible <= self.num_hidden:
                 terms.append(-self.free_energy(states))
-            else:  # the same with the layers' parts exchanged
+            else:  # the same, with the layers exchanged
                 given = softplus(linear(states, self.weight.mT, self.visible_bias)).sum(-1)
                 terms.append((states * self.hidden_bias).sum(-1) + given)
         return logsumexp(torch.cat(terms), 0)
 
     def log_likelihood(self, v: Float[Tensor, "*batch V"]) -> Float[Tensor, "*batch"]:
-        """log P(v) = -F(v) - log Z, for a small model."""
+        """Return log P(v) = -F(v) - log Z. Raises `ValueError` for more than 20 units in the smaller layer."""
         return -self.free_energy(v) - self.log_partition()
 
     def pseudo_likelihood(
         self, v: Float[Tensor, "*batch V"], exact: bool = True, generator: torch.Generator | None = None
     ) -> Float[Tensor, "*batch"]:
-        """Σ_i log P(v_i | all other v), v strictly binary: Besag 1975, Statistical Analysis of Non-Lattice Data.
+        """Return Σ_i log P(v_i | all other v): Besag 1975, Statistical Analysis of Non-Lattice Data.
 
-        P(v_i | others) = σ(F(v with unit i turned over) - F(v)), without Z. `exact=False` estimates the sum by V times
-        one term, of a unit drawn for each sample: unbiased, and V times faster.
+        P(v_i | others) = σ(F(v with unit i flipped) - F(v)) does not contain Z, so that large models can be compared.
+
+        Args:
+            v: strictly binary.
+            exact: False estimates the sum by V times one term, of a random unit per sample: unbiased, V times faster.
+            generator: for `exact=False`.
         """
         self._check("v", v, "visible")
         if checks.readable(v) and not ((v == 0) | (v == 1)).all():
@@ -142,33 +159,36 @@ class RestrictedBoltzmannMachine(nn.Module):
             total = total + logsigmoid(stay - turned - turn[..., i] * self.visible_bias[i])
         return total
 
-    # ---- what it makes of v --------------------------------------------------------------------------------------
+    # ---- samples and reconstructions ---------------------------------------------------------------------------
 
     @torch.no_grad()
     def gibbs(
         self, v: Float[Tensor, "*batch V"], steps: int = 1, generator: torch.Generator | None = None
     ) -> Float[Tensor, "*batch V"]:
-        """Chains that begin at v, after so many steps h ~ P(h | v), v ~ P(v | h)."""
+        """Return the states of chains that start at v, after `steps` steps h ~ P(h | v), v ~ P(v | h)."""
         self._check("v", v, "visible")
         checks.integer("steps", steps, minimum=0)
         W, b, c = self.weight, self.visible_bias, self.hidden_bias
         rows = v.reshape(-1, self.num_visible)
-        return _chain(rows, _up(rows, W, c), W, b, c, steps, generator)[0].view(v.shape)
+        return kernels.run_gibbs(rows, kernels.hidden_probs(rows, W, c), W, b, c, steps, generator)[0].view(v.shape)
 
     def sample(
         self, count: int, steps: int = 1000, generator: torch.Generator | None = None
     ) -> Float[Tensor, "count V"]:
-        """`count` chains that begin with the toss of a coin for each unit, after so many steps; near P(v) if many."""
+        """Return samples of P(v), approximately: `count` chains from uniformly random states, after `steps` steps."""
         checks.integer("count", count, minimum=0)
         coins = self.visible_bias.new_full((count, self.num_visible), 0.5)
-        return self.gibbs(_draw(coins, generator), steps, generator)
+        return self.gibbs(kernels.draw(coins, generator), steps, generator)
 
     def reconstruct(
         self, v: Float[Tensor, "*batch V"], known: Bool[Tensor, "*batch V"] | None = None, steps: int = 1
     ) -> Float[Tensor, "*batch V"]:
-        """v ← P(v | h = P(h | v)), so many times; where `known`, v stays as it is given.
+        """Return v after `steps` mean-field iterations v ← P(v | h = P(h | v)); nothing is drawn.
 
-        A mean-field iteration: nothing is drawn, and the result holds probabilities.
+        Args:
+            v: the start.
+            known: True for units that keep their value.
+            steps: the number of iterations.
         """
         self._check("v", v, "visible")
         checks.integer("steps", steps)
@@ -191,23 +211,29 @@ class RestrictedBoltzmannMachine(nn.Module):
         persistent: Float[Tensor, "M V"] | None = None,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, ""]:
-        """mean F(v) - mean F(v_k): to be minimised. Only its gradient means something, not its value:
+        """Return mean F(v) - mean F(v_k), a loss whose gradient is meaningful and whose value is not:
 
             ∂/∂W = -⟨P(h | v) vᵀ⟩_data + ⟨P(h | v) vᵀ⟩_chains
 
-        which is that of -log P(v) once the chains have forgotten their beginning. CD-k: v_k are k Gibbs steps from the
-        data (Hinton 2002, Training Products of Experts by Minimizing Contrastive Divergence). PCD-k: from `persistent`,
-        chains that the caller keeps from call to call and that are moved on in place (Tieleman 2008, Training
-        Restricted Boltzmann Machines using Approximations to the Likelihood Gradient).
+        This is the gradient of -log P(v) once the chains are independent of their start.
+
+        Args:
+            v: the data.
+            k: Gibbs steps. CD-k takes them from the data (Hinton 2002, Training Products of Experts by Minimizing
+                Contrastive Divergence).
+            persistent: PCD-k takes them from these chains, which are changed in place and passed again to the next
+                call (Tieleman 2008, Training Restricted Boltzmann Machines using Approximations to the Likelihood
+                Gradient). The chains mix over many steps, which k steps from the data do not.
+            generator: draws the states.
         """
         self._check_batch("v", v)
         checks.integer("k", k)
         if persistent is not None:
             self._check_batch("persistent", persistent)
-        fallen = self.gibbs(v if persistent is None else persistent, k, generator)
+        states = self.gibbs(v if persistent is None else persistent, k, generator)
         if persistent is not None:
-            persistent.copy_(fallen)
-        return self.free_energy(v).mean() - self.free_energy(fallen).mean()
+            persistent.copy_(states)
+        return self.free_energy(v).mean() - self.free_energy(states).mean()
 
     @torch.no_grad()
     def fit(
@@ -220,7 +246,16 @@ class RestrictedBoltzmannMachine(nn.Module):
         persistent: Float[Tensor, "M V"] | None = None,
         generator: torch.Generator | None = None,
     ) -> RestrictedBoltzmannMachine:
-        """Go on learning x by steps of plain gradient descent on `contrastive_divergence`, without autograd."""
+        """Train by gradient descent on `contrastive_divergence`, with the gradient written out in `groundup.kernels`.
+
+        Args:
+            x: the data.
+            epochs: passes over the data; a second call continues from the current parameters.
+            batch_size: samples per step.
+            lr: the learning rate.
+            k, persistent: as for `contrastive_divergence`.
+            generator: draws the order of the samples and the states.
+        """
         self._check_batch("x", x)
         checks.integer("epochs", epochs, minimum=0)
         checks.integer("batch_size", batch_size)
@@ -228,24 +263,8 @@ class RestrictedBoltzmannMachine(nn.Module):
         checks.integer("k", k)
         if persistent is not None:
             self._check_batch("persistent", persistent)
-        W, b, c = (part.detach() for part in (self.weight, self.visible_bias, self.hidden_bias))  # as plain tensors
-        ones = x.new_ones(len(x)).split(batch_size)
-        chains, all_on = persistent, None if persistent is None else x.new_ones(len(persistent))
-        with _threads_for(batch_size * W.numel()):
-            for _ in range(epochs):
-                order = torch.randperm(len(x), generator=generator, device=x.device)
-                for v, one in zip(x[order].split(batch_size), ones):
-                    if chains is None:
-                        h = _up(v, W, c)
-                        vk, hk = _chain(v, h, W, b, c, k, generator)
-                    else:  # data and chains in one product
-                        h, start = _up(torch.cat([v, chains]), W, c).split([len(v), len(chains)])
-                        vk, hk = _chain(chains, start, W, b, c, k, generator)
-                        chains = vk
-                    _learn(v, h, one, W, b, c, lr)
-                    _learn(vk, hk, one if all_on is None else all_on, W, b, c, -lr)
-        if persistent is not None and chains is not None:
-            persistent.copy_(chains)
+        W, b, c = (parameter.detach() for parameter in (self.weight, self.visible_bias, self.hidden_bias))
+        kernels.train(x, W, b, c, epochs, batch_size, lr, k, persistent, generator)
         return self
 
     def _check(self, name: str, value: Tensor, layer: str) -> None:
@@ -268,48 +287,3 @@ class RestrictedBoltzmannMachine(nn.Module):
 
     def extra_repr(self) -> str:
         return f"num_visible={self.num_visible}, num_hidden={self.num_hidden}"
-
-
-@contextmanager
-def _threads_for(work: int) -> Iterator[None]:
-    """One thread for products of few multiply-adds: to share them out takes longer than to do them."""
-    threads = torch.get_num_threads()
-    if work < ONE_THREAD:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _draw(p: Tensor, generator: torch.Generator | None) -> Tensor:
-    """1 with probability p, else 0."""
-    return torch.empty_like(p).uniform_(generator=generator).lt_(p)
-
-
-def _up(v: Tensor, W: Tensor, c: Tensor) -> Tensor:
-    """P(h = 1 | v), v (N, V): what `hidden_probs` gives, without its checks, thousands of times a second."""
-    return torch.addmm(c, v, W.mT).sigmoid_()
-
-
-def _down(h: Tensor, W: Tensor, b: Tensor) -> Tensor:
-    """P(v = 1 | h), h (N, H)."""
-    return torch.addmm(b, h, W).sigmoid_()
-
-
-def _chain(
-    v: Tensor, h: Tensor, W: Tensor, b: Tensor, c: Tensor, steps: int, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor]:
-    """(v, P(h = 1 | v)) after so many Gibbs steps from (v, h = P(h = 1 | v))."""
-    for _ in range(steps):
-        v = _draw(_down(_draw(h, generator), W, b), generator)
-        h = _up(v, W, c)
-    return v, h
-
-
-def _learn(v: Tensor, h: Tensor, one: Tensor, W: Tensor, b: Tensor, c: Tensor, rate: float) -> None:
-    """W += rate ⟨h vᵀ⟩, b += rate ⟨v⟩, c += rate ⟨h⟩, ⟨⟩ the mean over rows; in place. `one` is a 1 for each row."""
-    rate, vT, hT = rate / len(v), v.mT, h.mT
-    W.addmm_(hT, v, alpha=rate)
-    b.addmv_(vT, one, alpha=rate)
-    c.addmv_(hT, one, alpha=rate)

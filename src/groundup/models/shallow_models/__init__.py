@@ -1,4 +1,4 @@
-"""Shallow models: linear scores, told apart by their losses, each with the solver that finds its solution."""
+"""Shallow models: linear scores with different losses, each with a solver for its minimum."""
 
 from groundup.models.shallow_models.frame import Fit
 from groundup.models.shallow_models.multiclass import (

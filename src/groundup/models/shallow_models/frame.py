@@ -1,6 +1,6 @@
-"""What the shallow models share: scores affine in the features, and the data and the report of `fit`.
+"""Base classes of the shallow models: affine scores, and the checks of data and the result of `fit`.
 
-Legend: N samples, D features, C classes, K scores a sample (1 for two classes), z scores, y targets.
+Legend: N samples, D features, C classes, K scores per sample (1 for two classes), z scores, y targets.
 """
 
 from __future__ import annotations
@@ -22,11 +22,17 @@ from groundup.weights import Pretrained
 
 @dataclass(frozen=True)
 class Fit:
-    """What `fit` did.
+    """The result of `fit`.
 
-    steps       passes over the data of a perceptron, Newton steps of the others
-    converged   whether the solution was reached; `note` says what happened if it was not
-    history     after each step, what it makes small: a perceptron's mistakes, the others' objective
+    Attributes:
+        steps: passes over the data for a perceptron, Newton steps for the others.
+        converged: whether the solution was reached.
+        history: after each step, the mistakes of a perceptron, or the objective of the others.
+        note: the reason, if the solution was not reached.
+
+    Example:
+        >>> print(Fit(steps=4, converged=True, history=(3.0, 2.0, 1.9, 1.9)))
+        converged after 4 steps
     """
 
     steps: int
@@ -40,7 +46,10 @@ class Fit:
 
 
 class Affine(Pretrained, Presets, nn.Module):
-    """z = W x + b, with weight (K, D) and bias (K,); both begin at zero: no symmetry needs to be broken here."""
+    """z = W x + b, with weight (K, D) and bias (K,).
+
+    Both are initialised with zero: the losses are convex, so that there is no symmetry to break.
+    """
 
     def __init__(
         self,
@@ -65,19 +74,19 @@ class Affine(Pretrained, Presets, nn.Module):
         return linear(x, self.weight, self.bias)
 
     @torch.no_grad()
-    def put(self, weight: Float[Tensor, "K D"], bias: Float[Tensor, " K"]) -> None:
-        """Take the solution that a solver found, in the parameters' own precision."""
+    def set_parameters(self, weight: Float[Tensor, "K D"], bias: Float[Tensor, " K"]) -> None:
+        """Copy a solution into the parameters."""
         self.weight.copy_(weight)
         self.bias.copy_(bias)
 
-    def report(self, result: Fit) -> Fit:
-        """`result`, and a warning where it is not what was asked for."""
+    def warn_unless_converged(self, result: Fit) -> Fit:
+        """Return `result`, after a warning if it did not converge."""
         if not result.converged:
             warnings.warn(f"{type(self).__name__}.fit: {result.note}", stacklevel=3)
         return result
 
-    def table(self, x: Float[Tensor, "N D"], y: Shaped[Tensor, " N"]) -> tuple[Float[Tensor, "N D"], Tensor]:
-        """`fit`'s data, checked: (x in float64, y), apart from any graph."""
+    def check_data(self, x: Float[Tensor, "N D"], y: Shaped[Tensor, " N"]) -> tuple[Float[Tensor, "N D"], Tensor]:
+        """Return (x in float64, y), detached. Raises `ValueError` for data that `fit` cannot use."""
         checks.rank("x", checks.floating("x", x), 2, layout="(N, in_features)")
         checks.size("x", x, 1, self.in_features, "features, as in_features says")
         checks.require(len(x) > 0, "x is empty: fit needs at least one sample")
@@ -85,7 +94,7 @@ class Affine(Pretrained, Presets, nn.Module):
         checks.size("y", y, 0, len(x), "entries, one for each sample of x")
         for name, value in (("x", x), ("y", y)):
             if not value.isfinite().all():
-                raise ValueError(f"{name} must be finite, got NaN or infinity; leave those samples out or fill them in")
+                raise ValueError(f"{name} must be finite, got NaN or infinity; leave out or fill in those samples")
         return x.detach().double(), y.detach()
 
     def extra_repr(self) -> str:
@@ -93,7 +102,7 @@ class Affine(Pretrained, Presets, nn.Module):
 
 
 class TwoClass(Affine):
-    """x (N, D) → scores z (N,). Labels are -1 and +1; z = 0 is predicted -1, as in scikit-learn."""
+    """x (N, D) → scores z (N,). Labels are -1 and +1; the prediction for z = 0 is -1, as in scikit-learn."""
 
     def __init__(
         self, in_features: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -105,14 +114,14 @@ class TwoClass(Affine):
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "N D"]) -> Int[Tensor, " N"]:
-        """The labels, each -1 or +1."""
+        """Return the predicted labels, each -1 or +1."""
         return torch.where(self(x) > 0, 1, -1)
 
-    def signed_table(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "N D"], Float[Tensor, " N"]]:
-        """`table` with labels -1 and +1, both of which occur."""
-        x, y = self.table(x, y)
+    def check_signs(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "N D"], Float[Tensor, " N"]]:
+        """Return `check_data` of labels -1 and +1, both of which must occur."""
+        x, y = self.check_data(x, y)
         checks.signs("y", y)
-        checks.require(bool((y != y[0]).any()), f"y must hold both -1 and +1, got {int(y[0])} alone")
+        checks.require(bool((y != y[0]).any()), f"y must hold both -1 and +1, got only {int(y[0])}")
         return x, y.double()
 
 
@@ -134,12 +143,12 @@ class Multiclass(Affine):
 
     @torch.no_grad()
     def predict(self, x: Float[Tensor, "N D"]) -> Int[Tensor, " N"]:
-        """The class indices."""
+        """Return the predicted class indices."""
         return self(x).argmax(1)
 
-    def labelled_table(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "N D"], Int[Tensor, " N"]]:
-        """`table` with class indices, all of which occur: an absent class has no finite bias."""
-        x, y = self.table(x, y)
+    def check_labels(self, x: Tensor, y: Tensor) -> tuple[Float[Tensor, "N D"], Int[Tensor, " N"]]:
+        """Return `check_data` of class indices, all of which must occur: an absent class has no finite bias."""
+        x, y = self.check_data(x, y)
         if y.dtype != torch.int64:
             raise TypeError(f"y must hold int64 class indices, got {y.dtype}; use y.long()")
         checks.labels("y", y, self.num_classes)
@@ -152,24 +161,24 @@ class Multiclass(Affine):
 
 
 class MarginTerm:
-    """½ ‖W‖² against the hinges: what the support vector machines add to a model. They set `C` or `weight_decay`."""
+    """The term ½ ‖W‖² of the support vector machines, weighed against the hinges by `C` or `weight_decay`."""
 
     weight: nn.Parameter
 
-    def price(self, C: float, weight_decay: float | None) -> None:
+    def set_strength(self, C: float, weight_decay: float | None) -> None:
         checks.require(
             weight_decay is None or C == 1.0,
-            f"give C or weight_decay, one of them (weight_decay = 1 / (C N)): got C={C} and {weight_decay=}",
+            f"give either C or weight_decay (weight_decay = 1 / (C N)), got C={C} and {weight_decay=}",
         )
-        self.C = positive("C", C)
-        self.weight_decay = None if weight_decay is None else positive("weight_decay", weight_decay)
+        self.C = check_positive("C", C)
+        self.weight_decay = None if weight_decay is None else check_positive("weight_decay", weight_decay)
 
-    def C_of(self, samples: int) -> float:
-        """C, for a data set of so many samples."""
+    def compute_C(self, samples: int) -> float:
+        """Return C for a data set of `samples` samples."""
         return self.C if self.weight_decay is None else 1 / (self.weight_decay * samples)
 
     def objective(self, hinges: Float[Tensor, " N"], reduction: str) -> Float[Tensor, "..."]:
-        """½ ‖W‖² + C Σ hinges, of which each sample has an equal share of the first term."""
+        """Return ½ ‖W‖² + C Σ hinges; each sample has an equal share of the first term."""
         checks.choice("reduction", reduction, REDUCTIONS)
         margin = 0.5 * self.weight.square().sum()
         if self.weight_decay is not None:
@@ -177,11 +186,11 @@ class MarginTerm:
         return reduced(self.C * hinges + margin / max(len(hinges), 1), reduction)
 
 
-def positive(name: str, value: float) -> float:
+def check_positive(name: str, value: float) -> float:
     checks.require(checks.real(name, value, 0.0) > 0, f"{name} must be positive, got {value}")
     return float(value)
 
 
-def inverse_strength(C: float) -> float:
-    """1 / C: the strength of ½ ‖W‖², none for C = inf."""
-    return 0.0 if isinf(C) and C > 0 else 1 / positive("C", C)
+def compute_penalty(C: float) -> float:
+    """Return 1 / C, the factor of ½ ‖W‖²: 0 for C = inf."""
+    return 0.0 if isinf(C) and C > 0 else 1 / check_positive("C", C)

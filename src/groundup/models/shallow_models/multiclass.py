@@ -1,11 +1,12 @@
-"""Perceptron, support vector machine and logistic regression of several classes: one linear score a class.
+"""Perceptron, support vector machine and logistic regression of several classes: one linear score per class.
 
     z_c = w_c·x + b_c        perceptron        max_c z_c - z_y
                              Weston-Watkins    Σ_{c≠y} max(0, 1 + z_c - z_y)
                              Crammer-Singer    max_c (z_c + [c≠y]) - z_y
                              multinomial       -log softmax(z)_y
 
-All three take x (N, D) and give scores z (N, C); labels y are class indices. `loss` and `fit` as in `two_class`.
+All three map x (N, D) to scores z (N, C), `Multiclass.forward`; labels y are class indices. `loss` and `fit` are as in
+`two_class`. Why z_c - z_y: only differences of scores decide, so that a constant added to all scores changes no loss.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from groundup.functional import (
     weston_watkins_loss,
 )
 from groundup.functional.losses import Reduction
-from groundup.models.shallow_models.frame import Fit, MarginTerm, Multiclass, inverse_strength
+from groundup.models.shallow_models.frame import Fit, MarginTerm, Multiclass, compute_penalty
 from groundup.models.shallow_models.interior_point import KINDS, interior_point
-from groundup.models.shallow_models.mistakes import MulticlassRule, learn_from_mistakes, visits
+from groundup.models.shallow_models.mistakes import MulticlassRule, draw_orders, learn_from_mistakes
 from groundup.models.shallow_models.newton import multinomial, newton
 from groundup.models.shallow_models.rotation import rotate
 
@@ -44,6 +45,16 @@ from groundup.models.shallow_models.rotation import rotate
 class MulticlassPerceptron(Multiclass):
     """Σ max_c z_c - z_y, learnt one mistake at a time: w_y ← w_y + x, w_c ← w_c - x for the highest c ≠ y, z_c ≥ z_y.
 
+    Args:
+        in_features: D.
+        num_classes: C.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = MulticlassPerceptron(3, 3)
+        >>> model.fit(torch.eye(3), torch.tensor([2, 0, 1])).converged, model.predict(torch.eye(3)).tolist()
+        (True, [2, 0, 1])
+
     Kesler's construction, Duda and Hart 1973, chapter 5; its bound on the number of mistakes: Crammer and Singer 2003,
     Ultraconservative Online Algorithms for Multiclass Problems, https://jmlr.org/papers/v3/crammer03a.html.
     """
@@ -51,7 +62,7 @@ class MulticlassPerceptron(Multiclass):
     def loss(
         self, scores: Float[Tensor, "N C"], y: Int[Tensor, " N"], reduction: Reduction = "mean"
     ) -> Float[Tensor, "..."]:
-        """max_c z_c - z_y."""
+        """Return max_c z_c - z_y."""
         return multiclass_perceptron_loss(scores, y, reduction)
 
     @torch.no_grad()
@@ -65,11 +76,11 @@ class MulticlassPerceptron(Multiclass):
         shuffle: bool = True,
         seed: int = 0,
     ) -> Fit:
-        """As `Perceptron.fit`."""
-        x, y = self.labelled_table(x, y)
+        """Apply the rule, with class indices y and otherwise as `Perceptron.fit` does."""
+        x, y = self.check_labels(x, y)
         rule = MulticlassRule(x, y, self.num_classes)
-        result = learn_from_mistakes(rule, visits(len(x), shuffle, seed, x.device), max_epochs, patience, average)
-        self.put(rule.weight[:, :-1], rule.weight[:, -1])
+        result = learn_from_mistakes(rule, draw_orders(len(x), shuffle, seed, x.device), max_epochs, patience, average)
+        self.set_parameters(rule.weight[:, :-1], rule.weight[:, -1])
         return result
 
 
@@ -84,12 +95,20 @@ class MulticlassPerceptron(Multiclass):
     example="MulticlassSVM(20, 3)(torch.randn(1, 20))",
 )
 class MulticlassSVM(MarginTerm, Multiclass):
-    """½ ‖W‖² + C Σ hinges, the hinges of `kind`:
+    """½ ‖W‖² + C Σ hinges: the right class must be ahead of the others by a margin of 1.
 
-    "crammer_singer"    max_c (z_c + [c≠y]) - z_y: one a sample, for the class that comes nearest
-    "weston_watkins"    Σ_{c≠y} max(0, 1 + z_c - z_y): one for every other class
+    Args:
+        in_features: D.
+        num_classes: C.
+        kind: "crammer_singer" has one hinge per sample, for the strongest other class, max_c (z_c + [c≠y]) - z_y;
+            "weston_watkins" one per other class, Σ_{c≠y} max(0, 1 + z_c - z_y).
+        C, weight_decay: as in `SVM`. The biases are not penalised.
+        device, dtype: of the parameters.
 
-    C, or `weight_decay` in its place, as in `SVM`. The biases are free.
+    Example:
+        >>> model = MulticlassSVM(3, 3, C=10.0)
+        >>> model.fit(torch.eye(3), torch.tensor([2, 0, 1])).converged, model.predict(torch.eye(3)).tolist()
+        (True, [2, 0, 1])
 
     Crammer and Singer 2001, On the Algorithmic Implementation of Multiclass Kernel-based Vector Machines,
     https://jmlr.org/papers/v2/crammer01a.html; Weston and Watkins 1999, Support Vector Machines for Multi-Class Pattern
@@ -109,27 +128,31 @@ class MulticlassSVM(MarginTerm, Multiclass):
     ) -> None:
         super().__init__(in_features, num_classes, device, dtype)
         self.kind = checks.choice("kind", kind, KINDS)
-        self.price(C, weight_decay)
+        self.set_strength(C, weight_decay)
 
     def loss(
         self, scores: Float[Tensor, "N C"], y: Int[Tensor, " N"], reduction: Reduction = "mean"
     ) -> Float[Tensor, "..."]:
-        """ "sum" is the objective above, "none" each sample's share of it."""
+        """Return the objective above for "sum", the share of each sample for "none"."""
         hinges = crammer_singer_loss if self.kind == "crammer_singer" else weston_watkins_loss
         return self.objective(hinges(scores, y, reduction="none"), reduction)
 
     @torch.no_grad()
     def fit(self, x: Float[Tensor, "N D"], y: Int[Tensor, " N"], max_steps: int = 200) -> Fit:
-        """The minimum of the objective, to a duality gap of 10⁻¹⁰ of it, whatever the features' scales.
+        """Compute the minimum by an interior point method, independently of the scales of the features.
 
-        A step takes O(N D² C²) and O(D³ C³) operations: seconds for hundreds of features and ten classes.
+        A step takes O(N D² C² + D³ C³) operations: seconds for hundreds of features and ten classes.
+
+        Args:
+            x, y: the data, with class indices.
+            max_steps: the largest number of Newton steps.
         """
-        x, y = self.labelled_table(x, y)
+        x, y = self.check_labels(x, y)
         rotation = rotate(x)
-        penalty = rotation.penalty(1 / self.C_of(len(x)))
+        penalty = rotation.penalty(1 / self.compute_C(len(x)))
         phi, result = interior_point(rotation.features(), y, self.num_classes, self.kind, penalty, max_steps)
-        self.put(*rotation.back(phi))
-        return self.report(result)
+        self.set_parameters(*rotation.rotate_back(phi))
+        return self.warn_unless_converged(result)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, kind={self.kind!r}"
@@ -143,7 +166,17 @@ class MulticlassSVM(MarginTerm, Multiclass):
     example="MultinomialLogisticRegression(20, 3)(torch.randn(1, 20))",
 )
 class MultinomialLogisticRegression(Multiclass):
-    """-Σ log softmax(z)_y: the likelihood of P(c | x) = softmax(z)_c.
+    """-Σ log softmax(z)_y: the negative log-likelihood of P(c | x) = softmax(z)_c.
+
+    Args:
+        in_features: D.
+        num_classes: C.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = MultinomialLogisticRegression(3, 3)
+        >>> model.fit(torch.eye(3), torch.tensor([2, 0, 1])).converged, model.predict(torch.eye(3)).tolist()
+        (True, [2, 0, 1])
 
     Böhning 1992, Multinomial Logistic Regression Algorithm, https://doi.org/10.1007/BF00048682.
     """
@@ -151,21 +184,21 @@ class MultinomialLogisticRegression(Multiclass):
     def loss(
         self, scores: Float[Tensor, "N C"], y: Int[Tensor, " N"], reduction: Reduction = "mean"
     ) -> Float[Tensor, "..."]:
-        """-log softmax(z)_y, without a penalty: through gradients, that is the optimizer's weight decay."""
+        """Return -log softmax(z)_y. There is no penalty: use the weight decay of the optimizer."""
         return cross_entropy(scores, y, reduction=reduction)
 
     @torch.no_grad()
     def predict_proba(self, x: Float[Tensor, "N D"]) -> Float[Tensor, "N C"]:
-        """softmax(z): rows that add up to one."""
+        """Return P(c | x) = softmax(z)_c."""
         return softmax(self(x), 1)
 
     @torch.no_grad()
     def fit(self, x: Float[Tensor, "N D"], y: Int[Tensor, " N"], C: float = 1.0, max_steps: int = 100) -> Fit:
-        """The minimum of -Σ log softmax(z)_y + ½ ‖W‖² / C by Newton's method; C as in `LogisticRegression.fit`."""
-        x, y = self.labelled_table(x, y)
+        """Compute the minimum of -Σ log softmax(z)_y + ½ ‖W‖² / C by Newton's method, as `LogisticRegression.fit`."""
+        x, y = self.check_labels(x, y)
         rotation = rotate(x)
-        features, penalty = rotation.features(), rotation.penalty(inverse_strength(C))
+        features, penalty = rotation.features(), rotation.penalty(compute_penalty(C))
         start = features.new_zeros(self.num_classes, features.size(1))
         phi, result = newton(multinomial(features, y, penalty), start, max_steps)
-        self.put(*rotation.back(phi))
-        return self.report(result)
+        self.set_parameters(*rotation.rotate_back(phi))
+        return self.warn_unless_converged(result)

@@ -1,7 +1,7 @@
 """Maximum likelihood by Newton's method: the loop, and the two likelihoods of logistic regression.
 
-A step goes to the minimum of the parabola that touches the objective where it stands; if that is not lower by what the
-slope promised, half as far, and so on. Near the solution every step doubles the number of right digits.
+A step goes to the minimum of the second-order approximation of the objective. If the objective there is not as low as
+the slope predicts, the step is halved, and so on. Near the solution every step doubles the number of correct digits.
 
 Legend: N samples, R coordinates (rotation.py), K = C scores or 1, φ (K, R+1) parameters, p penalties of ½ Σ p φ².
 """
@@ -19,8 +19,8 @@ from groundup import checks
 from groundup.functional import cross_entropy, logistic_loss, sigmoid, softmax
 from groundup.models.shallow_models.frame import Fit
 
-TOLERANCE = 1e-5  # of the scores: a step that changes none of them by more is the last
-HOPELESS = 1e-6  # a sample: what the objective may still fall by, where steps do not shrink
+SCORE_TOLERANCE = 1e-5  # a step that changes no score by more is the last
+MIN_GAIN_PER_SAMPLE = 1e-6  # of the objective: with less to gain and steps that do not shrink, there is no minimum
 
 
 class Point(NamedTuple):
@@ -33,11 +33,11 @@ class Point(NamedTuple):
 
 
 def newton(at: Callable[[Tensor], Point], phi: Float[Tensor, "K P"], max_steps: int) -> tuple[Tensor, Fit]:
-    """Minimise the convex objective `at` from `phi`; returns the minimum and how it was found.
+    """Minimise a convex objective from `phi`; return the minimum and the report.
 
-    A likelihood without penalty has no maximum where the classes can be separated: it rises as the weights grow for
-    ever (Albert and Anderson 1984). It shows in steps that do not shrink while nothing is left to gain; there it
-    stops.
+    A likelihood without penalty has no maximum if the classes can be separated: it rises as the weights grow without
+    bound (Albert and Anderson 1984). Then the steps do not shrink although almost nothing is left to gain, and the
+    search stops.
     """
     here, unshrunk = at(phi), 0
     history: list[float] = []
@@ -48,27 +48,27 @@ def newton(at: Callable[[Tensor], Point], phi: Float[Tensor, "K P"], max_steps: 
         there = at(phi + direction)
         while not there.value <= here.value + 1e-4 * size * slope + 1e-13 * abs(here.value):
             size /= 2
-            if size < 1e-10:  # nothing is lower, to rounding
+            if size < 1e-10:  # no lower value within rounding errors
                 return phi, Fit(len(history), True, tuple(history))
             there = at(phi + size * direction)
         phi = phi + size * direction
         change = float((there.scores - here.scores).abs().max())
         here = there
         history.append(here.value)
-        if change <= TOLERANCE:
+        if change <= SCORE_TOLERANCE:
             return phi, Fit(len(history), True, tuple(history))
-        unshrunk = unshrunk + 1 if change > 0.5 and -slope < HOPELESS * len(here.scores) else 0
+        unshrunk = unshrunk + 1 if change > 0.5 and -slope < MIN_GAIN_PER_SAMPLE * len(here.scores) else 0
         if unshrunk == 3:
             note = (
                 "the classes can be separated, so that the likelihood has no maximum and the weights would grow for "
-                "ever; they are where it is as good as reached. A finite C gives a solution"
+                "ever; they are close enough to the limit. A finite C gives a solution"
             )
             return phi, Fit(len(history), False, tuple(history), note)
-    return phi, Fit(len(history), False, tuple(history), f"max_steps={max_steps} are used up; allow more")
+    return phi, Fit(len(history), False, tuple(history), f"max_steps={max_steps} were not enough; allow more")
 
 
 def logistic(x: Float[Tensor, "N P"], y: Float[Tensor, " N"], p: Float[Tensor, " P"]) -> Callable[[Tensor], Point]:
-    """Σ log(1 + exp(-y z)) + ½ Σ p φ², y in {-1, +1}, its Hessian solved exactly.
+    """Return the objective Σ log(1 + exp(-y z)) + ½ Σ p φ², y in {-1, +1}, whose Hessian is solved exactly.
 
     gradient  -Σ y σ(-y z) x      Hessian  Xᵀ diag(σ(z) σ(-z)) X: iteratively reweighted least squares
     """
@@ -89,11 +89,11 @@ def logistic(x: Float[Tensor, "N P"], y: Float[Tensor, " N"], p: Float[Tensor, "
 
 
 def multinomial(x: Float[Tensor, "N P"], y: Int[Tensor, " N"], p: Float[Tensor, " P"]) -> Callable[[Tensor], Point]:
-    """-Σ log π_y + ½ Σ p φ², π = softmax(z), its Hessian solved by conjugate gradients and never formed.
+    """Return the objective -Σ log π_y + ½ Σ p φ², π = softmax(z), whose Hessian is solved by conjugate gradients.
 
     gradient  Σ (π - 1_y) xᵀ      Hessian × V  Σ (diag(π) - π πᵀ) (V x) xᵀ
 
-    One φ added to all classes changes no difference of scores: steps leave that out, and the classes' φ sum to zero.
+    The same φ added to all classes changes no difference of scores, so that steps leave it out: φ sums to 0 over classes.
     """
 
     def at(phi: Tensor) -> Point:
@@ -117,7 +117,7 @@ def multinomial(x: Float[Tensor, "N P"], y: Int[Tensor, " N"], p: Float[Tensor, 
 
 
 def positive_solver(matrix: Float[Tensor, "n n"]) -> Callable[[Float[Tensor, " n"]], Float[Tensor, " n"]]:
-    """b -> matrix⁻¹ b by Cholesky's factors, of a symmetric matrix scaled to a diagonal of ones (Jacobi)."""
+    """Return the function b -> matrix⁻¹ b, by the Cholesky factor of a matrix scaled to a diagonal of ones (Jacobi)."""
     scale = matrix.diagonal().rsqrt()
     factor = torch.linalg.cholesky(scale[:, None] * matrix * scale)
     return lambda b: scale * torch.cholesky_solve((scale * b)[:, None], factor)[:, 0]
@@ -126,10 +126,10 @@ def positive_solver(matrix: Float[Tensor, "n n"]) -> Callable[[Float[Tensor, " n
 def conjugate_gradients(
     product: Callable[[Tensor], Tensor], b: Float[Tensor, "K P"], diagonal: Float[Tensor, "K P"]
 ) -> Float[Tensor, "K P"]:
-    """x with H x ≈ b, from products with H alone, preconditioned by H's diagonal. Hestenes and Stiefel 1952.
+    """Return x with H x ≈ b, from products with H only, preconditioned by its diagonal. Hestenes and Stiefel 1952.
 
-    As exact as it is worth far from the solution, ever more so near it: the residual falls to min(0.1, √‖b‖) of b
-    (Dembo and Steihaug 1983, Truncated-Newton Algorithms).
+    The residual falls to min(0.1, √‖b‖) of b: far from the solution an exact step is not worth its time (Dembo and
+    Steihaug 1983, Truncated-Newton Algorithms).
     """
     x, r = torch.zeros_like(b), b
     z = r / diagonal

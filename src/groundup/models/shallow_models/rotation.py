@@ -2,12 +2,12 @@
 
     X - x̄ = U S Vᵀ      w = V S⁻¹ φ      z = U φ + β      ‖w‖² = Σ φ² / s²
 
-A turn changes neither the scores nor ‖w‖, so that the model and its penalty are the same; but U's columns are
-orthonormal. Features of wildly different scales (breast cancer's range from 0.001 to 1,000), features that are
-constant or copies of others, and more features than samples: none of them can slow a solver down any more.
-Where features are linearly dependent, many w give the same scores; this one is the shortest.
+A rotation changes neither the scores nor ‖w‖, so that the model and its penalty stay the same; but the columns of U are
+orthonormal. So a solver is not slowed down by features of different scales (those of breast cancer range from 0.001 to
+1,000), by constant or equal features, or by more features than samples. If features are linearly dependent, many w give
+the same scores; this is the shortest of them.
 
-Legend: N samples, D features, R rank, K scores a sample.
+Legend: N samples, D features, R rank, K scores per sample.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ class Rotation(NamedTuple):
     v: Float[Tensor, "R D"]
 
     def features(self) -> Float[Tensor, "N P"]:
-        """[U | 1]: what takes the place of x; the last column is the bias's."""
+        """Return [U | 1], which replaces x; the last column belongs to the bias."""
         return torch.cat([self.u, self.u.new_ones(len(self.u), 1)], 1)
 
     def penalty(self, strength: float) -> Float[Tensor, " P"]:
-        """p in ½ Σ p φ² = ½ strength ‖w‖²; the bias is free."""
+        """Return p with ½ Σ p φ² = ½ strength ‖w‖²; it is 0 for the bias."""
         return torch.cat([strength / self.s**2, self.s.new_zeros(1)])
 
-    def back(self, phi: Float[Tensor, "K P"]) -> tuple[Float[Tensor, "K D"], Float[Tensor, " K"]]:
-        """(weight, bias) for x itself."""
+    def rotate_back(self, phi: Float[Tensor, "K P"]) -> tuple[Float[Tensor, "K D"], Float[Tensor, " K"]]:
+        """Return (weight, bias) for x."""
         weight = (phi[:, :-1] / self.s) @ self.v
         return weight, phi[:, -1] - weight @ self.mean
 
 
 def rotate(x: Float[Tensor, "N D"]) -> Rotation:
-    """Singular values at rounding's level, ε max(N, D) s₁, are taken for zero."""
+    """Return the rotation of x; singular values below ε max(N, D) s₁, which are rounding errors, are left out."""
     mean = x.mean(0)
     u, s, v = torch.linalg.svd(x - mean, full_matrices=False)
     kept = s > torch.finfo(x.dtype).eps * max(x.shape) * s.max()
