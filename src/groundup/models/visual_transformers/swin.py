@@ -62,8 +62,8 @@ class ShiftedWindowAttention(nn.Module):
     """Attention inside each window of M × M tokens: x (N, H, W, E) -> (N, H, W, E); a shift moves the windows by s.
 
     Why windows: attention between all tokens of a map costs (H W)², attention in windows H W M². Why shift: windows
-    that never move would never exchange anything. The map is padded with zeros to whole windows at its far edges. On an
-    axis that one window covers, nothing shifts.
+    that never move would never exchange anything. Zeros at the far edges of the map make the windows fit. On an axis
+    that one window covers, nothing shifts.
 
     Args:
         embed_dim: E.
@@ -190,7 +190,7 @@ class PatchMerging(nn.Module):
 
 
 class ImagePatches(nn.Module):
-    """x (N, C, H, W) -> norm(patches) (N, ⌈H / P⌉, ⌈W / P⌉, E); the image is padded with zeros to whole patches."""
+    """x (N, C, H, W) -> norm(patches) (N, ⌈H / P⌉, ⌈W / P⌉, E); the image is padded with zeros so that patches fit."""
 
     def __init__(
         self,

@@ -102,7 +102,7 @@ class ImageTokens(nn.Module):
         stem: from x to a map (N, E, h, w): PatchEmbedding(..., flatten=False), or ConvStem.
         embed_dim: E.
         grid: (h, w) of the learned positions; for an image of another size they are interpolated (section 3.2).
-        class_token: whether the first token stands for the whole image.
+        class_token: whether a class token, which belongs to no patch, comes first.
         dropout: probability of dropping a feature of the result.
         device, dtype: of the parameters.
     """
