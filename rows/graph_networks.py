@@ -138,8 +138,8 @@ BAD_INPUTS = bad_inputs(
             (lambda: GraphSAGE(3, 4, 2)(x[0], torch.ones(5, 4)), "adj must have shape (4, 4)"),
         ],
         "DiffPoolNet": [
-            (lambda: DiffPoolNet(3, 4, 2, ()), "clusters must be a number for each level"),
-            (lambda: DiffPoolNet(3, 4, 2, 12), "clusters must be a number for each level"),
+            (lambda: DiffPoolNet(3, 4, 2, ()), "clusters must be a number per level"),
+            (lambda: DiffPoolNet(3, 4, 2, 12), "clusters must be a number per level"),
             (lambda: DiffPoolNet(3, 4, 2, (0,)), "clusters must be at least 1, got 0"),
             (lambda: DiffPoolNet(3, 4, 2)(x[0], adj[0]), "x must have shape (B, N, I), got 2 axes"),
             (lambda: DiffPoolNet(2, 4, 2)(x, adj), "x must have 2 features (axis -1), got 3"),

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from groundup import backend
 from groundup.autoencoders import NegativeSampling, Word2Vec, noise_distribution
-from groundup.autoencoders.negative_sampling import CERTAIN
+from groundup.autoencoders.negative_sampling import PROBABILITY_ONE
 from groundup.functional import softplus
 from groundup.optimizers import SGD, AdaGrad
 from parity import randomise, seeded_randn
@@ -130,7 +130,7 @@ def test_words_that_never_occur_are_never_drawn(power):
 def test_the_ends_of_the_distribution_belong_to_words_that_occur(monkeypatch):
     """0 is no draw of a first word with probability 0; the largest draw is one of the last that occurs."""
     head = NegativeSampling(6, 4, [0, 5, 0, 0, 1, 0])
-    monkeypatch.setattr(torch, "randint", lambda *bounds, **options: torch.tensor([0, CERTAIN - 1]))
+    monkeypatch.setattr(torch, "randint", lambda *bounds, **options: torch.tensor([0, PROBABILITY_ONE - 1]))
     assert head.draw((2,)).tolist() == [1, 4]
 
 

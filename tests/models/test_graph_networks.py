@@ -383,7 +383,7 @@ def test_gcn_takes_sparse_features(mode):
         actual = run(lambda: model(x.to_sparse(), coo(adj)), [], model)
         assert_same(actual, expected, torch.float64)
         halves = GCN(3, 4, 2, dropout=0.5).double().train()
-        kept = halves._dropped(x.to_sparse()).to_dense()
+        kept = halves._drop(x.to_sparse()).to_dense()
     assert set((kept / torch.where(x > 0, x, 1)).flatten().tolist()) <= {0.0, 2.0}
 
 

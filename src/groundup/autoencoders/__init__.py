@@ -1,4 +1,4 @@
-"""Codes learned without labels: tables as products of factors, linear autoencoders, and words by their neighbours."""
+"""Representations learned without labels: factors of tables, linear autoencoders, and vectors of words."""
 
 from groundup.autoencoders.hierarchical_softmax import HierarchicalSoftmax, huffman_paths
 from groundup.autoencoders.linear import AutoencoderLinear

@@ -1,4 +1,4 @@
-"""The linear autoencoder: principal component analysis, as a network learns it.
+"""The linear autoencoder: principal component analysis, learned by a network.
 
 Baldi and Hornik 1989, Neural Networks and Principal Component Analysis: Learning from Examples Without Local Minima,
 Neural Networks 2 (1), https://doi.org/10.1016/0893-6080(89)90014-2.
@@ -27,10 +27,25 @@ from groundup.layers import Linear
 class AutoencoderLinear(nn.Module):
     """h = B x + c;  x̂ = A h + d.
 
-    The squared error has no local minima but saddles (section 2): at its minimum A B is the orthogonal projection onto
-    the K leading principal components of x. A and B themselves are known only up to an invertible K × K matrix C,
-    since (A C) (C⁻¹ B) = A B. With `bias`, d makes up for the mean of x; without, the components are those of x
-    about 0. `fit_closed_form` goes to the minimum at once.
+    The squared error has saddle points but no local minima (section 2). At its minimum A B is the orthogonal projection
+    onto the K leading principal components of x. A and B themselves are determined only up to an invertible K × K
+    matrix C, because (A C) (C⁻¹ B) = A B. `fit_closed_form` computes the minimum.
+
+    Why K < D: the code must leave something out, and the squared error is least if it keeps the directions of the
+    largest variance. With K = D the network would learn the identity.
+
+    Args:
+        input_size: D.
+        hidden_size: K, at most D.
+        bias: learn c and d, which remove the mean of x; without them the components are those of x about 0.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> x = torch.randn(100, 1) @ torch.randn(1, 5)  # on a line through 0
+        >>> model = AutoencoderLinear(5, 1)
+        >>> model.fit_closed_form(x)
+        >>> torch.allclose(model(x), x, atol=1e-4)
+        True
     """
 
     def __init__(
@@ -46,7 +61,7 @@ class AutoencoderLinear(nn.Module):
         self.hidden_size = checks.integer("hidden_size", hidden_size)
         checks.require(
             hidden_size <= input_size,
-            f"hidden_size must be at most input_size={input_size}, beyond which nothing is compressed, "
+            f"hidden_size must be at most input_size={input_size}, because more would compress nothing, "
             f"got {hidden_size}",
         )
         self.encoder = Linear(input_size, hidden_size, bias, device, dtype)
@@ -73,8 +88,9 @@ class AutoencoderLinear(nn.Module):
 
     @torch.no_grad()
     def fit_closed_form(self, x: Float[Tensor, "N D"]) -> None:
-        """A = V, B = Vᵀ, V the K leading right singular vectors of x, centred if there are biases (theorem of Eckart
-        and Young 1936); c = -Vᵀ μ and d = μ, the mean.
+        """Set A = V, B = Vᵀ, c = -Vᵀ μ and d = μ, where μ is the mean of x.
+
+        V are the K leading right singular vectors of x - μ, or of x without biases (theorem of Eckart and Young 1936).
 
         Raises `ValueError` for fewer samples than hidden_size.
         """

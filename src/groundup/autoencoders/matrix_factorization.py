@@ -1,4 +1,4 @@
-"""Matrix factorization: a table of ratings, most of them missing, as a product of two thin matrices.
+"""Matrix factorization: a table of ratings, most of which are missing, as a product of two thin matrices.
 
 Koren, Bell and Volinsky 2009, Matrix Factorization Techniques for Recommender Systems, IEEE Computer 42 (8),
 https://doi.org/10.1109/MC.2009.263.
@@ -32,22 +32,35 @@ from groundup.functional import embedding, init
 class MatrixFactorization(nn.Module):
     """r̂_ui = q_i · p_u (equation 1), or with `bias` r̂_ui = μ + b_i + b_u + q_i · p_u (equation 4).
 
-    users, items (*shape), int64 or int32 → ratings (*shape): the pairs (users[n], items[n]). `predict` gives the same
-    numbers without gradients; `table` every one of some users with every one of some items:
+    Called with users and items (*shape), int64 or int32, it returns the ratings (*shape) of the pairs (users[n],
+    items[n]). `predict` gives the same numbers without gradients, `table` all pairs of some users and some items.
+    Raises `ValueError` for an index out of range, and for shapes that differ: nothing is broadcast.
 
-        model(users, items) == model.predict(users, items) == model.table(users, items).diagonal()
+    Factors are initialised with normal numbers such that q_i · p_u has standard deviation 0.1 for every rank (with N(0,
+    1) factors its variance would be the rank), biases with 0.
 
-    mean     μ, the average of the known ratings; a buffer, for `bias` only.
-    sparse   the factors' gradients are sparse: a step touches only the users and items of its batch.
+    Why biases: much of a rating depends on the user or the item alone, generous users and popular items. The factors
+    then only have to describe how they interact.
 
-    Factors begin normal, so that q_i · p_u has deviation 0.1 whatever the rank (with N(0, 1) factors its variance is
-    the rank); biases begin at 0. The paper's λ is `penalty`, for a loss (r - r̂)² + λ · penalty (equations 2 and 5).
-    Raises `ValueError` for an index that is no user or no item, and for shapes that differ: nothing is broadcast.
+    Args:
+        num_users: U.
+        num_items: I.
+        rank: R.
+        bias: learn b_u and b_i.
+        mean: μ, the average of the known ratings; a buffer, only with `bias`.
+        sparse: sparse gradients of the factors, so that a step changes only the users and items of its batch.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = MatrixFactorization(3, 4, rank=2)
+        >>> users, items = torch.tensor([0, 1]), torch.tensor([3, 2])
+        >>> torch.equal(model(users, items), model.table(users, items).diagonal())
+        True
     """
 
     user_bias: nn.Parameter | None
     item_bias: nn.Parameter | None
-    mean: Tensor  # there is one with biases only
+    mean: Tensor  # only with biases
 
     def __init__(
         self,
@@ -94,14 +107,14 @@ class MatrixFactorization(nn.Module):
 
     @torch.no_grad()
     def predict(self, users: Int[Tensor, "*shape"], items: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The rating of each pair: `forward` without gradients."""
+        """Return the rating of each pair: `forward` without gradients."""
         return self(users, items)
 
     @torch.no_grad()
     def table(
         self, users: Int[Tensor, " u"] | None = None, items: Int[Tensor, " i"] | None = None
     ) -> Float[Tensor, "u i"]:
-        """The rating of every one of `users` with every one of `items`; of all of them where none are named."""
+        """Return the rating of each of `users` for each of `items`; None means all of them."""
         device = self.user_factors.device
         users = torch.arange(self.num_users, device=device) if users is None else users
         items = torch.arange(self.num_items, device=device) if items is None else items
@@ -114,7 +127,7 @@ class MatrixFactorization(nn.Module):
         return self.mean + self._rows(items, self.item_bias).mT + self._rows(users, self.user_bias) + ratings
 
     def penalty(self, users: Int[Tensor, "*shape"], items: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """‖q_i‖² + ‖p_u‖² (+ b_u² + b_i²) of each pair: what equations 2 and 5 multiply by λ."""
+        """Return ‖q_i‖² + ‖p_u‖² (+ b_u² + b_i²) of each pair, for a loss (r - r̂)² + λ · penalty: equations 2 and 5."""
         self._check(users, items)
         tables = ((users, self.user_factors), (items, self.item_factors))
         tables += ((users, self.user_bias), (items, self.item_bias))  # type: ignore[assignment]
@@ -129,7 +142,7 @@ class MatrixFactorization(nn.Module):
         checks.indices("items", items, self.num_items, "num_items")
         if paired and users.shape != items.shape:
             raise ValueError(
-                f"users and items must have one shape, for they are pairs, got {tuple(users.shape)} and "
+                f"users and items must have one shape, because they are pairs, got {tuple(users.shape)} and "
                 f"{tuple(items.shape)}; for every user with every item call table(users, items)"
             )
 

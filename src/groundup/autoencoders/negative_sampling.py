@@ -1,9 +1,11 @@
-"""Negative sampling: tell a true word from k words of noise, in place of a softmax over the vocabulary.
+"""Negative sampling: distinguish a true word from k words of noise, instead of a softmax over the vocabulary.
 
 Mikolov, Sutskever, Chen, Corrado and Dean 2013, Distributed Representations of Words and Phrases and their
 Compositionality, arXiv:1310.4546, section 2.2.
 
-Legend: V vocab_size, E embedding_dim, B batch, k num_negatives, h (B, E) what the word is predicted from.
+Legend: V vocab_size, E embedding_dim, B batch, k num_negatives, h (B, E) the vector that the word is predicted from.
+
+Why: the softmax needs the score of every word of the vocabulary in every step; this loss needs 1 + k of them.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.functional import embedding, init, logsigmoid
 
-#: A cumulative probability of 1, as a whole number: no `.half()` and no autocast rounds integers.
-CERTAIN = 2**53
+#: The cumulative probability 1 as an integer, because neither `.half()` nor autocast rounds integers.
+PROBABILITY_ONE = 2**53
 
 
 def noise_distribution(counts: Int[Tensor, " V"] | Float[Tensor, " V"], power: float = 0.75) -> Float[Tensor, " V"]:
-    """P_n(w) = count_w^power / Σ count^power, in float64: 3/4 lies between the unigrams (1) and the uniform (0)."""
-    weight = torch.where(counts > 0, counts.double() ** power, 0.0)  # 0⁰ is no word's weight
+    """Return P_n(w) = count_w^power / Σ count^power, in float64; 1 is the unigram, 0 the uniform distribution."""
+    weight = torch.where(counts > 0, counts.double() ** power, 0.0)  # 0⁰ would be 1
     return weight / weight.sum()
 
 
@@ -35,12 +37,23 @@ class NegativeSampling(nn.Module):
     weight (V, E) holds the vectors v'. At the optimum v'_w · h = log(P(w | h) / P_n(w)) - log k: the pointwise mutual
     information, shifted, where P_n is the unigram distribution (Levy and Goldberg 2014).
 
-    counts     how often each word occurs; without them noise is uniform.
-    power      of the counts in P_n, 3/4 in the paper.
-    sparse     the gradient is sparse: neither it nor a step of SGD or AdaGrad touches words that were not drawn.
+    The vectors are initialised with 0, as in the authors' program.
+    Differs from that program: a word of noise that equals the target is used, as in equation 4.
 
-    The vectors begin at 0, as the authors' program has them.
-    Differs from that program: a word of noise that happens to be the target counts, as it does in equation 4.
+    Args:
+        vocab_size: V.
+        embedding_dim: E.
+        counts: how often each word occurs; without them the noise is uniform.
+        num_negatives: k.
+        power: of the counts in P_n, 3/4 in the paper: rare words are drawn more often than they occur.
+        sparse: a sparse gradient, so that a step of SGD or AdaGrad changes only words that were drawn.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> output = NegativeSampling(100, 8)
+        >>> words = output.candidates(torch.tensor([3, 7]))  # each target, then 5 words of noise
+        >>> output.loss(output(torch.randn(2, 8), words)).shape
+        torch.Size([2])
     """
 
     noise: Tensor
@@ -57,7 +70,7 @@ class NegativeSampling(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.counts = word_counts(counts, vocab_size)
+        self.counts = check_counts(counts, vocab_size)
         self.num_negatives = checks.integer("num_negatives", num_negatives)
         self.power = checks.real("power", power)
         self.sparse = sparse
@@ -68,47 +81,47 @@ class NegativeSampling(nn.Module):
     def reset_parameters(self) -> None:
         init.constant_(self.weight, 0.0)
         cumulative = noise_distribution(self.counts, self.power).cumsum(0)
-        self.noise.copy_((cumulative / cumulative[-1] * CERTAIN).round())
+        self.noise.copy_((cumulative / cumulative[-1] * PROBABILITY_ONE).round())
 
     def forward(self, h: Float[Tensor, "B E"], target: Int[Tensor, "B *K"]) -> Float[Tensor, "B *K"]:
-        """v'_w · h for one word of each sample, target (B,), or for several, (B, K...)."""
+        """Return v'_w · h for one word of each sample, target (B,), or for several, (B, K...)."""
         check_target(h, target, self.weight.size(0))
-        words = embedding(columns(target), self.weight, sparse=self.sparse)  # B, K, E
+        words = embedding(as_rows(target), self.weight, sparse=self.sparse)  # B, K, E
         return (words * h[:, None]).sum(-1).view(target.shape)
 
     def draw(self, shape: Sequence[int], generator: torch.Generator | None = None) -> Int64[Tensor, "..."]:
-        """Words of noise, by the inverse of the cumulative distribution: log V steps a word, however large V is."""
-        u = torch.randint(CERTAIN, tuple(shape), generator=generator, device=self.noise.device)
+        """Return words of noise, drawn by a binary search in the cumulative distribution: log V steps per word."""
+        u = torch.randint(PROBABILITY_ONE, tuple(shape), generator=generator, device=self.noise.device)
         return torch.searchsorted(self.noise, u, right=True)
 
     def candidates(self, target: Int[Tensor, "B *K"], generator: torch.Generator | None = None) -> Int[Tensor, "..."]:
-        """(B, *K, 1 + k): each target, then its k words of noise."""
+        """Return (B, *K, 1 + k): each target, then its k words of noise."""
         noise = self.draw((*target.shape, self.num_negatives), generator).to(target.dtype)
         return torch.cat([target[..., None], noise], -1)
 
     def loss(self, scores: Float[Tensor, "*B c"]) -> Float[Tensor, "*B"]:
-        """Equation 4, negated, from the scores of `candidates`."""
+        """Return the negative of equation 4, from the scores of `candidates`."""
         return -logsigmoid(scores[..., 0]) - logsigmoid(-scores[..., 1:]).sum(-1)
 
     def extra_repr(self) -> str:
         return f"{self.weight.size(0)}, {self.weight.size(1)}, num_negatives={self.num_negatives}, power={self.power}"
 
 
-def word_counts(counts: Sequence[int] | Tensor | None, vocab_size: int) -> Float[Tensor, " V"]:
-    """The counts as float64 on the CPU, checked; ones where there are none."""
+def check_counts(counts: Sequence[int] | Tensor | None, vocab_size: int) -> Float[Tensor, " V"]:
+    """Return the counts in float64 on the CPU; ones if there are none."""
     checks.integer("vocab_size", vocab_size)
     if counts is None:
         return torch.ones(vocab_size, dtype=torch.float64, device="cpu")
     values = torch.as_tensor(counts, device="cpu").double()
     if tuple(values.shape) != (vocab_size,):
-        raise ValueError(f"counts must hold one count a word, shape ({vocab_size},), got {tuple(values.shape)}")
+        raise ValueError(f"counts must hold one count per word, shape ({vocab_size},), got {tuple(values.shape)}")
     if not (values >= 0).all() or not 0 < float(values.sum()) < torch.inf:
         raise ValueError("counts must be finite and at least 0, with one above 0: how often each word occurs")
     return values
 
 
-def columns(target: Int[Tensor, "B *K"]) -> Int[Tensor, "B k"]:
-    """The targets of a sample in one row, whether there is one, (B,), or several, (B, K...)."""
+def as_rows(target: Int[Tensor, "B *K"]) -> Int[Tensor, "B k"]:
+    """Return the targets (B,) or (B, K...) with one row per sample."""
     return target[:, None] if target.dim() == 1 else target.flatten(1)
 
 
@@ -117,5 +130,5 @@ def check_target(h: Tensor, target: Tensor, vocab_size: int) -> None:
     checks.indices("target", target, vocab_size, "vocab_size")
     if target.dim() == 0 or target.size(0) != h.size(0):
         raise ValueError(
-            f"target must have shape ({h.size(0)},) or ({h.size(0)}, K), one row a sample, got {tuple(target.shape)}"
+            f"target must have shape ({h.size(0)},) or ({h.size(0)}, K), one row per sample, got {tuple(target.shape)}"
         )

@@ -1,4 +1,4 @@
-"""Word2Vec: vectors for words, learned by predicting a word from its neighbours or its neighbours from it.
+"""Word2Vec: vectors of words, learned by predicting a word from its neighbours, or its neighbours from the word.
 
 Mikolov, Chen, Corrado and Dean 2013, Efficient Estimation of Word Representations in Vector Space, arXiv:1301.3781
 (the two architectures); Mikolov et al. 2013, Distributed Representations of Words and Phrases and their
@@ -36,19 +36,34 @@ from groundup.functional import embedding, init, l2_normalize
 class Word2Vec(nn.Module):
     """Scores of target words from h, the vector of a word (skip-gram) or the mean of several (CBOW).
 
-    words     skip-gram: (B,), the centre of a window; cbow: (B, C), the words around it, of which `mask` (B, C) tells
-              which are real (True) where windows are ragged; a sample without any has h = 0.
-    target    (B,), or (B, K): what is predicted, a neighbour (skip-gram) or the centre (CBOW).
-    → scores of target's shape: v'_w · h with "negative_sampling", log p(w | h) with "hierarchical_softmax".
+    Called with words, target and mask. Skip-gram: words (B,) are the centres of windows. CBOW: words (B, C) are the
+    words around the centre, and mask (B, C) is True for real words if windows differ in size; a sample without any has
+    h = 0. target (B,) or (B, K) is predicted: a neighbour (skip-gram) or the centre (CBOW). Returns scores of the shape
+    of target: v'_w · h with "negative_sampling", log p(w | h) with "hierarchical_softmax".
 
-    `loss` is what is minimised; vectors are in `weight` (V, E), to be asked by `most_similar` and `analogy`.
+    Minimise `loss`. The vectors are in `weight` (V, E); `most_similar` and `analogy` search them. They are initialised
+    uniformly in ±1/2E, those of the output with 0, as in the authors' program.
 
-    counts           how often each word occurs: the noise, and the tree, are made of them.
-    num_negatives    k; the paper takes 5-20 for small texts, 2-5 for large ones.
-    sparse           gradients are sparse: a step touches only the words of its batch, however large V is. SGD and
-                     AdaGrad take them; the definitions (`backend("reference")`) give the same numbers, dense.
+    Why: words with similar neighbours need similar vectors to predict them, so that directions come to carry meaning.
 
-    The vectors begin uniform in ±1/2E, those of the output at 0, as the authors' program has them.
+    Args:
+        vocab_size: V.
+        embedding_dim: E.
+        mode: "skipgram" or "cbow".
+        output: "negative_sampling" or "hierarchical_softmax".
+        counts: how often each word occurs, for the noise or the tree.
+        num_negatives: k; the paper takes 5-20 for small texts, 2-5 for large ones.
+        sparse: sparse gradients, so that a step changes only the words of its batch. SGD and AdaGrad accept them; the
+            definitions (`backend("reference")`) give the same numbers, dense.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = Word2Vec(100, 16)
+        >>> model(torch.tensor([3, 7]), torch.tensor([4, 8])).shape
+        torch.Size([2])
+        >>> cosines, words = model.most_similar(torch.tensor([3]), k=5)
+        >>> words.shape
+        torch.Size([1, 5])
     """
 
     def __init__(
@@ -84,7 +99,7 @@ class Word2Vec(nn.Module):
         self.output.reset_parameters()
 
     def hidden(self, words: Int[Tensor, "B *C"], mask: Bool[Tensor, "B C"] | None = None) -> Float[Tensor, "B E"]:
-        """h: v_w, or the mean of v over the words that `mask` leaves."""
+        """Return h: v_w, or the mean of v over the words where `mask` is True."""
         self._check(words, mask)
         vectors = embedding(words, self.weight, sparse=self.sparse)
         if self.mode == "skipgram":
@@ -107,16 +122,16 @@ class Word2Vec(nn.Module):
         generator: torch.Generator | None = None,
         reduction: Literal["none", "mean", "sum"] = "mean",
     ) -> Float[Tensor, "..."]:
-        """-log σ(v'_w · h) - Σ log σ(-v'_noise · h), the noise drawn here, or -log p(w | h): one value a target."""
+        """Return -log σ(v'_w · h) - Σ log σ(-v'_noise · h), with noise drawn here, or -log p(w | h) of each target."""
         checks.choice("reduction", reduction, ("none", "mean", "sum"))
         loss = self.output.loss(self(words, self.output.candidates(target, generator), mask))
         return loss if reduction == "none" else loss.sum() if reduction == "sum" else loss.mean()
 
-    # -- what the vectors know -----------------------------------------------------------------------------------
+    # -- neighbours and analogies --------------------------------------------------------------------------------
 
     @torch.no_grad()
     def most_similar(self, words: Int[Tensor, " B"], k: int = 10) -> tuple[Float[Tensor, "B k"], Int64[Tensor, "B k"]]:
-        """(cosines, words): the k nearest neighbours of each word by the angle between vectors, nearest first."""
+        """Return (cosines, words): the k nearest neighbours of each word by angle, nearest first."""
         checks.rank("words", checks.indices("words", words, self.vocab_size, "vocab_size"), 1, layout="(B,)")
         return self._nearest(self.weight[words], words[:, None], k)
 
@@ -124,7 +139,7 @@ class Word2Vec(nn.Module):
     def analogy(
         self, a: Int[Tensor, " B"], b: Int[Tensor, " B"], c: Int[Tensor, " B"], k: int = 10
     ) -> tuple[Float[Tensor, "B k"], Int64[Tensor, "B k"]]:
-        """(cosines, words): a is to b as c is to …, the k words nearest to v_b - v_a + v_c but a, b and c.
+        """Return (cosines, words) for "a is to b as c is to": the k other words nearest to v_b - v_a + v_c.
 
         The v are scaled to length 1. arXiv:1301.3781, section 4; Mikolov, Yih and Zweig 2013, Linguistic Regularities
         in Continuous Space Word Representations, section 3.
@@ -136,7 +151,7 @@ class Word2Vec(nn.Module):
         return self._nearest(unit[b] - unit[a] + unit[c], torch.stack([a, b, c], 1), k)
 
     def _nearest(self, query: Tensor, left_out: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        return nearest(query, self.weight, left_out, k)
+        return find_nearest(query, self.weight, left_out, k)
 
     def _check(self, words: Tensor, mask: Tensor | None) -> None:
         checks.indices("words", words, self.vocab_size, "vocab_size")
@@ -155,10 +170,10 @@ class Word2Vec(nn.Module):
         return f"{self.vocab_size}, {self.embedding_dim}, mode={self.mode}"
 
 
-def nearest(
+def find_nearest(
     query: Float[Tensor, "B E"], vectors: Float[Tensor, "V E"], left_out: Int[Tensor, "B n"], k: int = 10
 ) -> tuple[Float[Tensor, "B k"], Int64[Tensor, "B k"]]:
-    """(cosines, indices) of the k `vectors` at the smallest angle to each query, nearest first, but `left_out`."""
+    """Return (cosines, indices) of the k `vectors` at the smallest angle to each query, without `left_out`."""
     room = vectors.size(0) - left_out.size(1)
     checks.require(checks.integer("k", k) <= room, f"k must be at most {room}, the words that are left, got {k}")
     cosines = l2_normalize(query) @ l2_normalize(vectors).mT

@@ -1,4 +1,4 @@
-"""Graph networks: called with the nodes' features and an adjacency, for scores of nodes or of whole graphs."""
+"""Graph networks: from the features of nodes and an adjacency to scores of nodes or of whole graphs."""
 
 from groundup.models.graph_networks.diffpool import DiffPoolNet, DiffPoolOutputs
 from groundup.models.graph_networks.gcn import GCN

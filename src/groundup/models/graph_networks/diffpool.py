@@ -4,8 +4,9 @@
           └─ assign ── S ──┘
              max over nodes of z, of z', … side by side ─ linear ─ relu ─ linear ─ scores
 
-Each level sums the nodes into fewer clusters, whose assignment a second network learns. Embed and assign are three
-GraphSAGE layers each, all of whose outputs go on side by side.
+Why: a sum or maximum over all nodes at once discards the structure of the graph. Each level sums the nodes into fewer
+clusters, and a second network learns the assignment, so that the hierarchy fits the task. Embed and assign are three
+GraphSAGE layers each, whose outputs are concatenated.
 
 Legend: B batch, N nodes, I features in, H hidden, L layers, K clusters.
 """
@@ -29,7 +30,7 @@ from groundup.weights import Pretrained
 
 
 class DiffPoolOutputs(NamedTuple):
-    """Scores (B, num_classes), and the means over levels of the link and the entropy losses, to be added to theirs."""
+    """Scores (B, num_classes), and the mean link and entropy losses of the levels, to be added to the loss."""
 
     logits: Tensor
     link_loss: Tensor
@@ -37,7 +38,7 @@ class DiffPoolOutputs(NamedTuple):
 
 
 class SAGEStack(nn.Module):
-    """x (B, N, I) → (B, N, L·H): the outputs of L layers side by side, each h ← BN(h / ‖h‖₂), h = relu(W [h ; h_N])."""
+    """x (B, N, I) → (B, N, L·H): the concatenated outputs of L layers, each h ← BN(h / ‖h‖₂), h = relu(W [h ; h_N])."""
 
     def __init__(
         self,
@@ -75,11 +76,26 @@ class SAGEStack(nn.Module):
 class DiffPoolNet(Pretrained, Presets, nn.Module):
     """Scores of whole graphs, with the two losses of the assignments: `DiffPoolOutputs`.
 
-    x (B, N, I), adj (B, N, N) dense, row i gathers; mask (B, N), True = a real node: padded nodes change nothing.
+    Called with x (B, N, I), a dense adj (B, N, N), whose row i holds the neighbours of node i, and mask (B, N), True =
+    a real node. Padded nodes change nothing.
 
-    clusters  how many of them at each level, as (12,) or (25, 6): about a tenth of the largest graph for one level, a
-              quarter for each of two (section 4.1). The assignment's logits are a linear layer's own: neither positive
-              nor of length 1, so that a node can be sure of its cluster.
+    The logits of the assignment are the outputs of a linear layer, not the normalised outputs of GraphSAGE, whose
+    length 1 would keep the assignment from being certain.
+
+    Args:
+        in_features: I.
+        hidden_features: H, the width of each layer.
+        num_classes: the number of scores.
+        clusters: their number at each level, as (12,) or (25, 6): about a tenth of the largest graph for one level, a
+            quarter per level for two (section 4.1).
+        num_layers: L, the layers of embed and of assign.
+        dropout: before the last linear layer.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = DiffPoolNet(5, 8, num_classes=2, clusters=(3,))
+        >>> model(torch.randn(4, 10, 5), torch.ones(4, 10, 10)).logits.shape
+        torch.Size([4, 2])
     """
 
     #: The layer whose rows tell `from_pretrained` how many classes a file is for.
@@ -99,7 +115,7 @@ class DiffPoolNet(Pretrained, Presets, nn.Module):
         super().__init__()
         self.in_features = checks.integer("in_features", in_features)
         if isinstance(clusters, int) or not clusters:
-            raise ValueError(f"clusters must be a number for each level, as (12,), got {clusters!r}")
+            raise ValueError(f"clusters must be a number per level, as (12,), got {clusters!r}")
         checks.integer("hidden_features", hidden_features)
         self.num_classes = checks.integer("num_classes", num_classes)
         width = hidden_features * checks.integer("num_layers", num_layers)
@@ -123,20 +139,20 @@ class DiffPoolNet(Pretrained, Presets, nn.Module):
         checks.rank("x", checks.floating("x", x), 3, layout="(B, N, I)")
         checks.size("x", x, -1, self.in_features, "features")
         z = self.embed[0](x, adj, mask)
-        tops, links, entropies = [_largest(z, mask)], [], []
+        tops, links, entropies = [_max_nodes(z, mask)], [], []
         for assign, logits, embed in zip(self.assign, self.logits, list(self.embed)[1:]):
             x, adj, link, entropy = self.pool(z, adj, logits(assign(x, adj, mask)), mask)
             mask = None  # clusters are all real
             z = embed(x, adj)
-            tops.append(_largest(z, None))
+            tops.append(_max_nodes(z, None))
             links.append(link)
             entropies.append(entropy)
         scores = self.head(torch.cat(tops, -1))
         return DiffPoolOutputs(scores, torch.stack(links).mean(), torch.stack(entropies).mean())
 
 
-def _largest(z: Float[Tensor, "B N C"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B C"]:
-    """max over the real nodes, feature by feature; zeros for a graph without any."""
+def _max_nodes(z: Float[Tensor, "B N C"], mask: Bool[Tensor, "B N"] | None) -> Float[Tensor, "B C"]:
+    """Return the maximum of each feature over the real nodes; zeros for a graph without any."""
     if z.size(1) == 0:
         return z.new_zeros(z.size(0), z.size(2))
     top = (z if mask is None else torch.where(mask[..., None], z, -torch.inf)).amax(1)

@@ -3,7 +3,9 @@
     x ─ dropout ─ Â · W₀ ─ relu ─ dropout ─ Â · W₁ ─ scores of every node
     1433                    16                       7                      Cora, section 5.2
 
-Â = D̃^-1/2 (A + I) D̃^-1/2 averages each node with its neighbours, so that a few labels reach the nodes around them.
+Why Â = D̃^-1/2 (A + I) D̃^-1/2: it averages each node with its neighbours, so that a few labels reach the nodes around
+them. Without the self-loop I a node would not see its own features; without the degrees D̃, the features of nodes with
+many neighbours would grow with every layer.
 Legend: B batch, N nodes, I features in, O features out.
 """
 
@@ -33,16 +35,29 @@ from groundup.weights import Pretrained
     figures={"Cora, test accuracy": "81.5 %"},
 )
 class GCN(Pretrained, Presets, nn.Module):
-    """Z = Â relu(Â X W₀) W₁, equation 9, and likewise for more layers; X dropped out before each (section 5.2).
+    """Z = Â relu(Â X W₀) W₁, equation 9, and likewise for more layers, with dropout before each (section 5.2).
 
-    x (B, N, I) with a dense adj (B, N, N), or x (N, I), dense or sparse, with an adj (N, N), dense or sparse; row i
-    gathers. mask (B, N) or (N,), True = a real node. Of a sparse x only what it holds is dropped, which is the same.
+    Called with x (B, N, I) and a dense adj (B, N, N), or with x (N, I) and adj (N, N), each dense or sparse; row i of
+    adj holds the neighbours of node i. mask (B, N) or (N,): True = a real node. Returns (B, N, O) or (N, O).
 
-    The paper decays the weights of the first layer alone, by 5·10⁻⁴; its code has no biases, `bias=False`.
-    Its parameters are those of `torch_geometric.nn.models.GCN`.
+    The paper decays only the weights of the first layer, by 5·10⁻⁴; its code has no biases, `bias=False`. The
+    parameters are those of `torch_geometric.nn.models.GCN`.
 
-    num_classes   puts a linear layer on tanh(Z), as appendix A does, whose Z is a place in the plane; without it Z
-                  itself is the scores
+    Args:
+        in_features: I.
+        hidden_features: the width of all layers but the last.
+        out_features: O, the width of Z.
+        num_layers: the number of graph convolutions.
+        dropout: before each layer.
+        bias: of each layer.
+        num_classes: add a linear layer on tanh(Z), as appendix A does, where Z is a place in the plane. None: Z are the
+            scores.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = GCN(5, 16, 3)
+        >>> model(torch.randn(4, 5), torch.ones(4, 4)).shape
+        torch.Size([4, 3])
     """
 
     presets: ClassVar = {
@@ -80,12 +95,12 @@ class GCN(Pretrained, Presets, nn.Module):
     def forward_features(
         self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
-        """Z, the output of the last graph convolution."""
+        """Return Z, the output of the last graph convolution."""
         for number, conv in enumerate(self.convs):
-            x = conv(self._dropped(relu(x) if number > 0 else x), adj, mask)
+            x = conv(self._drop(relu(x) if number > 0 else x), adj, mask)
         return x
 
-    def _dropped(self, x: Tensor) -> Tensor:
+    def _drop(self, x: Tensor) -> Tensor:
         if x.layout != torch.sparse_coo:
             return self.dropout(x)
         x = x.coalesce()

@@ -5,8 +5,8 @@
        sum          sum          sum          sum          sum   over the nodes of each graph
         └── linear ──┴── linear ──┴── linear ──┴── linear ──┴── + ── scores
 
-Sums tell multisets of neighbours apart, which means and maxima confuse: with them a network tells apart what the
-Weisfeiler-Lehman test of colours does, and nothing more.
+Why sums: they distinguish multisets of neighbours that have the same mean or maximum. With sums a network distinguishes
+exactly the graphs that the Weisfeiler-Lehman test distinguishes; with means or maxima, fewer.
 
 Legend: B batch, N nodes, I features in, O out, G graphs.
 """
@@ -30,9 +30,19 @@ from groundup.weights import Pretrained
 
 
 class GINLayer(nn.Module):
-    """h_v ← MLP((1 + ε) h_v + Σ_{u ∈ N(v)} a_vu h_u), equation 4.1; the MLP has batch normalisation inside.
+    """h_v ← MLP((1 + ε) h_v + Σ_{u ∈ N(v)} a_vu h_u), equation 4.1; the MLP contains batch normalisation.
 
-    train_eps=True learns ε (GIN-ε), False keeps it at `eps` (GIN-0 for 0).
+    Args:
+        in_features: I.
+        out_features: O, also the width inside the MLP.
+        mlp_layers: linear layers of the MLP.
+        eps: ε, the extra weight of the node itself.
+        train_eps: True learns ε (GIN-ε), False keeps it at `eps` (GIN-0 for 0).
+        device, dtype: of the parameters.
+
+    Example:
+        >>> GINLayer(5, 8)(torch.randn(4, 5), torch.ones(4, 4)).shape
+        torch.Size([4, 8])
     """
 
     eps: Tensor
@@ -89,14 +99,27 @@ class GINLayer(nn.Module):
 class GIN(Pretrained, Presets, nn.Module):
     """Scores (G, num_classes) of whole graphs: Σ_k W_k readout(h^k) + b_k over all layers, k = 0 included.
 
-    That is equation 4.2, whose concatenation is here multiplied piece by piece. Between layers, batch normalisation
-    and relu. num_layers counts h⁰, as the paper's "5 layers (including the input layer)" does (section 7).
+    This is equation 4.2, whose concatenation is multiplied here part by part. Batch normalisation and relu follow each
+    layer.
 
-    x (B, N, I) with a dense adj (B, N, N) and mask (B, N), True = a real node; or x (N, I), the nodes of all graphs
-    together, with a sparse or dense block-diagonal adj (N, N) and batch_index (N,), the graph of each node, of
-    `num_graphs`; None means one graph. Padded nodes change nothing, the statistics of the batch included.
+    Called with x (B, N, I), a dense adj (B, N, N) and mask (B, N), True = a real node; or with x (N, I), the nodes of
+    all graphs, a sparse or dense block-diagonal adj (N, N), batch_index (N,), the graph of each node, and num_graphs.
+    batch_index=None means one graph. Padded nodes change nothing, not even the statistics of the batch.
 
-    readout: "sum", or "mean", which the paper takes for social networks. dropout: of each layer's scores.
+    Args:
+        in_features: I.
+        hidden_features: the width of each layer.
+        num_classes: the number of scores.
+        num_layers: counts h⁰, like the "5 layers (including the input layer)" of the paper (section 7).
+        mlp_layers, train_eps: as for `GINLayer`.
+        dropout: of the scores of each layer.
+        readout: "sum", or "mean", which the paper uses for social networks.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = GIN(5, 16, 2)
+        >>> model(torch.randn(3, 4, 5), torch.ones(3, 4, 4)).shape
+        torch.Size([3, 2])
     """
 
     #: The layer whose rows tell `from_pretrained` how many classes a file is for.
@@ -139,28 +162,28 @@ class GIN(Pretrained, Presets, nn.Module):
         check_graph(x, adj, mask)
         checks.size("x", x, -1, self.in_features, "features")
         if batch_index is not None and x.dim() != 2:
-            raise ValueError("batch_index is for x (N, I); the graphs of a batch (B, N, I) are apart already")
+            raise ValueError("batch_index is for x (N, I); the graphs of a batch (B, N, I) are separate already")
         near = adj if adj.layout == torch.strided else edges(adj, ordered=True)
-        scores = self.dropout(self.heads[0](self._pooled(blank(x, mask), batch_index, num_graphs, mask)))
+        scores = self.dropout(self.heads[0](self._pool(blank(x, mask), batch_index, num_graphs, mask)))
         for layer, norm, head in zip(self.layers, self.norms, list(self.heads)[1:]):
             x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, near, mask), mask)  # type: ignore[misc]
-            scores = scores + self.dropout(head(self._pooled(x, batch_index, num_graphs, mask)))
+            scores = scores + self.dropout(head(self._pool(x, batch_index, num_graphs, mask)))
         return scores
 
-    def _pooled(
+    def _pool(
         self, x: Tensor, batch_index: Tensor | None, num_graphs: int | None, mask: Tensor | None
     ) -> Float[Tensor, "G C"]:
-        """The sum or mean over each graph's real nodes; zeros for a graph without any."""
-        total = _sums(x, batch_index, num_graphs)
+        """Return the sum or the mean over the real nodes of each graph; zeros for a graph without any."""
+        total = _sum_nodes(x, batch_index, num_graphs)
         if self.readout == "sum":
             return total
         ones = x.new_ones(*x.shape[:-1], 1) if mask is None else mask[..., None].to(x.dtype)
-        count = _sums(ones, batch_index, num_graphs)
+        count = _sum_nodes(ones, batch_index, num_graphs)
         return total / torch.where(count > 0, count, 1)
 
 
-def _sums(x: Float[Tensor, "*B N C"], batch_index: Tensor | None, num_graphs: int | None) -> Float[Tensor, "G C"]:
-    """Over the nodes of each graph."""
+def _sum_nodes(x: Float[Tensor, "*B N C"], batch_index: Tensor | None, num_graphs: int | None) -> Float[Tensor, "G C"]:
+    """Return the sum over the nodes of each graph."""
     if batch_index is not None:
         return segment_sum(x, batch_index, num_graphs)
     return x.sum(-2) if x.dim() == 3 else x.sum(-2, keepdim=True)

@@ -2,10 +2,11 @@
 
     h⁰ = x ─ W¹ [h_v ; mean h_N(v)] ─ σ ─ h / ‖h‖ ─ W² [h_v ; mean h_N(v)] ─ h / ‖h‖ ─ z ─ linear ─ scores
 
-It learns how to gather, not a vector for each node: graphs that training never saw can be asked. What a node gathers
-may be a sample of its neighbours, a few at each layer, so that a step costs the same however large the graph.
+Why: it learns how to aggregate neighbours instead of one vector per node, so that it can be applied to nodes and graphs
+that were not in the training set. A node may aggregate a sample of its neighbours, a few per layer, so that the cost of
+a step does not depend on the size of the graph.
 
-Legend: B batch, N nodes, M those of them that are asked, I features in, O out.
+Legend: B batch, N nodes, M output nodes, I features in, O out.
 """
 
 from __future__ import annotations
@@ -36,13 +37,29 @@ from groundup.weights import Pretrained
 class GraphSAGE(Pretrained, Presets, nn.Module):
     """Algorithm 1: h_v ← σ(W [h_v ; h_N(v)]), h_v ← h_v / ‖h_v‖₂, `num_layers` times; z_v is the last one.
 
-    x (B, N, I) with a dense adj (B, N, N), or x (N, I) with an adj (N, N), dense or sparse; row i gathers. Or `adj` is
-    a list, one a layer, as `groundup.data.NeighbourSampler` draws them: (N, N₁) … (M, N_K), the first nodes of each
-    those that gather; then the output is of the M nodes that were asked. mask (B, N) or (N,), True = a real node.
+    Called with x (B, N, I) and a dense adj (B, N, N), or with x (N, I) and adj (N, N), dense or sparse; row i of adj
+    holds the neighbours of node i. adj may be a list, one per layer, as `groundup.data.NeighbourSampler` draws them:
+    (N, N₁) … (M, N_K), where the first nodes of each are those that aggregate; then the output is that of M nodes. mask
+    (B, N) or (N,): True = a real node.
 
-    σ is relu, and nothing in the last layer, as in the authors' code: an inner product of two z would else never be
-    negative. normalize=False leaves out line 7. `num_classes` puts a linear layer on z, without which z comes out.
-    With normalize=False and no num_classes it is `torch_geometric.nn.models.GraphSAGE`, parameters and outputs.
+    σ is relu, and the identity in the last layer, as in the authors' code: otherwise an inner product of two z could
+    not be negative. With normalize=False and no num_classes it is `torch_geometric.nn.models.GraphSAGE`.
+
+    Args:
+        in_features: I.
+        hidden_features: the width of all layers but the last.
+        out_features: O, the width of z.
+        num_layers: K.
+        aggregation: as for `GraphSAGE_cell`.
+        normalize: divide h by its norm after each layer, line 7 of the algorithm.
+        dropout: after all layers but the last.
+        num_classes: add a linear layer on z. None: the output is z.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> model = GraphSAGE(5, 16, 3)
+        >>> model(torch.randn(4, 5), torch.ones(4, 4)).shape
+        torch.Size([4, 3])
     """
 
     #: The layer whose rows tell `from_pretrained` how many classes a file is for.
@@ -79,7 +96,7 @@ class GraphSAGE(Pretrained, Presets, nn.Module):
         adj: Float[Tensor, "*B N N"] | Sequence[Tensor],
         mask: Bool[Tensor, "*B N"] | None = None,
     ) -> Float[Tensor, "*B M O"]:
-        adjs = self._each(adj)
+        adjs = self._adjacencies(adj)
         last = len(self.convs) - 1
         for number, (conv, near) in enumerate(zip(self.convs, adjs)):
             x = conv(x, near, mask)
@@ -89,8 +106,8 @@ class GraphSAGE(Pretrained, Presets, nn.Module):
             x = x if number == last else self.dropout(x)
         return x if self.head is None else self.head(x)
 
-    def _each(self, adj: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-        """The adjacency of each layer."""
+    def _adjacencies(self, adj: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return the adjacency of each layer."""
         if isinstance(adj, Tensor):
             return [adj] * len(self.convs)
         if len(adj) != len(self.convs):

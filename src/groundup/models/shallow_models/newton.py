@@ -93,7 +93,7 @@ def multinomial(x: Float[Tensor, "N P"], y: Int[Tensor, " N"], p: Float[Tensor, 
 
     gradient  Σ (π - 1_y) xᵀ      Hessian × V  Σ (diag(π) - π πᵀ) (V x) xᵀ
 
-    The same φ added to all classes changes no difference of scores, so that steps leave it out: φ sums to 0 over classes.
+    The same φ added to all classes changes no difference of scores: steps leave it out, and φ sums to 0 over classes.
     """
 
     def at(phi: Tensor) -> Point:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from groundup import checks
-from groundup.autoencoders.word2vec import nearest
+from groundup.autoencoders.word2vec import find_nearest
 from groundup.data import PAD, Tokenizer, Vocabulary, WordTokenizer, read_vectors, write_vectors
 from groundup.functional import softmax
 from groundup.models.recurrent_networks import LangModel
@@ -77,7 +77,7 @@ def similar(name: str | Path, words: Sequence[str], top: int = 10) -> dict[str, 
     path = Path(name).expanduser()
     known, vectors = read_vectors(path / VECTORS if path.is_dir() else path)
     asked = Vocabulary(known, torch.zeros(len(known), dtype=torch.int64)).index(words)
-    found = nearest(vectors[asked], vectors, asked[:, None], min(checks.integer("top", top), len(known) - 1))
+    found = find_nearest(vectors[asked], vectors, asked[:, None], min(checks.integer("top", top), len(known) - 1))
     return {
         word: [(known[i], cosine) for i, cosine in zip(row.tolist(), cosines.tolist())]
         for word, cosines, row in zip(words, *found)
