@@ -19,7 +19,7 @@ from rows.benchmark import Benchmark
 from rows.registry import BENCHMARKS
 
 
-def parsed(argv: list[str] | None) -> argparse.Namespace:
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("words", nargs="*", help="measure rows whose name or family contains one of these; all if none")
     parser.add_argument("--list", action="store_true", help="name the rows and stop")
@@ -30,7 +30,7 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def line(result: Result) -> str:
+def format_result(result: Result) -> str:
     """A row's numbers, for the terminal."""
     row = asdict(result)
     compiled = "–" if result.compiled is None else f"{result.compiled.median:.2f}"
@@ -42,7 +42,7 @@ def line(result: Result) -> str:
 
 def main(argv: list[str] | None = None, rows: list[Benchmark] = BENCHMARKS) -> int:
     """Measure and write; returns 1 if a row compared two different functions."""
-    options = parsed(argv)
+    options = parse_arguments(argv)
     chosen = [row for row in rows if row.matches(options.words)]
     if not chosen:
         families = ", ".join(dict.fromkeys(row.family for row in rows))
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None, rows: list[Benchmark] = BENCHMARKS) -> i
         results.append(result)
         if folder is not None:  # after every row: what crashes later takes nothing with it
             report.save(folder, machine, results, rows)
-        print(f"    {line(result)}  ({time.perf_counter() - before:.1f} s)", flush=True)
+        print(f"    {format_result(result)}  ({time.perf_counter() - before:.1f} s)", flush=True)
 
     over = sum(report.verdict(asdict(result)) == "**over**" for result in results)
     took = time.perf_counter() - start

@@ -1,8 +1,8 @@
-"""What share of the memory's bandwidth decoding reaches: each new token reads all weights once.
+"""Measure the share of the memory bandwidth that decoding reaches: each new token reads all weights once.
 
     python -m benchmarks.decoding [--tokens 64] [--out benchmarks]
 
-The ceiling is the machine's own: a sum over half a gigabyte, all threads, the best of ten. What is measured stands in
+The bandwidth is that of a sum over half a gigabyte with all threads, the best of ten. The results are in
 decoding.json, and at the end of results.md.
 """
 
@@ -32,13 +32,13 @@ def seconds(work) -> float:
 
 
 def ceiling(numbers: int = 2**27) -> float:
-    """Bytes a second that a sum reads."""
+    """Return the bytes per second that a sum reads."""
     x = torch.ones(numbers)
     return 4 * numbers / min(seconds(x.sum) for _ in range(10))
 
 
 def bytes_of_a_step(model: LLaMA2, batch: int, length: int) -> int:
-    """Every weight, but of the table of tokens a row each, and the keys and values so far."""
+    """Return the bytes read per step: all weights except the token embedding, and the cached keys and values."""
     weights = sum(p.numel() for p in model.parameters()) - model.token_embedding.weight.numel()
     cached = 2 * SMALL_LLAMA["num_layers"] * batch * length * SMALL_LLAMA["embed_dim"]
     return 4 * (weights + cached)
@@ -53,12 +53,12 @@ def main() -> None:
     for batch in (1, 8):
         prompts = torch.randint(3, model.vocab_size, (batch, PROMPT))
 
-        def spent(new: int, prompts=prompts) -> float:
+        def measure_seconds(new: int, prompts=prompts) -> float:
             return median(
                 seconds(lambda: generate(model, prompts, max_new_tokens=new, temperature=0.0)) for _ in range(ROUNDS)
             )
 
-        step = (spent(given.tokens + 1) - spent(1)) / given.tokens  # without the prompt
+        step = (measure_seconds(given.tokens + 1) - measure_seconds(1)) / given.tokens  # without the prompt
         rows.append({"batch": batch, "step": step, "bytes": bytes_of_a_step(model, batch, PROMPT + given.tokens // 2)})
     measured = {
         "what": f"LLaMA, 60M, float32, greedy: {given.tokens} tokens after {PROMPT}",

@@ -1,4 +1,4 @@
-"""A row: ours and the peer's, proven to be the same function, then timed side by side in one process."""
+"""Measure a benchmark: check that ours and the peer compute the same, then time both, interleaved in one process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unequal(AssertionError):
 
 @dataclass(frozen=True)
 class Result:
-    """What was measured of a row; `not_compiled` says why `compiled` is None."""
+    """Times and memory of a row; `not_compiled` says why `compiled` is None."""
 
     family: str
     name: str
@@ -43,23 +43,23 @@ class Result:
 
 
 def measure(row: Benchmark, device: torch.device, settings: Settings) -> Result:
-    """Check that both sides agree, then time and weigh them. Raises `Unequal`."""
+    """Check that both sides agree, then measure their time and memory. Raises `Unequal`."""
 
-    def built(build: Callable[[], Unit]) -> Unit:
+    def build_unit(build: Callable[[], Unit]) -> Unit:
         torch.manual_seed(0)
         with torch.device(device):
             return build()
 
     def outcome(unit: Unit) -> list[Tensor]:
-        torch.manual_seed(1)  # what is drawn is drawn alike
+        torch.manual_seed(1)  # both sides draw the same numbers
         return [t.detach().clone() for t in unit.outcome()]
 
-    peer = built(row.peer)
+    peer = build_unit(row.peer)
     expected = outcome(peer)
 
     def ours(mode: str, compiled: bool = False) -> Callable[[], object]:
         """Our unit under one backend, checked against the peer's outcome."""
-        unit = built(row.ours)
+        unit = build_unit(row.ours)
         with backend(mode):
             if compiled:
                 unit.compile()
@@ -77,14 +77,14 @@ def measure(row: Benchmark, device: torch.device, settings: Settings) -> Result:
             compiled = ours("reference", compiled=True)
         except Unequal:
             raise
-        except Exception as error:  # whatever the compiler's trouble, the row's other numbers stand
+        except Exception as error:  # the row's other numbers do not depend on the compiler
             print(f"    torch.compile: {error}")
             not_compiled = f"torch.compile raised {_root(error)}"
 
-    def timed(run: Callable[[], object], mode: str) -> Callable[[], float]:
+    def make_sampler(run: Callable[[], object], mode: str) -> Callable[[], float]:
         def under(work: Callable[[], float]) -> Callable[[], float]:
             def call() -> float:
-                with backend(mode):  # entered outside of what is timed
+                with backend(mode):  # entered outside of the timed call
                     return work()
 
             return call
@@ -97,13 +97,13 @@ def measure(row: Benchmark, device: torch.device, settings: Settings) -> Result:
             torch.cuda.synchronize(device)
 
     with no_garbage_collection():
-        pair = timed(default, "auto"), timed(peer.run, "auto")
-        others = [timed(run, "reference") for run in (reference, compiled) if run is not None]
+        pair = make_sampler(default, "auto"), make_sampler(peer.run, "auto")
+        others = [make_sampler(run, "reference") for run in (reference, compiled) if run is not None]
         times = interleave(pair, others, settings)
 
     with backend("auto"):
-        our_bytes = peak_bytes(lambda: built(row.ours).run, device)
-        peer_bytes = peak_bytes(lambda: built(row.peer).run, device)
+        our_bytes = peak_bytes(lambda: build_unit(row.ours).run, device)
+        peer_bytes = peak_bytes(lambda: build_unit(row.peer).run, device)
     return Result(
         *(row.family, row.name, row.size, row.work, row.against, row.limit),
         default=ratio(times[0], times[1]),
@@ -117,7 +117,7 @@ def measure(row: Benchmark, device: torch.device, settings: Settings) -> Result:
 
 
 def _root(error: BaseException) -> str:
-    """The class of the error that began it: `InvalidCxxCompiler` says more than what it was wrapped in."""
+    """The class of the original error: `InvalidCxxCompiler` says more than the error that wraps it."""
     with suppress(AttributeError):
         while error.__cause__ is not None:
             error = error.__cause__

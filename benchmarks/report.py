@@ -21,20 +21,19 @@ Machine = dict[str, Any]
 HEAD = """\
 # Benchmarks
 
-How long groundup takes, and how much memory, as ratios to what one would use instead: below 1, groundup is ahead.
-Written by `make bench`; `make bench ONLY=conv` measures again the rows whose name or family contains the word.
+Time and memory of groundup, relative to what one would use instead: below 1, groundup is faster or smaller.
+Written by `make bench`; `make bench ONLY=conv` measures only the rows whose name or family contains the word.
 
-- **default**: the `auto` backend. Both sides run in one process, taking turns; the ratio is the median of the ratios
-  of neighbouring samples, in brackets its 95 % confidence interval. A row's verdict is **over** when the ratio and its
-  whole interval are above the row's limit, *over?* when only the median is, *ahead* when the whole interval is below 1.
-- **reference**: the definitions, as they stand and under `torch.compile` (one graph; a training step's optimizer
-  stays eager), over the same peer.
+- **default**: the `auto` backend. Both sides run interleaved in one process; the ratio is the median of the ratios of
+  neighbouring samples, with its 95 % confidence interval in brackets. A row is **over** when the ratio and its whole
+  interval are above the row's limit, *over?* when only the median is, *ahead* when the whole interval is below 1.
+- **reference**: the definitions, eager and under `torch.compile` (one graph; the optimizer of a training step stays
+  eager), relative to the same peer.
 - **memory**: the most bytes alive at once, inputs, parameters, gradients and optimizer state included, counted
-  allocation by allocation; not counted is what a kernel's library allocates behind PyTorch's back, and a peer outside
-  PyTorch (–).
-- Before it is timed, each row shows that both sides give equal outputs, gradients and buffers from equal weights.
+  allocation by allocation. Memory that a kernel's library or a peer allocates without PyTorch is not counted (–).
+- Before a row is timed, both sides must give equal outputs, gradients and buffers from equal weights.
 
-Sorted by how badly groundup loses. Single precision.
+Sorted by the ratio, the slowest first. Single precision.
 """
 COLUMNS = (
     *("row", "size", "work", "peer", "peer's time", "default ÷ peer", "limit", "verdict"),
@@ -43,7 +42,7 @@ COLUMNS = (
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """What a ratio depends on besides the code. No names of hosts, people or folders."""
+    """The machine and the versions, on which ratios depend. No names of hosts, people or folders."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     described = {
         "processor": f"{_processor()}, {cores} cores",
@@ -58,7 +57,7 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's model; /proc/cpuinfo knows it on Linux, where `platform` does not."""
+    """The model of the processor; on Linux from /proc/cpuinfo, because `platform` does not name it."""
     table = Path("/proc/cpuinfo")
     if table.exists():
         for line in table.read_text().splitlines():
@@ -68,10 +67,10 @@ def _processor() -> str:
 
 
 def save(folder: Path, machine: dict[str, str], results: Collection[Result], rows: Collection[Benchmark]) -> None:
-    """Merge `results` into the folder's results.json, and write results.md anew.
+    """Merge `results` into the folder's results.json, and write results.md from it.
 
-    Kept is what was measured before, here or on another machine, of rows that the table still has.
-    Raises `ValueError` if results.json is not ours.
+    Earlier results, of this machine and of others, are kept for the rows that still exist.
+    Raises `ValueError` if results.json holds something else.
     """
     path = folder / "results.json"
     machines = load(path)
@@ -92,7 +91,7 @@ def save(folder: Path, machine: dict[str, str], results: Collection[Result], row
 
 
 def write(folder: Path) -> None:
-    """results.md, of all that the folder's files hold."""
+    """Write results.md from the JSON files of the folder."""
     page = markdown(load(folder / "results.json"))
     for name, section in (("decoding.json", decoding_markdown), ("saving.json", saving_markdown)):
         if (folder / name).exists():
@@ -101,7 +100,7 @@ def write(folder: Path) -> None:
 
 
 def load(path: Path) -> list[Machine]:
-    """What `save` wrote; an empty list if there is nothing yet."""
+    """Read what `save` wrote; return an empty list if there is no file."""
     if not path.exists():
         return []
     try:
@@ -118,7 +117,7 @@ def _key(result: Result) -> str:
 
 
 def markdown(machines: list[Machine]) -> str:
-    """The page: one table for every machine."""
+    """Return the page: one table per machine."""
     parts = [HEAD]
     for machine in machines:
         rows = sorted(machine["rows"].values(), key=lambda row: -row["default"]["median"])
@@ -164,7 +163,7 @@ def cells(row: dict[str, Any]) -> list[str]:
 
 
 def memory(row: dict[str, Any]) -> str:
-    """Our bytes over the peer's; a peer outside PyTorch is not weighed."""
+    """Our bytes over the peer's; a dash for a peer whose memory PyTorch does not allocate."""
     return f"{row['our_bytes'] / row['peer_bytes']:.2f}" if row["peer_bytes"] else "–"
 
 
@@ -176,13 +175,13 @@ def verdict(row: dict[str, Any]) -> str:
 
 
 def decoding_markdown(measured: dict[str, Any]) -> str:
-    """What `benchmarks.decoding` measured: bytes a step over its time, and over what the memory gives."""
+    """Return the section of `benchmarks.decoding`: bytes read per second, and their share of the bandwidth."""
     lines = [
-        "## Decoding, and the memory's bandwidth\n",
+        "## Decoding, relative to the memory bandwidth\n",
         f"{measured['what']}. {_facts(measured)}.",
         f"A sum over half a gigabyte reads {measured['ceiling'] / 1e9:.1f} GB/s. "
         "Written by `python -m benchmarks.decoding`.\n",
-        "| rows | a step | tokens a second | read, a step | GB/s | of the bandwidth |",
+        "| rows | time per step | tokens per second | read per step | GB/s | of the bandwidth |",
         "|---:|---:|---:|---:|---:|---:|",
     ]
     for row in measured["rows"]:
@@ -199,26 +198,26 @@ def _facts(measured: dict[str, Any]) -> str:
 
 
 def saving_markdown(measured: dict[str, Any]) -> str:
-    """What `benchmarks.saving` measured: how long steps last, and those beside which a checkpoint is written.
+    """Return the section of `benchmarks.saving`: durations of steps with and without a checkpoint.
 
-    Median is held against median, and the longest against the longest: no two steps of a machine last alike.
+    Median is compared with median and longest with longest, because steps differ in duration.
     """
     lines = [
         "## Saving a checkpoint while training\n",
         f"{measured['what']}. {_facts(measured)}.",
-        "Written by `python -m benchmarks.saving`. Delays are in parts of the median of the steps without a",
-        "checkpoint: of the median beside one, and of the longest beside one over the longest without.\n",
-        "| who writes | steps without | median | longest | steps beside one | median | longest | delay of the median "
+        "Written by `python -m benchmarks.saving`. Delays are relative to the median step without a",
+        "checkpoint: of the median step with one, and of the longest step with one over the longest without.\n",
+        "| who writes | steps without | median | longest | steps with one | median | longest | delay of the median "
         "| of the longest | limit | copying |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in measured["rows"]:
-        usual, beside = row["usual"], row["with_checkpoint"]
+        usual, with_one = row["usual"], row["with_checkpoint"]
         cells = [
-            cell for one in (usual, beside) for cell in (len(one), _duration_of(median, one), _duration_of(max, one))
+            cell for one in (usual, with_one) for cell in (len(one), _duration_of(median, one), _duration_of(max, one))
         ]
-        if usual and beside:
-            delays = [(of(beside) - of(usual)) / median(usual) for of in (median, max)]
+        if usual and with_one:
+            delays = [(of(with_one) - of(usual)) / median(usual) for of in (median, max)]
             cells += [f"{delay:+.0%}".replace("-0%", "+0%") for delay in delays]
         else:  # how many steps there are of either kind depends on how fast the disk is
             cells += ["–", "–"]
@@ -228,7 +227,7 @@ def saving_markdown(measured: dict[str, Any]) -> str:
 
 
 def _duration_of(of: Callable[[list[float]], float], times: list[float]) -> str:
-    """The median or the largest of them; a dash where there are none."""
+    """Format the median or the largest of some times; a dash if there are none."""
     return duration(of(times)) if times else "–"
 
 

@@ -1,10 +1,10 @@
-"""How long saving GPT-2's checkpoint, 124 million parameters and AdamW's state, delays training.
+"""Measure how long saving a checkpoint of GPT-2 (124 million parameters and AdamW's state) delays training.
 
     python -m benchmarks.saving [--steps 33] [--batch 2] [--context 512] [--small] [--out benchmarks]
 
-A step lasts from one call of the objective to the next. Every sixteenth ends with a checkpoint, first written while
-training waits, then in the background, for as many steps as it takes: they count among those with a checkpoint.
-What is measured stands in saving.json, and at the end of results.md.
+A step lasts from one call of the objective to the next. Every sixteenth step ends with a checkpoint, written first
+while training waits, then in the background: all steps during the writing count as steps with a checkpoint. The results
+are in saving.json, and at the end of results.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EVERY = 16  # steps from one checkpoint to the next
 
 
 class Tokens:
-    """The same random batch, as often as it is asked for."""
+    """A loader that always gives the same random batch."""
 
     def __init__(self, batch: int, context: int, vocab_size: int) -> None:
         self.batch = torch.randint(0, vocab_size, (batch, context))
@@ -45,33 +45,33 @@ class Tokens:
 
 
 def steps(background: bool, given: argparse.Namespace, folder: Path) -> tuple[list[float], list[float], list[float]]:
-    """Seconds of steps without a checkpoint, of steps with one, and of copying the state."""
+    """Return the seconds of steps without a checkpoint, of steps with one, and of copying the state."""
     model = GPT2(context=given.context, dropout=0.0, **({"embed_dim": 96, "num_layers": 2} if given.small else {}))
-    objective, calls, copies, copied = language_model(), [], [], CheckpointWriter.copy_state
+    objective, calls, copies, copy_state = language_model(), [], [], CheckpointWriter.copy_state
 
-    def timed(model, batch):
+    def record_step(model, batch):
         pending = trainer.writer.pending
         calls.append((time.perf_counter(), pending is not None and not pending.done()))
         return objective(model, batch)
 
-    def copying(writer, state):
-        writer.wait()  # for the checkpoint before: not at all, where steps outlast the writing
+    def record_copy(writer, state):
+        writer.wait()  # for the previous checkpoint; no wait if steps take longer than the writing
         start = time.perf_counter()
-        state = copied(writer, state)
+        state = copy_state(writer, state)
         copies.append(time.perf_counter() - start)
         return state
 
-    CheckpointWriter.copy_state = copying
+    CheckpointWriter.copy_state = record_copy
     loader = Tokens(given.batch, given.context, model.vocab_size)
     how = {"steps": given.steps, "save_every": EVERY, "keep": 1, "background_saves": background, "run_dir": folder}
     quiet = {"log_every": 1000, "progress": False, "device": "cpu"}
-    trainer = Trainer(model, AdamW(model.parameters()), timed, loader, **how, **quiet)
+    trainer = Trainer(model, AdamW(model.parameters()), record_step, loader, **how, **quiet)
     trainer.fit()
-    CheckpointWriter.copy_state = copied
+    CheckpointWriter.copy_state = copy_state
     usual, with_save = [], []
-    for step, ((began, writing), (ended, _)) in enumerate(pairwise(calls), 1):
-        if step > 1:  # the first makes the optimizer's state
-            (with_save if writing or step % EVERY == 0 else usual).append(ended - began)
+    for step, ((start, writing), (end, _)) in enumerate(pairwise(calls), 1):
+        if step > 1:  # the first step creates the optimizer's state
+            (with_save if writing or step % EVERY == 0 else usual).append(end - start)
     return usual, with_save, copies
 
 
@@ -80,8 +80,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=33)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--context", type=int, default=512)
-    parser.add_argument("--small", action="store_true", help="a model in miniature, to see that it works")
-    parser.add_argument("--out", type=Path, help="folder of saving.json; benchmarks/, if the model is whole")
+    parser.add_argument("--small", action="store_true", help="a tiny model, to see that it works")
+    parser.add_argument("--out", type=Path, help="folder of saving.json (default: benchmarks/; none with --small)")
     given = parser.parse_args()
     rows = []
     for who, background, limit in (("training waits", False, "–"), ("in the background", True, "+10%")):

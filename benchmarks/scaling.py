@@ -1,7 +1,7 @@
-"""How cost grows with size: time and peak memory at doubling sizes, the exponent fitted, and the one expected.
+"""Measure how cost grows with size: time and peak memory at doubling sizes, the fitted and the expected exponent.
 
-`python -m benchmarks.scaling` measures all and writes benchmarks/scaling.json and scaling.md; words choose those whose
-name contains one; --quick is a smoke run of the two smallest sizes that writes nothing unless --out says where.
+`python -m benchmarks.scaling` measures all and writes benchmarks/scaling.json and scaling.md; words select those whose
+name contains one; --quick is a smoke run of the two smallest sizes that writes nothing without --out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Growth:
-    """A quantity that doubles, and what its cost is said to grow with: cost = a + b sizeᵉ, e the exponent."""
+    """A quantity that doubles, and how its cost is expected to grow: cost = a + b sizeᵉ, e the exponent."""
 
     name: str
     axis: str  # what doubles
@@ -49,7 +49,7 @@ class Growth:
 
 
 def backward(function: Callable[..., Tensor], *inputs: Tensor, weights: Sequence[Tensor] = ()) -> Work:
-    """Forward, and gradients to every floating input and weight."""
+    """Return work that runs forward, and backward to every floating input and weight."""
     leaves = [x.requires_grad_() for x in inputs if x.is_floating_point()] + list(weights)
     return lambda: torch.autograd.grad(function(*inputs).sum(), leaves)
 
@@ -63,7 +63,7 @@ def heads(n: int) -> list[Tensor]:
 
 
 def all_pairs(n: int) -> Work:
-    """The definition, whose scores are a matrix that stands in memory."""
+    """The definition, which stores the matrix of all scores."""
 
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return G.softmax(q @ k.mT / 32**0.5) @ v
@@ -81,7 +81,7 @@ def sparse(n: int) -> Work:
 
 
 def square_root(n: int) -> Work:
-    """Blocks as long as the root of the sequence, as in the paper: of n keys each query sees some 2 √n."""
+    """Blocks of the square root of the sequence's length, as in the paper: each query sees about 2 √n of n keys."""
     layer = L.SparseMultiHeadAttention(32, 4, block_size=round(n**0.5), columns=1)
     return module(layer, torch.randn(1, n, 32))
 
@@ -144,12 +144,12 @@ class Point:
 
 
 def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The slope of log cost over log size, by least squares."""
+    """Return the slope of log cost over log size, by least squares."""
     return linear_regression([log(s) for s in sizes], [log(c) for c in costs]).slope
 
 
 def measure(growth: Growth, rounds: int = 5, sample_seconds: float = 0.02) -> list[Point]:
-    """Each size `rounds` times in turn, so that a drifting machine tilts no slope; the median of each."""
+    """Return the median cost of each size, measured in turn `rounds` times, so that drift does not change the slope."""
     timing, samples = Timing(sample_seconds=sample_seconds), []
     for size in growth.sizes:
         torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""Ratios of time that survive a drifting machine: interleaved samples, compared within a round, and their median."""
+"""Ratios of time on a machine whose speed drifts: interleaved samples, compared within a round, and their median."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to measure. `seconds` bounds the sampling of one row; compiling and checking come on top."""
+    """Duration of a measurement. `seconds` bounds the sampling of one row; compiling and checking are extra."""
 
     seconds: float = 4.0
     sample_seconds: float = 5e-3
@@ -26,7 +26,7 @@ class Settings:
     compiled: bool = True
 
 
-#: Enough to see that everything works; the numbers mean nothing.
+#: Enough to see that everything works; the numbers are meaningless.
 QUICK = Settings(seconds=0.05, sample_seconds=1e-4, min_rounds=2, max_rounds=3, compiled=False)
 
 
@@ -42,7 +42,7 @@ class Ratio:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Keep collections, which strike whoever is running, out of a measurement."""
+    """Switch the garbage collector off during a measurement."""
     gc.collect()
     gc.disable()
     try:
@@ -52,7 +52,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def sampler(run: Callable[[], object], settings: Settings, synchronize: Callable[[], None], clock: Clock) -> Sample:
-    """A function that times `run`, repeated as often as a sample of `settings.sample_seconds` needs."""
+    """Return a function that times `run`, repeated until a sample lasts `settings.sample_seconds`."""
 
     def seconds(repeats: int) -> float:
         start = clock()
@@ -72,10 +72,10 @@ def sampler(run: Callable[[], object], settings: Settings, synchronize: Callable
 def interleave(
     pair: tuple[Sample, Sample], others: list[Sample], settings: Settings, clock: Clock = time.perf_counter
 ) -> list[list[float]]:
-    """Sample in rounds until the time is up; returns each one's samples, `pair` first; entry i is of round i.
+    """Sample in rounds until the time is up; return the samples of each, `pair` first; entry i is of round i.
 
-    The pair swaps places from round to round (A B, B A), so that neither gains by its place. The others go before
-    it, and stop once each has had a quarter of the time: a slow definition must not starve the headline.
+    The pair swaps its order from round to round (A B, B A), so that neither gains by its position. The others are
+    sampled before it, each for at most a quarter of the time, so that a slow definition leaves time for the pair.
     """
     samples: list[list[float]] = [[] for _ in range(2 + len(others))]
     spent = [0.0] * len(others)
@@ -94,17 +94,17 @@ def interleave(
 
 
 def ratio(ours: list[float], peer: list[float]) -> Ratio:
-    """Median of ours / peer over the rounds that both took part in."""
+    """Return the median of ours / peer over the rounds that have both."""
     ratios = sorted(a / b for a, b in zip(ours, peer))
     low, high = median_interval(ratios)
     return Ratio(median(ratios), low, high, len(ratios))
 
 
 def median_interval(ordered: list[float], confidence: float = 0.95) -> tuple[float, float]:
-    """The order statistics that hold the median with at least `confidence`, whatever the distribution.
+    """Return the order statistics that contain the median with at least `confidence`, for any distribution.
 
-    The number of samples below the true median is Binomial(n, 1/2): cut from both ends while the tails allow it.
-    Under six samples none can be cut; their whole range, which holds it with probability 1 - 2¹⁻ⁿ, is returned.
+    The number of samples below the true median is Binomial(n, 1/2): samples are cut from both ends while the tails
+    allow it. With fewer than six samples none can be cut; the full range contains it with probability 1 - 2¹⁻ⁿ.
     """
     n = len(ordered)
     tail = (1 - confidence) / 2

@@ -9,7 +9,7 @@ from groundup import functional as G
 from groundup import layers as L
 from groundup.layers.multi_head_attention import torch_state
 from rows.benchmark import compare_calls, same_values
-from rows.kit import Case, bad_inputs, grid, label, randn, seeded_randn, several, simple
+from rows.kit import Case, bad_inputs, draw_each, grid, label, randn, seeded_randn, simple
 from rows.oracles.attention import (
     AdditiveOracle,
     DotProductOracle,
@@ -21,9 +21,9 @@ from rows.oracles.attention import (
 from rows.units import fill
 
 
-def small(*shapes):
+def draw_small(*shapes):
     """The same at a third of the size: random projections of them make scores that leave the softmax unsaturated."""
-    make = several(*shapes)
+    make = draw_each(*shapes)
     return lambda batch=2, dtype=torch.float64: tuple(x / 3 for x in make(batch, dtype))
 
 
@@ -43,9 +43,9 @@ CASES = [
             random=options["dropout"] > 0,
         )
         for name, inputs in (
-            ("3 axes", several((4, 6), (5, 6), (5, 3))),
-            ("4 axes", several((3, 4, 6), (3, 5, 6), (3, 5, 6))),
-            ("5 axes", several((2, 3, 4, 6), (2, 3, 5, 6), (2, 3, 5, 6))),
+            ("3 axes", draw_each((4, 6), (5, 6), (5, 3))),
+            ("4 axes", draw_each((3, 4, 6), (3, 5, 6), (3, 5, 6))),
+            ("5 axes", draw_each((2, 3, 4, 6), (2, 3, 5, 6), (2, 3, 5, 6))),
         )
         for options in grid(scaled=(True, False), dropout=(0.0, 0.4))
     ],
@@ -53,7 +53,7 @@ CASES = [
         "AdditiveAttention",
         "",
         lambda: L.AdditiveAttention(3, 4, 6),
-        several((5, 3), (4, 4), (4, 2)),
+        draw_each((5, 3), (4, 4), (4, 2)),
         lambda: AdditiveOracle(3, 4, 6),
     ),
     *[
@@ -68,13 +68,13 @@ CASES = [
             tolerance=rounding if options.get("bias", True) else {},
         )
         for name, inputs, options in (
-            ("self", small((5, 8)), {}),
-            ("self", small((5, 8)), {"bias": False}),
-            ("self", small((5, 8)), {"dropout": 0.4}),
-            ("cross", small((5, 8), (3, 8)), {}),
-            ("cross", small((5, 8), (3, 8), (3, 8)), {}),
-            ("cross", small((5, 8), (3, 6), (3, 6)), {"kdim": 6, "vdim": 6}),
-            ("cross", small((5, 8), (3, 6), (3, 4)), {"kdim": 6, "vdim": 4, "bias": False}),
+            ("self", draw_small((5, 8)), {}),
+            ("self", draw_small((5, 8)), {"bias": False}),
+            ("self", draw_small((5, 8)), {"dropout": 0.4}),
+            ("cross", draw_small((5, 8), (3, 8)), {}),
+            ("cross", draw_small((5, 8), (3, 8), (3, 8)), {}),
+            ("cross", draw_small((5, 8), (3, 6), (3, 6)), {"kdim": 6, "vdim": 6}),
+            ("cross", draw_small((5, 8), (3, 6), (3, 4)), {"kdim": 6, "vdim": 4, "bias": False}),
         )
     ],
     *[
@@ -82,7 +82,7 @@ CASES = [
             "MultiHeadAttention",
             f"heads={h}",
             lambda h=h: L.MultiHeadAttention(8, h),
-            small((5, 8)),
+            draw_small((5, 8)),
             lambda h=h: TorchMultiHead(8, h),
             transfer=torch_state,
             tolerance=rounding,
@@ -94,7 +94,7 @@ CASES = [
             "GroupedQueryAttention",
             f"groups={g},bias={bias}",
             lambda g=g, b=bias: L.GroupedQueryAttention(8, 4, g, bias=b),
-            small((5, 8)),
+            draw_small((5, 8)),
             lambda g=g, b=bias: HeadsOracle(8, 4, g, bias=b),
             tolerance=rounding if bias else {},
         )
@@ -106,7 +106,7 @@ CASES = [
             "RelativeWindowAttention",
             f"window={window},bias={bias}",
             lambda w=window, b=bias: L.RelativeWindowAttention(8, 2, w, bias=b),
-            small((n, 8)),
+            draw_small((n, 8)),
             lambda w=window, b=bias: WindowOracle(8, 2, w, bias=b),
             tolerance=rounding if bias else {},
         )

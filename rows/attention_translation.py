@@ -11,11 +11,11 @@ from rows.sequence_models import (
     I,
     T,
     V,
+    model_case,
     sentences,
     sentences_with_lengths,
     some,
     tokens,
-    whole,
     words,
     words_with_lengths,
 )
@@ -25,17 +25,17 @@ MAXOUT = {"tolerance": {torch.bfloat16: 0.15}, "gain": 1.0}
 ATTENTION = (V, V - 1, I, H, 3, 2)
 
 
-def annotated(batch=2, dtype=torch.float64):
+def draw_annotated(batch=2, dtype=torch.float64):
     return tokens(batch, 2), seeded_randn(batch, T, 2 * H, dtype=dtype)
 
 
-def annotated_with_lengths(batch=2, dtype=torch.float64):
-    return *annotated(batch, dtype), LENGTHS[:batch]
+def draw_annotated_with_lengths(batch=2, dtype=torch.float64):
+    return *draw_annotated(batch, dtype), LENGTHS[:batch]
 
 
 CASES = [
     *[
-        whole(
+        model_case(
             "AttentionEncoder",
             inputs.__name__,
             lambda: AttentionEncoder(V, I, H),
@@ -54,10 +54,10 @@ CASES = [
             deep=True,
             **MAXOUT,
         )
-        for inputs in (annotated, annotated_with_lengths)
+        for inputs in (draw_annotated, draw_annotated_with_lengths)
     ],
     *[
-        whole(
+        model_case(
             "BahdanauAttention",
             inputs.__name__,
             lambda: BahdanauAttention(*ATTENTION),

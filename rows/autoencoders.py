@@ -10,7 +10,7 @@ from torch import nn
 from groundup import autoencoders as A
 from groundup import optimizers
 from rows.benchmark import Benchmark
-from rows.kit import Case, bad_inputs, label, shaped
+from rows.kit import Case, bad_inputs, draw, label
 from rows.units import Train
 
 
@@ -132,7 +132,7 @@ CASES = [
             "AutoencoderLinear",
             label(bias=bias),
             lambda b=bias: A.AutoencoderLinear(6, 3, bias=b),
-            shaped(4, 6),
+            draw(4, 6),
             lambda b=bias: LinearAutoencoderOracle(6, 3, b),
         )
         for bias in (True, False)

@@ -12,7 +12,7 @@ from groundup.models import convolutional_networks as M
 from groundup.models.blocks import ConvReLU, Inception
 from groundup.models.convolutional_networks.nin import Perceptron
 from rows.benchmark import compare_image_networks, torchvision_model
-from rows.kit import Case, bad_inputs, shaped
+from rows.kit import Case, bad_inputs, draw
 from rows.oracles.convolutional import (
     AlexNetOracle,
     GoogLeNetOracle,
@@ -28,7 +28,7 @@ from rows.oracles.convolutional import (
 def net(component, label, arguments, size, oracle, channels=3, **rest):
     """A case of `component(**arguments)` on images of `channels` × `size`."""
     build = partial(getattr(M, component, None) or Inception, **arguments)
-    return Case(component, label, build, shaped(channels, *size), oracle, network=True, **rest)
+    return Case(component, label, build, draw(channels, *size), oracle, network=True, **rest)
 
 
 ALEXNET = {"num_classes": 5, "channels": (4, 6, 8, 6, 4), "hidden": 7}
@@ -183,7 +183,7 @@ def image(size, channels=3):
     return torch.ones(2, channels, size, size)
 
 
-def small(component):
+def build_small(component):
     arguments = {
         "AlexNet": ALEXNET,
         "NetworkInNetwork": {"perceptrons": NIN},
@@ -200,7 +200,7 @@ BAD_INPUTS = bad_inputs(
     {
         "SimpleCNN": [
             (
-                lambda: small("SimpleCNN")(image(36)),
+                lambda: build_small("SimpleCNN")(image(36)),
                 "x must be 32 × 32 pixels for SimpleCNN, got 36 × 36: "
                 "resize the images, or slide the network over them with",
             ),
@@ -226,7 +226,7 @@ BAD_INPUTS = bad_inputs(
             (lambda: M.GoogLeNet(width=12), "width must be a multiple of 8, as table 1's are, got 12"),
             (lambda: M.GoogLeNet(in_channels=1, transform_input=True), "transform_input needs in_channels=3, got 1"),
             (
-                lambda: small("GoogLeNet").train()(image(78)),
+                lambda: build_small("GoogLeNet").train()(image(78)),
                 "train on images of at least 79 × 79 pixels, or build with aux_logits=False",
             ),
         ],
@@ -255,24 +255,29 @@ BAD_INPUTS = bad_inputs(
 )
 BAD_INPUTS += [
     *[
-        (name, lambda n=name: small(n)(image(80, 1)), ValueError, "x must have 3 channels (axis 1), got 1")
+        (name, lambda n=name: build_small(n)(image(80, 1)), ValueError, "x must have 3 channels (axis 1), got 1")
         for name in NAMES
     ],
     *[
         (
             name,
-            lambda n=name: small(n)(image(80).byte()),
+            lambda n=name: build_small(n)(image(80).byte()),
             TypeError,
             "x must be a floating-point tensor, got torch.uint8",
         )
         for name in NAMES
     ],
     *[
-        (name, lambda n=name: small(n)(image(80)[0]), ValueError, "x must have shape (N, C, H, W), got 3 axes")
+        (name, lambda n=name: build_small(n)(image(80)[0]), ValueError, "x must have shape (N, C, H, W), got 3 axes")
         for name in NAMES
     ],
     *[
-        (name, lambda n=name, s=size: small(n)(image(s - 1)), ValueError, f"x must be at least {size} × {size} pixels")
+        (
+            name,
+            lambda n=name, s=size: build_small(n)(image(s - 1)),
+            ValueError,
+            f"x must be at least {size} × {size} pixels",
+        )
         for name, size in SMALLEST.items()
     ],
     *[

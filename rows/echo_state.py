@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from groundup.models.recurrent_networks import EchoStateNetwork
-from rows.kit import Case, bad_inputs, label, seeded_randn, shaped
+from rows.kit import Case, bad_inputs, draw, label, seeded_randn
 
 
 class LoopOracle(nn.Module):
@@ -31,7 +31,7 @@ CASES = [
         "EchoStateNetwork",
         label(leak=leak),
         lambda a=leak: EchoStateNetwork(2, 5, 3, leak=a, density=0.5),
-        shaped(4, 2),
+        draw(4, 2),
         lambda a=leak: LoopOracle(2, 5, 3, a),
     )
     for leak in (1.0, 0.3)

@@ -8,7 +8,7 @@ from torch import nn
 
 from groundup.models.energy_based_models import HopfieldNetwork, HopfieldNetworkOptimized, RestrictedBoltzmannMachine
 from rows.benchmark import Benchmark
-from rows.kit import Case, bad_inputs, seeded_randn, shaped
+from rows.kit import Case, bad_inputs, draw, seeded_randn
 from rows.units import Unit
 
 
@@ -53,7 +53,7 @@ def probabilities(*rest):
 
 CASES = [
     *[
-        Case(network.__name__, "", lambda n=network: n(6), shaped(6), lambda: PairEnergy(6))
+        Case(network.__name__, "", lambda n=network: n(6), draw(6), lambda: PairEnergy(6))
         for network in (HopfieldNetwork, HopfieldNetworkOptimized)
     ],
     Case(
@@ -72,7 +72,7 @@ def hopfield(method, *arguments, **options):
     return lambda: getattr(HopfieldNetwork(3), method)(*arguments, **options)
 
 
-def optimized(*arguments, **options):
+def fit_optimized(*arguments, **options):
     return lambda: HopfieldNetworkOptimized(3).fit(*arguments, **options)
 
 
@@ -110,10 +110,10 @@ BAD_INPUTS = bad_inputs(
         ],
         "HopfieldNetworkOptimized": [
             (lambda: HopfieldNetworkOptimized(-1), "num_units must be at least 1, got -1"),
-            (optimized(0 * ONE), "patterns must hold only -1 and +1, got 0"),
-            (optimized(ONE, epochs=-1), "epochs must be at least 0, got -1"),
-            (optimized(ONE, lr=-0.1), "lr must be a finite number in [0.0, inf], got -0.1"),
-            (optimized(ONE, noise=1.5), "noise must be a finite number in [0.0, 1.0], got 1.5"),
+            (fit_optimized(0 * ONE), "patterns must hold only -1 and +1, got 0"),
+            (fit_optimized(ONE, epochs=-1), "epochs must be at least 0, got -1"),
+            (fit_optimized(ONE, lr=-0.1), "lr must be a finite number in [0.0, inf], got -0.1"),
+            (fit_optimized(ONE, noise=1.5), "noise must be a finite number in [0.0, 1.0], got 1.5"),
         ],
         "RestrictedBoltzmannMachine": [
             (lambda: RestrictedBoltzmannMachine(0, 2), "num_visible must be at least 1, got 0"),

@@ -7,10 +7,10 @@ from torch import nn
 from groundup import functional as G
 from groundup import layers as L
 from rows.benchmark import compare_calls, drop_in
-from rows.kit import Case, bad_inputs, both, grid, randn, shaped, simple
+from rows.kit import Case, bad_inputs, both, draw, grid, randn, simple
 
 
-def masked(oracle):
+def with_mask(oracle):
     return lambda x, dim=-1, mask=None: oracle(x if mask is None else x.masked_fill(~mask, -torch.inf), dim)
 
 
@@ -29,11 +29,11 @@ x4 = torch.ones(2, 3, 8, 8)
 ints = x4.long()
 
 CASES = [
-    *both("Linear", nn.Linear, 5, 7, inputs=shaped(5), grid=grid(bias=(True, False))),
-    Case("Linear", "3 axes", lambda: L.Linear(5, 3), shaped(4, 5), lambda: nn.Linear(5, 3)),
-    *both("Flatten", nn.Flatten, inputs=shaped(3, 4, 5), grid=[{}, {"start_dim": 2}, {"start_dim": 0, "end_dim": 1}]),
-    *both("ReLU", nn.ReLU, inputs=shaped(3, 4)),
-    *both("Dropout", nn.Dropout, inputs=shaped(50), random=True, grid=grid(p=(0.0, 0.3, 1.0))),
+    *both("Linear", nn.Linear, 5, 7, inputs=draw(5), grid=grid(bias=(True, False))),
+    Case("Linear", "3 axes", lambda: L.Linear(5, 3), draw(4, 5), lambda: nn.Linear(5, 3)),
+    *both("Flatten", nn.Flatten, inputs=draw(3, 4, 5), grid=[{}, {"start_dim": 2}, {"start_dim": 0, "end_dim": 1}]),
+    *both("ReLU", nn.ReLU, inputs=draw(3, 4)),
+    *both("Dropout", nn.Dropout, inputs=draw(50), random=True, grid=grid(p=(0.0, 0.3, 1.0))),
 ]
 
 FUNCTION_CASES = [
@@ -44,7 +44,7 @@ FUNCTION_CASES = [
     ],
     simple(G.gelu, F.gelu, randn(3, 5), approximate="tanh"),
     *[
-        simple(f, masked(oracle), randn(3, 4, 5), label=f"{label},dim={dim}", smooth=not extra, dim=dim, **extra)
+        simple(f, with_mask(oracle), randn(3, 4, 5), label=f"{label},dim={dim}", smooth=not extra, dim=dim, **extra)
         for f, oracle in (
             (G.softmax, torch.softmax),
             (G.log_softmax, torch.log_softmax),

@@ -7,7 +7,7 @@ from torch import nn
 from groundup import functional as G
 from groundup import layers as L
 from rows.benchmark import drop_in
-from rows.kit import Case, bad_inputs, both, grid, image, label, randn, shaped, simple
+from rows.kit import Case, bad_inputs, both, draw, grid, image, label, randn, simple
 
 tokens = torch.tensor([[1, 4, 0, 1], [3, 1, 4, 2], [0, 0, 5, 1]])
 
@@ -87,10 +87,14 @@ CASES = [
             {"max_norm": 0.7, "norm_type": 1.0, "padding_idx": 4},
         ],
     ),
-    *both("GELU", nn.GELU, inputs=shaped(3, 4), grid=grid(approximate=("none", "tanh"))),
+    *both("GELU", nn.GELU, inputs=draw(3, 4), grid=grid(approximate=("none", "tanh"))),
     *[
         Case(
-            name, label(bias=bias), lambda b=bias, o=ours: o(5, 3, b), shaped(4, 5), lambda b=bias, t=oracle: t(5, 3, b)
+            name,
+            label(bias=bias),
+            lambda b=bias, o=ours: o(5, 3, b),
+            draw(4, 5),
+            lambda b=bias, t=oracle: t(5, 3, b),
         )
         for name, ours, oracle in (("GLU", L.GLU, GLUOracle), ("SwiGLU", L.SwiGLU, SwiGLUOracle))
         for bias in (True, False)

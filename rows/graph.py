@@ -137,7 +137,7 @@ mask = torch.ones(2, 4).bool()
 cell = L.Graph_cell(3, 2)
 
 
-def blocked():
+def csc_adjacency():
     with warnings.catch_warnings():  # PyTorch says once that its compressed layouts are in beta
         warnings.filterwarnings("ignore", "Sparse .* tensor support is in beta", UserWarning)
         return torch.eye(4).to_sparse_csc()
@@ -155,7 +155,7 @@ BAD_INPUTS = bad_inputs(
             (lambda: cell(x, adj[0]), "adj must have shape (2, 4, 4) for x (2, 4, 3), got (4, 4)"),
             (lambda: cell(x, adj[:, :3]), "adj must have shape (2, 4, 4)"),
             (lambda: cell(x, sparse), "x must have shape (N, C) with a sparse adj, got (2, 4, 3)"),
-            (lambda: cell(x[0], blocked()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
+            (lambda: cell(x[0], csc_adjacency()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
             (
                 lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)),
                 "adj must hold one number an edge, got 1 dense axes",

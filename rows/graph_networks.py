@@ -21,8 +21,8 @@ NORMED = {torch.bfloat16: 0.3}
 CONNECTED = graphs(loops=True)  # differentiable at every entry of A
 
 
-def of_two(batch=None, dtype=torch.float64):
-    """Five nodes of two graphs; the edges between them are sums over blocks all the same."""
+def two_graphs(batch=None, dtype=torch.float64):
+    """Five nodes of two graphs, with edges between the graphs."""
     x, adj = graphs()(dtype=dtype)
     return x[1], adj[1], torch.tensor([0, 1, 0, 1, 1])
 
@@ -56,7 +56,7 @@ def sage(inputs, classes=None, **options):
 def gin(inputs, batches=(0, 1), **options):
     return Case(
         "GIN",
-        label(**options) + (",batch_index" if inputs is of_two else ""),
+        label(**options) + (",batch_index" if inputs is two_graphs else ""),
         lambda: GIN(3, 4, 2, num_layers=3, dropout=0.0, **options),
         inputs,
         lambda: GINOracle([3, 4, 4], 2, **options),
@@ -90,8 +90,8 @@ CASES = [
     gin(CONNECTED),
     gin(graphs(), train_eps=True),
     gin(graphs(), readout="mean", mlp_layers=1),
-    gin(of_two, batches=()),
-    gin(of_two, batches=(), readout="mean"),
+    gin(two_graphs, batches=()),
+    gin(two_graphs, batches=(), readout="mean"),
     diffpool((3,), 1),
     diffpool((3, 2), 2),
 ]
@@ -157,7 +157,7 @@ UNTRACED = "sparse tensors cannot be traced"
 
 
 class Epoch(Unit):
-    """An epoch of training over what `batches` yields; the outcome is of `checked` batches, where nothing is drawn."""
+    """An epoch of training on `batches`; the outcome is computed on `checked` batches, without random draws."""
 
     def __init__(self, model, optimizer, loss, batches, checked=None):
         fill(model)
@@ -214,7 +214,7 @@ def gcn_theirs():
 
 
 class TheirGIN(nn.Module):
-    """Equation 4.2 of PyTorch Geometric's parts."""
+    """Equation 4.2 with the parts of PyTorch Geometric."""
 
     def __init__(self, features, hidden, classes, layers=5):
         super().__init__()
@@ -263,13 +263,13 @@ FAN_OUTS, ALL, ASKED = (10, 10), (10**6, 10**6), 2048
 
 
 @cache
-def planted():
+def sample_graph():
     return power_law_graph(20_000, 200_000)
 
 
 def samples(fan_outs):
     nodes = torch.arange(0, 20_000, 20_000 // ASKED)[:ASKED]
-    return Loader(NodeSet(nodes, planted().y[nodes]), 512, transform=NeighbourSampler(planted(), fan_outs))
+    return Loader(NodeSet(nodes, sample_graph().y[nodes]), 512, transform=NeighbourSampler(sample_graph(), fan_outs))
 
 
 def sage_ours():
@@ -292,10 +292,10 @@ def their_sage():
 
 
 def sage_of_all():
-    """PyTorch Geometric's way without compiled samplers: every neighbour of two hops, in pure Python."""
+    """PyTorch Geometric without compiled samplers: all neighbours of two hops, in Python."""
     from torch_geometric.utils import k_hop_subgraph
 
-    graph = planted()
+    graph = sample_graph()
     edges = graph.edges.flip(0)
 
     def batches():

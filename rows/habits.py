@@ -1,4 +1,4 @@
-"""Rows: what people pass by habit: torch.nn's keywords, arrays, labels and images of the wrong kind, mixed types."""
+"""Rows: common mistakes: torch.nn's keywords, arrays, labels and images of the wrong kind, mixed types."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""What a row is: a component's case, a function's case, a bad input; and short ways to write them."""
+"""The rows of the tests: cases of components and functions, bad inputs; and short ways to write them."""
 
 import builtins
 import itertools
@@ -47,12 +47,12 @@ def image(channels, height=9, width=8):
     return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, channels, height, width, dtype=dtype),)
 
 
-def shaped(*rest):
+def draw(*rest):
     return lambda batch=2, dtype=torch.float64: (seeded_randn(batch, *rest, dtype=dtype),)
 
 
-def several(*shapes):
-    """Inputs of several shapes, each without its batch."""
+def draw_each(*shapes):
+    """Inputs of several shapes, each without its batch axis."""
     return lambda batch=2, dtype=torch.float64: tuple(
         seeded_randn(batch, *shape, dtype=dtype, seed=2 + i) for i, shape in enumerate(shapes)
     )
@@ -67,7 +67,7 @@ def grid(**axes):
 
 
 def both(component, oracle, *arguments, inputs, grid=({},), **rest):
-    """Cases whose constructor is the oracle's: the same arguments build both."""
+    """Cases of a layer whose oracle is built with the same arguments."""
     ours = getattr(L, component)
     return [
         Case(

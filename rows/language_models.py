@@ -14,8 +14,8 @@ from groundup.optimizers import AdamW
 from groundup.weights import Row, to_ours, to_theirs
 from groundup.weights.language_tables import gpt2_table, llama_table
 from rows.benchmark import MINUTES, Benchmark
-from rows.kit import Case, bad_inputs, label, randn, several, simple
-from rows.oracles.residual import speaking
+from rows.kit import Case, bad_inputs, draw_each, label, randn, simple
+from rows.oracles.residual import translate_names
 from rows.oracles.transformer import CharacterGPT, GPTBlock, LlamaBlock, SparseGPT2, gpt2, llama, pattern
 from rows.transformers import BLOCK, tokens
 from rows.units import Decode, TrainLanguage, fill
@@ -60,7 +60,7 @@ _SPARSE = (
 
 def model(component, name, build, oracle, table, inputs, **rest):
     options = {"differentiable": False, **BLOCK, **rest}
-    return Case(component, name, build, inputs, **speaking(table, build, oracle), **options)
+    return Case(component, name, build, inputs, **translate_names(table, build, oracle), **options)
 
 
 TINY = {"vocab_size": 11, "context": 16, "embed_dim": 8, "num_layers": 2, "num_heads": 2}
@@ -72,8 +72,8 @@ CASES = [
         "GPT_TransformerBlock",
         "",
         lambda: M.GPT_TransformerBlock(8, 2, dropout=0.0),
-        several((5, 8)),
-        **speaking(_BLOCK_OF_GPT2, lambda: M.GPT_TransformerBlock(8, 2), GPTBlock),
+        draw_each((5, 8)),
+        **translate_names(_BLOCK_OF_GPT2, lambda: M.GPT_TransformerBlock(8, 2), GPTBlock),
         **BLOCK,
     ),
     *[
@@ -81,8 +81,8 @@ CASES = [
             "GPT_SparseTransformerBlock",
             f"{kind},{combine}",
             lambda k=kind, c=combine: M.GPT_SparseTransformerBlock(8, 2, 3, 2, k, c, dropout=0.0),
-            several((7, 8)),
-            **speaking(
+            draw_each((7, 8)),
+            **translate_names(
                 _BLOCK_OF_GPT2,
                 lambda: M.GPT_SparseTransformerBlock(8, 2, 3),
                 lambda k=kind, p=part: GPTBlock(pattern(3, 2, k, p)),
@@ -111,8 +111,8 @@ CASES = [
             "LLaMA_TransformerBlock",
             f"groups={groups}",
             lambda g=groups: Turning(8, 4, g, 12),
-            several((5, 8)),
-            **speaking(
+            draw_each((5, 8)),
+            **translate_names(
                 _BLOCK_OF_LLAMA,
                 lambda g=groups: Turning(8, 4, g, 12),
                 lambda g=groups: LlamaBlock(num_key_value_heads=g),

@@ -8,7 +8,7 @@ from groundup.functional import cross_entropy
 from groundup.models.convolutional_networks import LeNet5
 from groundup.optimizers import Adam
 from rows.benchmark import Benchmark, compare_calls
-from rows.kit import Case, bad_inputs, shaped
+from rows.kit import Case, bad_inputs, draw
 from rows.units import Train
 
 # Table I of LeCun et al. 1998, as the paper prints it: rows are S2's maps, columns C3's.
@@ -70,7 +70,7 @@ CASES = [
             "LeNet5",
             preset,
             lambda p=preset: LeNet5.preset(p),
-            shaped(1, 32, 32),
+            draw(1, 32, 32),
             lambda p=preset: LeNet5Oracle(p),
             gain=0.1,
         )

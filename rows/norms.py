@@ -9,7 +9,7 @@ from torch import nn
 from groundup import functional as G
 from groundup import layers as L
 from rows.benchmark import drop_in
-from rows.kit import Case, bad_inputs, both, grid, image, label, positive, randn, shaped, simple
+from rows.kit import Case, bad_inputs, both, draw, grid, image, label, positive, randn, simple
 
 
 def batch_norm_oracle(x, mean, var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -28,14 +28,14 @@ class PartialRMSOracle(nn.RMSNorm):
         return x / torch.sqrt(total / self.k + self.eps)[..., None] * self.weight
 
 
-def wide(function):
-    """`function` in float32, for PyTorch's local response norm has no half precision."""
+def in_float32(function):
+    """`function` in float32, because PyTorch's local response norm has no half precision."""
     return lambda x, *rest, **named: function(x.float() if x.dtype == torch.bfloat16 else x, *rest, **named).to(x.dtype)
 
 
 class ResponseOracle(nn.LocalResponseNorm):
     def forward(self, x):
-        return wide(super().forward)(x)
+        return in_float32(super().forward)(x)
 
 
 x3, x4 = torch.ones(2, 5, 6), torch.ones(2, 3, 8, 8)
@@ -46,10 +46,10 @@ CASES = [
         "BatchNorm1d",
         nn.BatchNorm1d,
         3,
-        inputs=shaped(3, 5),
+        inputs=draw(3, 5),
         grid=grid(affine=(True, False), track_running_stats=(True, False), momentum=(0.1, 0.7)),
     ),
-    *both("BatchNorm1d", nn.BatchNorm1d, 3, inputs=shaped(3), grid=[{"eps": 1e-2}], batches=(0, 5)),
+    *both("BatchNorm1d", nn.BatchNorm1d, 3, inputs=draw(3), grid=[{"eps": 1e-2}], batches=(0, 5)),
     *both(
         "BatchNorm2d",
         nn.BatchNorm2d,
@@ -58,12 +58,12 @@ CASES = [
         grid=[{}, {"eps": 1e-3, "momentum": 0.3}, {"affine": False}, {"track_running_stats": False}],
     ),
     Case("BatchNorm", "2d", lambda: L.BatchNorm(3), image(3), lambda: nn.BatchNorm2d(3)),
-    Case("BatchNorm", "3d", lambda: L.BatchNorm(3), shaped(3, 2, 4, 3), lambda: nn.BatchNorm3d(3)),
+    Case("BatchNorm", "3d", lambda: L.BatchNorm(3), draw(3, 2, 4, 3), lambda: nn.BatchNorm3d(3)),
     Case(
         "BatchNorm",
         "1d",
         lambda: L.BatchNorm(3, momentum=0.4),
-        shaped(3),
+        draw(3),
         lambda: nn.BatchNorm1d(3, momentum=0.4),
         batches=(0, 7),
     ),
@@ -71,19 +71,19 @@ CASES = [
         "LayerNorm",
         nn.LayerNorm,
         6,
-        inputs=shaped(5, 6),
+        inputs=draw(5, 6),
         grid=[*grid(elementwise_affine=(True, False), bias=(True, False)), {"eps": 1e-2}],
     ),
-    *both("LayerNorm", nn.LayerNorm, (5, 6), inputs=shaped(5, 6), grid=grid(eps=(1e-5, 0.5))),
-    *both("LayerNorm", nn.LayerNorm, [4], inputs=shaped(4)),
-    *both("RMSNorm", nn.RMSNorm, 6, inputs=shaped(5, 6), grid=grid(eps=(None, 1e-2), elementwise_affine=(True, False))),
-    *both("RMSNorm", nn.RMSNorm, (5, 6), inputs=shaped(5, 6)),
+    *both("LayerNorm", nn.LayerNorm, (5, 6), inputs=draw(5, 6), grid=grid(eps=(1e-5, 0.5))),
+    *both("LayerNorm", nn.LayerNorm, [4], inputs=draw(4)),
+    *both("RMSNorm", nn.RMSNorm, 6, inputs=draw(5, 6), grid=grid(eps=(None, 1e-2), elementwise_affine=(True, False))),
+    *both("RMSNorm", nn.RMSNorm, (5, 6), inputs=draw(5, 6)),
     *[
         Case(
             "RMSNorm",
             label(partial=partial),
             lambda p=partial: L.RMSNorm(10, eps=1e-3, partial=p),
-            shaped(10),
+            draw(10),
             lambda k=k: PartialRMSOracle(10, k, 1e-3),
         )
         for partial, k in ((0.0625, 1), (0.3, 3), (0.25, 3), (0.7, 7), (0.99, 10))
@@ -97,8 +97,8 @@ CASES = [
             *grid(size=(1, 2, 3, 4, 9), alpha=(0.5,), k=(1.0, 2.0)),
         ],
     ),
-    *both("LocalResponseNorm", ResponseOracle, 3, inputs=shaped(7, 4), grid=[{"alpha": 0.5}]),
-    *both("LocalResponseNorm", ResponseOracle, 4, inputs=shaped(7, 2, 3, 2), grid=[{"alpha": 0.5}]),
+    *both("LocalResponseNorm", ResponseOracle, 3, inputs=draw(7, 4), grid=[{"alpha": 0.5}]),
+    *both("LocalResponseNorm", ResponseOracle, 4, inputs=draw(7, 2, 3, 2), grid=[{"alpha": 0.5}]),
 ]
 
 FUNCTION_CASES = [
@@ -123,8 +123,8 @@ FUNCTION_CASES = [
     simple(G.rms_norm, F.rms_norm, randn(3, 4, 5), (5,), label="plain"),
     simple(G.rms_norm, F.rms_norm, randn(3, 4, 5), (4, 5), randn(4, 5, seed=3), label="2 axes", eps=0.1),
     simple(G.rms_norm, None, randn(3, 4, 5), (4, 5), randn(4, 5, seed=3), partial=0.4),
-    simple(G.local_response_norm, wide(F.local_response_norm), randn(2, 6, 3, 2), 5, alpha=0.3, k=2.0),
-    simple(G.local_response_norm, wide(F.local_response_norm), randn(2, 6, 3), 4, alpha=0.3, beta=0.5),
+    simple(G.local_response_norm, in_float32(F.local_response_norm), randn(2, 6, 3, 2), 5, alpha=0.3, k=2.0),
+    simple(G.local_response_norm, in_float32(F.local_response_norm), randn(2, 6, 3), 4, alpha=0.3, beta=0.5),
 ]
 
 BAD_INPUTS = bad_inputs(

@@ -1,4 +1,4 @@
-"""The libraries that tests and benchmarks compare with, made to import where PyTorch is a CPU build."""
+"""Make torchvision importable next to a CPU build of PyTorch, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _OPERATORS = (
 def ready_torchvision() -> torch.library.Library | None:
     """Call before the first import of torchvision, timm or transformers.
 
-    PyPI's torchvision carries operators compiled for CUDA. Without it they do not load, and the import fails for want
-    of their schemas; declared, all that is written in Python works.
+    PyPI's torchvision contains operators compiled for CUDA. Without CUDA they do not load, and the import fails because
+    their schemas are missing. With the schemas declared, everything that is written in Python works.
     """
     spec = find_spec("torchvision")
     if spec is None or spec.origin is None:

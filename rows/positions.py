@@ -4,7 +4,7 @@ import torch
 
 from groundup import functional as G
 from groundup import layers as L
-from rows.kit import Case, bad_inputs, randn, shaped, simple
+from rows.kit import Case, bad_inputs, draw, randn, simple
 from rows.oracles.attention import BiasOracle, RotaryOracle, SinusoidOracle, rotary_oracle
 
 CASES = [
@@ -13,7 +13,7 @@ CASES = [
             "PositionalEncoding",
             f"embed_dim={e},max_len={n}",
             lambda e=e, n=n: L.PositionalEncoding(e, n),
-            shaped(6, e),
+            draw(6, e),
             lambda e=e: SinusoidOracle(e),
         )
         for e in (8, 5)
@@ -24,7 +24,7 @@ CASES = [
             "RotaryEncoding",
             f"interleaved={interleaved},max_len={n}",
             lambda i=interleaved, n=n: L.RotaryEncoding(6, n, interleaved=i),
-            shaped(3, 7, 6),
+            draw(3, 7, 6),
             lambda i=interleaved: RotaryOracle(6, interleaved=i),
         )
         for interleaved in (False, True)
@@ -63,7 +63,7 @@ x = torch.ones(2, 3, 8)
 cache = L.KVCache(2, 4, 6, 8)
 
 
-def filled():
+def fill_cache():
     held = L.KVCache(2, 4, 6, 8)
     held.update(torch.ones(2, 4, 5, 8), torch.ones(2, 4, 5, 8))
     return held
@@ -79,7 +79,7 @@ BAD_INPUTS = bad_inputs(
             (lambda: cache.update(k[:, :, :1], k[:, :, :2]), "v must have shape (2, 4, 1, 8)"),
             (lambda: cache.update(k.half(), k.half()), "k must be torch.float32 on cpu"),
             (
-                lambda: filled().update(k[:, :, :2], k[:, :, :2]),
+                lambda: fill_cache().update(k[:, :, :2], k[:, :, :2]),
                 "the cache is full: it holds 5 tokens of max_len=6 and was given 2 more",
             ),
             (lambda: cache.reorder(torch.zeros(2, 2).long()), "index must have shape (N,)"),

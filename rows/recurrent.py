@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from groundup import functional as G
 from groundup import layers as L
 from rows.benchmark import compare_calls
-from rows.kit import Case, bad_inputs, both, grid, label, randn, seeded_randn, shaped, simple
+from rows.kit import Case, bad_inputs, both, draw, grid, label, randn, seeded_randn, simple
 from rows.oracles.recurrent import LayerNormalisedOracle, PeepholeOracle, ResetBeforeOracle, SequenceOracle
 
 I, H, T = 3, 4, 5
@@ -38,7 +38,7 @@ CELLS = {
 }
 
 CASES = [
-    *both("RNN_cell", nn.RNNCell, I, H, inputs=shaped(I), grid=grid(bias=(True, False), nonlinearity=("tanh", "relu"))),
+    *both("RNN_cell", nn.RNNCell, I, H, inputs=draw(I), grid=grid(bias=(True, False), nonlinearity=("tanh", "relu"))),
     *both(
         "RNN_cell", nn.RNNCell, I, H, inputs=with_state, grid=grid(bias=(True, False), nonlinearity=("tanh", "relu"))
     ),
@@ -52,18 +52,18 @@ CASES = [
         )
         for options in grid(bias=(True, False), nonlinearity=("tanh", "relu"))
     ],
-    *both("LSTM_cell", nn.LSTMCell, I, H, inputs=shaped(I), grid=grid(bias=(True, False))),
+    *both("LSTM_cell", nn.LSTMCell, I, H, inputs=draw(I), grid=grid(bias=(True, False))),
     *[
         Case(
             "LSTM_cell",
             f"peephole=True,bias={bias}",
             lambda bias=bias: L.LSTM_cell(I, H, bias, peephole=True),
-            shaped(I),
+            draw(I),
             lambda bias=bias: PeepholeOracle(I, H, bias),
         )
         for bias in (True, False)
     ],
-    *both("GRU_cell", nn.GRUCell, I, H, inputs=shaped(I), grid=grid(bias=(True, False))),
+    *both("GRU_cell", nn.GRUCell, I, H, inputs=draw(I), grid=grid(bias=(True, False))),
     *both("GRU_cell", nn.GRUCell, I, H, inputs=with_state, grid=grid(bias=(True, False))),
     *[
         Case(
@@ -90,7 +90,7 @@ CASES = [
             CELLS.items(),
             (False, True),
             (
-                ("no state", shaped(T, I)),
+                ("no state", draw(T, I)),
                 ("state", sequence_with_state),
                 ("lengths", sequence_with_lengths),
             ),

@@ -35,16 +35,16 @@ from rows.oracles.residual import (
     _DenseLayer,
     _Transition,
     caffe,
+    move_stride,
     projection,
-    speaking,
-    swapped,
+    translate_names,
 )
 
 PADDED, CEIL = nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True)
 
 
 def case(component, name, build, inputs, oracle, table=RESIDUAL, **rest):
-    return Case(component, name, build, inputs, **speaking(table, build, oracle), network=True, **rest)
+    return Case(component, name, build, inputs, **translate_names(table, build, oracle), network=True, **rest)
 
 
 def network(component, name, build, oracle, table, **rest):
@@ -83,7 +83,7 @@ CASES = [
         "paper",
         lambda: ResBottleneckBlock(4, 8, 2, variant="paper"),
         image(4),
-        lambda: swapped(Bottleneck(4, 2, 2, projection(4, 8, 2))),
+        lambda: move_stride(Bottleneck(4, 2, 2, projection(4, 8, 2))),
     ),
     case(
         "ResBottleneckBlock",

@@ -7,7 +7,7 @@ from groundup.functional import cross_entropy
 from groundup.models.recurrent_networks import GRU, LSTM, Decoder, Encoder, LangModel, RNN_factory, Seq2Seq, SimpleRNN
 from groundup.optimizers import Adam
 from rows.benchmark import Benchmark
-from rows.kit import Case, bad_inputs, grid, label, seeded_randn, shaped
+from rows.kit import Case, bad_inputs, draw, grid, label, seeded_randn
 from rows.oracles.sequence import EncoderOracle, LanguageOracle, PeerRows, Rows, Seq2SeqOracle
 from rows.units import Train
 
@@ -53,7 +53,7 @@ def sentences_with_lengths(batch=2, dtype=torch.float64):
     return tokens(batch, T), tokens(batch, 3, high=V - 1, seed=3), LENGTHS[:batch]
 
 
-def stack(component, what, build, inputs, peer, reverse=False, packed=True, **rest):
+def stack_case(component, what, build, inputs, peer, reverse=False, packed=True, **rest):
     return Case(
         component,
         what,
@@ -64,20 +64,20 @@ def stack(component, what, build, inputs, peer, reverse=False, packed=True, **re
     )
 
 
-def whole(component, what, build, inputs, oracle, **rest):
-    """Of models over words: no input to differentiate."""
+def model_case(component, what, build, inputs, oracle, **rest):
+    """A case of a model over words, which has no input to differentiate."""
     return Case(
         component, what, build, inputs, oracle, **{"differentiable": False, "gain": SMALL_WEIGHTS, "deep": True, **rest}
     )
 
 
-def plain(nonlinearity):
+def torch_rnn(nonlinearity):
     return lambda **o: nn.RNN(I, H, nonlinearity=nonlinearity, batch_first=True, **o)
 
 
 FACTORY = {
-    "RNN_TANH": plain("tanh"),
-    "RNN_RELU": plain("relu"),
+    "RNN_TANH": torch_rnn("tanh"),
+    "RNN_RELU": torch_rnn("relu"),
     "LSTM": lambda **o: nn.LSTM(I, H, batch_first=True, **o),
     "GRU": lambda **o: nn.GRU(I, H, batch_first=True, **o),
 }
@@ -86,18 +86,18 @@ SMALL = (V, V - 1, I, H, 2)
 
 CASES = [
     *[
-        stack(
+        stack_case(
             "RNN_factory",
             f"{mode},{label(**o)}",
             lambda mode=mode, o=o: RNN_factory(mode, I, H, num_layers=2, **o),
-            shaped(T, I),
+            draw(T, I),
             lambda peer=peer, o=o: peer(num_layers=2, **o),
         )
         for mode, peer in FACTORY.items()
         for o in grid(bidirectional=(False, True))
     ],
     *[
-        stack(
+        stack_case(
             "RNN_factory",
             f"{mode},reverse,lengths",
             lambda mode=mode: RNN_factory(mode, I, H, num_layers=2, reverse=True),
@@ -108,7 +108,7 @@ CASES = [
         for mode, peer in FACTORY.items()
     ],
     *[
-        stack(
+        stack_case(
             name,
             f"{what},bidirectional={both}",
             lambda ours=ours, both=both: ours(I, H, 2, batch_first=True, bidirectional=both),
@@ -123,22 +123,22 @@ CASES = [
         for both in (False, True)
     ],
     *[
-        stack(
+        stack_case(
             name,
             f"bias=False,layers=1,{label(**o)}",
             lambda ours=ours, o=o: ours(I, H, bias=False, batch_first=True, **o),
-            shaped(T, I),
+            draw(T, I),
             lambda peer=peer, o=o: peer(I, H, bias=False, batch_first=True, **o),
         )
         for name, (ours, peer) in LAYERS.items()
         for o in ([{"nonlinearity": "relu"}] if name == "SimpleRNN" else [{}])
     ],
     *[
-        stack(
+        stack_case(
             name,
             "dropout",
             lambda ours=ours: ours(I, H, 3, batch_first=True, dropout=0.5),
-            shaped(T, I),
+            draw(T, I),
             lambda peer=peer: peer(I, H, 3, batch_first=True, dropout=0.5),
             packed=False,  # packed sequences draw in another order
             random=True,
@@ -146,7 +146,7 @@ CASES = [
         for name, (ours, peer) in LAYERS.items()
     ],
     *[
-        whole(
+        model_case(
             "LangModel",
             what,
             lambda size=size, o=o: Rows(LangModel(V, LSTM(size, H, 2, batch_first=True), **o)),
@@ -162,7 +162,7 @@ CASES = [
         )
     ],
     *[
-        whole(
+        model_case(
             "Encoder",
             f"reverse={reverse},{inputs.__name__}",
             lambda reverse=reverse: Rows(Encoder(V, I, H, 2, reverse=reverse)),
@@ -172,16 +172,16 @@ CASES = [
         for reverse in (True, False)
         for inputs in (words, words_with_lengths)
     ],
-    whole(
+    model_case(
         "Decoder",
         "",
         lambda: Rows(Decoder(V, I, H, 2)),
         words_with_states,
         lambda: Rows(LanguageOracle(V, nn.LSTM(I, H, 2, batch_first=True))),
     ),
-    whole("Seq2Seq", "", lambda: Seq2Seq(*SMALL), sentences, lambda: Seq2SeqOracle(*SMALL)),
-    whole("Seq2Seq", "lengths", lambda: Seq2Seq(*SMALL), sentences_with_lengths, lambda: Seq2SeqOracle(*SMALL)),
-    whole(
+    model_case("Seq2Seq", "", lambda: Seq2Seq(*SMALL), sentences, lambda: Seq2SeqOracle(*SMALL)),
+    model_case("Seq2Seq", "lengths", lambda: Seq2Seq(*SMALL), sentences_with_lengths, lambda: Seq2SeqOracle(*SMALL)),
+    model_case(
         "Seq2Seq",
         "forwards",
         lambda: Seq2Seq(*SMALL, reverse=False),
@@ -309,13 +309,13 @@ class TranslationPeer(nn.Module):
 def compare_steps(name, size, scored, ours, peer):
     """A training step on 32 × 64 tokens; the outcome has Adam's first moves, which magnify rounding."""
 
-    def draw():
+    def draw_tokens():
         return torch.randint(0, VOCABULARY, (32, 64)), torch.randint(0, VOCABULARY, (32 * scored,))
 
     return Benchmark(
         *("model", name, size, "training step, Adam", "torch.nn + optim.Adam"),
-        lambda: Train(ours(), cross_entropy, lambda p: Adam(p, lr=1e-4), draw),
-        lambda: Train(peer(), nn.functional.cross_entropy, lambda p: torch.optim.Adam(p, lr=1e-4), draw),
+        lambda: Train(ours(), cross_entropy, lambda p: Adam(p, lr=1e-4), draw_tokens),
+        lambda: Train(peer(), nn.functional.cross_entropy, lambda p: torch.optim.Adam(p, lr=1e-4), draw_tokens),
         limit=1.0,
         tolerance=1e-2,
         not_compiled="64 steps unrolled into one graph take minutes to compile",

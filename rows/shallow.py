@@ -7,7 +7,7 @@ from torch import nn
 
 from groundup import functional as G
 from groundup.models import shallow_models as S
-from rows.kit import Case, bad_inputs, grid, label, randn, shaped, simple
+from rows.kit import Case, bad_inputs, draw, grid, label, randn, simple
 from rows.losses import REDUCTIONS, labels
 
 
@@ -20,11 +20,11 @@ TWO_CLASS = ("Perceptron", "SVM", "LeastSquareRegression", "LogisticRegression")
 
 CASES = [
     *[
-        Case(name, "", lambda n=name: getattr(S, n)(3), shaped(3), lambda: OneScore(3, 1), modes=(True,))
+        Case(name, "", lambda n=name: getattr(S, n)(3), draw(3), lambda: OneScore(3, 1), modes=(True,))
         for name in TWO_CLASS
     ],
     *[
-        Case(name, "", lambda n=name: getattr(S, n)(3, 4), shaped(3), lambda: nn.Linear(3, 4), modes=(True,))
+        Case(name, "", lambda n=name: getattr(S, n)(3, 4), draw(3), lambda: nn.Linear(3, 4), modes=(True,))
         for name in ("MulticlassPerceptron", "MultinomialLogisticRegression")
     ],
     *[
@@ -32,7 +32,7 @@ CASES = [
             "MulticlassSVM",
             label(**options),
             lambda o=options: S.MulticlassSVM(3, 4, **o),
-            shaped(3),
+            draw(3),
             lambda: nn.Linear(3, 4),
             modes=(True,),
         )
@@ -50,12 +50,12 @@ def signs(*shape):
     return lambda dtype: torch.randint(2, shape, generator=torch.Generator().manual_seed(4)) * 2 - 1
 
 
-def reduced(loss, reduction):
+def reduce(loss, reduction):
     return loss if reduction == "none" else getattr(loss, reduction)()
 
 
 def perceptron(z, y, reduction):
-    return reduced(F.relu(-y * z), reduction)
+    return reduce(F.relu(-y * z), reduction)
 
 
 def hinge(z, y, reduction, margin=1.0):
@@ -63,7 +63,7 @@ def hinge(z, y, reduction, margin=1.0):
 
 
 def multiclass_perceptron(z, y, reduction):
-    return reduced(F.relu(z - z.gather(1, y[:, None])).max(1).values, reduction)
+    return reduce(F.relu(z - z.gather(1, y[:, None])).max(1).values, reduction)
 
 
 def weston_watkins(z, y, reduction, margin=1.0):
@@ -73,7 +73,7 @@ def weston_watkins(z, y, reduction, margin=1.0):
 
 def crammer_singer(z, y, reduction, margin=1.0):
     own = F.one_hot(y, z.size(1)).bool()
-    return reduced(F.relu(margin + z.masked_fill(own, -torch.inf).max(1).values - z[own]), reduction)
+    return reduce(F.relu(margin + z.masked_fill(own, -torch.inf).max(1).values - z[own]), reduction)
 
 
 FUNCTION_CASES = [

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 
 from groundup import functional as G
 from groundup import layers as L
-from rows.attention import FEATURES, compare_attention, k, q, rounding, small, x
-from rows.kit import Case, bad_inputs, several
+from rows.attention import FEATURES, compare_attention, draw_small, k, q, rounding, x
+from rows.kit import Case, bad_inputs, draw_each
 from rows.oracles.attention import PatternOracle, sparse_heads
 
 
 def heads(n, features=4):
-    return several(*[(3, n, features)] * 3)
+    return draw_each(*[(3, n, features)] * 3)
 
 
 CASES = [
@@ -42,7 +42,7 @@ CASES = [
             "SparseMultiHeadAttention",
             f"{pattern},{combine},n={n},l={l},c={c},bias={bias}",
             lambda a=(l, c, pattern, combine, bias): L.SparseMultiHeadAttention(8, 4, *a),
-            small((n, 8)),
+            draw_small((n, 8)),
             lambda a=(l, c, pattern, combine, bias): sparse_heads(8, 4, *a),
             tolerance=rounding if bias else {},
         )

@@ -1,4 +1,4 @@
-"""Rows: sampling an image, spatial transformers, and the network that begins with one."""
+"""Rows: sampling an image, spatial transformers, and the network that starts with one."""
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +8,12 @@ from groundup import functional as G
 from groundup import layers as L
 from groundup.models.attention_networks import SpatialTransformer, SpatialTransformerNet
 from rows.kit import Case, bad_inputs, image, label, randn, simple
-from rows.oracles.spatial import NetOracle, TransformerOracle, sample, wide
+from rows.oracles.spatial import NetOracle, TransformerOracle, in_float32, sample
 
 SMALL = {"num_classes": 3, "in_channels": 2, "image_size": 8, "width": 3, "hidden": 4}
 
 
-def located(make, localization, features, **options):
+def build_on(make, localization, features, **options):
     return lambda: make(localization(), features, **options)
 
 
@@ -22,9 +22,9 @@ CASES = [
         Case(
             "SpatialTransformer",
             label(**options),
-            located(SpatialTransformer, L.Flatten, 2 * 5 * 6, **options),
+            build_on(SpatialTransformer, L.Flatten, 2 * 5 * 6, **options),
             image(2, 5, 6),
-            located(TransformerOracle, nn.Flatten, 2 * 5 * 6, **options),
+            build_on(TransformerOracle, nn.Flatten, 2 * 5 * 6, **options),
             gain=0.1,
         )
         for options in (
@@ -55,7 +55,7 @@ REQUIRED = {"SpatialTransformer": (nn.Sequential(), 5), "SpatialTransformerNet":
 
 
 def affine_oracle(align_corners):
-    return wide(lambda theta, size, *_: F.affine_grid(theta, [len(theta), 1, *size], align_corners=align_corners))
+    return in_float32(lambda theta, size, *_: F.affine_grid(theta, [len(theta), 1, *size], align_corners=align_corners))
 
 
 def bicubic(x, size):
@@ -80,7 +80,7 @@ FUNCTION_CASES = [
         for align in (True, False)
     ],
     *[
-        simple(G.resize_bicubic, wide(bicubic), randn(2, 3, 6, 7), size, label=str(size))
+        simple(G.resize_bicubic, in_float32(bicubic), randn(2, 3, 6, 7), size, label=str(size))
         for size in ((9, 4), (3, 12), (6, 7), (1, 1), (2, 20))
     ],
 ]

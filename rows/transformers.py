@@ -5,7 +5,7 @@ from torch import nn
 
 from groundup import layers as L
 from groundup.models import transformer_networks as M
-from rows.kit import Case, bad_inputs, label, several
+from rows.kit import Case, bad_inputs, draw_each, label
 from rows.oracles.transformer import Decoder as TorchDecoder
 from rows.oracles.transformer import DecoderLayer, EncoderLayer, TorchTransformer, to_torch
 
@@ -35,7 +35,7 @@ CASES = [
             "TransformerEncoderLayer",
             label(**options),
             lambda o=options: M.TransformerEncoderLayer(8, 2, 12, 0.0, **o),
-            several((5, 8)),
+            draw_each((5, 8)),
             lambda o=options: EncoderLayer(8, 2, 12, 0.0, **o),
             transfer=to_torch,
             **BLOCK,
@@ -46,7 +46,7 @@ CASES = [
         "TransformerEncoderLayer",
         "dropout,no biases",
         lambda: M.TransformerEncoderLayer(8, 2, 12, 0.5, bias=False),
-        several((5, 8)),
+        draw_each((5, 8)),
         random=True,
     ),
     *[
@@ -54,7 +54,7 @@ CASES = [
             "TransformerEncoder",
             f"layers={depth}",
             lambda d=depth: M.TransformerEncoder(M.TransformerEncoderLayer(*GELU, norm_first=True), d, L.LayerNorm(8)),
-            several((5, 8)),
+            draw_each((5, 8)),
             lambda d=depth: nn.TransformerEncoder(
                 EncoderLayer(*GELU, norm_first=True), d, nn.LayerNorm(8), enable_nested_tensor=False
             ),
@@ -68,7 +68,7 @@ CASES = [
             "TransformerDecoderLayer",
             label(**options),
             lambda o=options: M.TransformerDecoderLayer(8, 2, 12, 0.0, **o),
-            several((5, 8), (3, 8)),
+            draw_each((5, 8), (3, 8)),
             lambda o=options: DecoderLayer(8, 2, 12, 0.0, **o),
             transfer=to_torch,
             **BLOCK,
@@ -80,7 +80,7 @@ CASES = [
             "TransformerDecoder",
             f"layers={depth}",
             lambda d=depth: M.TransformerDecoder(M.TransformerDecoderLayer(*GELU, norm_first=True), d, L.LayerNorm(8)),
-            several((5, 8), (3, 8)),
+            draw_each((5, 8), (3, 8)),
             lambda d=depth: TorchDecoder(DecoderLayer(*GELU, norm_first=True), d, nn.LayerNorm(8)),
             transfer=to_torch,
             **BLOCK,

@@ -28,9 +28,9 @@ class Unit(ABC):
 
 
 def fill(module: nn.Module) -> None:
-    """Random weights that depend on the order and the shapes of the parameters alone: equal in both libraries.
+    """Fill with random weights that depend only on the order and the shapes of the parameters: equal in both libraries.
 
-    Seeds first, because constructors draw their own initial weights in their own ways.
+    Seeds first, because constructors draw their initial weights in different ways.
     """
     torch.manual_seed(0)
     with torch.no_grad():
@@ -61,13 +61,13 @@ class Apply(Unit):
         self.module = function if isinstance(function, nn.Module) else nn.Module()
         if not given:
             fill(self.module)
-        torch.manual_seed(2)  # inputs that are not the numbers the weights were drawn from
+        torch.manual_seed(2)  # so that inputs are not the numbers of the weights
         self.inputs = inputs()
         self.leaves = [*(x for x in self.inputs if x.is_floating_point()), *self.module.parameters()]
         for leaf in self.leaves:
             leaf.requires_grad_(backward)
         y = function(*self.inputs).detach()
-        # Not randn_like: that draws in the order of y's memory, which is the function's own affair.
+        # Not randn_like, which draws in the order of y's memory: that may differ between ours and the peer's.
         self.upstream = torch.randn(y.shape, dtype=y.dtype, device=y.device) if y.dim() > 0 else None
 
     def run(self) -> Sequence[Tensor]:
@@ -100,7 +100,7 @@ class Step(Unit):
         return ()
 
     def outcome(self) -> list[Tensor]:
-        """How far two steps go, along g and along -g/2: the second shows what the first has kept."""
+        """The changes by two steps, along g and along -g/2: the second depends on the state that the first left."""
         before = [p.detach().clone() for p in self.parameters]
         for factor in (-0.5, -2.0):  # back to g, to the bit
             self.step()
@@ -137,7 +137,7 @@ class Train(Unit):
         return (loss,)
 
     def outcome(self) -> list[Tensor]:
-        """Loss and gradients of the second step, and how far both went."""
+        """Loss and gradients of the second step, and the changes by both."""
         before = [p.detach().clone() for p in self.parameters]
         self.run()
         loss = self.run()
@@ -145,7 +145,7 @@ class Train(Unit):
         return [*loss, *gradients, *(p.detach() - old for p, old in zip(self.parameters, before))]
 
     def compile(self) -> None:
-        """Model and loss; the optimizer's step stays eager, as in common practice."""
+        """Compile model and loss; the optimizer's step stays eager, as in common practice."""
         self.model = torch.compile(self.model, fullgraph=True, dynamic=False)  # type: ignore[assignment]
         self.loss = torch.compile(self.loss, fullgraph=True, dynamic=False)
 

@@ -24,9 +24,9 @@ from groundup.weights.visual_transformers import (
     VIT_TORCHVISION,
 )
 from rows.benchmark import MINUTES, Benchmark, draw_images, timm_model, torchvision_model
-from rows.kit import Case, bad_inputs, image, label, shaped
-from rows.oracles.residual import speaking
-from rows.oracles.visual import SWIN_BLOCK, TorchSwin, TorchSwinBlock, averaging_vit, swin_speaking, vit
+from rows.kit import Case, bad_inputs, draw, image, label
+from rows.oracles.residual import translate_names
+from rows.oracles.visual import SWIN_BLOCK, TorchSwin, TorchSwinBlock, averaging_vit, translate_swin_names, vit
 from rows.units import Apply, TrainImages
 
 TINY = {"num_classes": 3, "image_size": 8, "patch_size": 4, "embed_dim": 8, "num_heads": 2, "mlp_dim": 16}
@@ -35,7 +35,7 @@ SWIN = {"patch_size": 2, "embed_dim": 4, "num_heads": (1, 2, 2, 4), "window_size
 ROUNDING = {torch.float32: 2e-4, torch.bfloat16: 0.25}  # a norm of eight features divides by little
 
 
-def case(component, name, build, inputs, oracle, table, speak=speaking, **rest):
+def case(component, name, build, inputs, oracle, table, speak=translate_names, **rest):
     return Case(component, name, build, inputs, **speak(table, build, oracle), gain=0.5, tolerance=ROUNDING, **rest)
 
 
@@ -90,10 +90,10 @@ CASES = [
             "SwinTransformerBlock",
             label(shift=shift, size=size),
             lambda s=shift: SwinTransformerBlock(8, 2, 3, s),
-            shaped(*size, 8),
+            draw(*size, 8),
             lambda s=shift: TorchSwinBlock(8, 2, [3, 3], [s, s]),
             SWIN_BLOCK,
-            swin_speaking,
+            translate_swin_names,
         )
         for shift, size in ((1, (6, 6)), (0, (6, 3)), (0, (7, 5)), (1, (7, 5)), (1, (3, 7)), (1, (2, 3)), (2, (6, 9)))
     ],
@@ -105,7 +105,7 @@ CASES = [
             image(3, *size),
             lambda d=depths: torch_swin(d),
             SWIN_TORCHVISION,
-            swin_speaking,
+            translate_swin_names,
             deep=True,
         )
         for depths, size in (((1, 2, 1, 1), (16, 16)), ((2, 2, 1, 2), (14, 18)))

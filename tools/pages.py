@@ -121,7 +121,7 @@ def latest_machine() -> dict[str, Any]:
 
 
 def speed() -> str:
-    """How many rows are faster, how many slower than their limit, on the machine measured last."""
+    """Count the rows that are faster than their peer and slower than their limit, on the machine measured last."""
     rows, facts = latest_machine()["rows"].values(), latest_machine()["machine"]
     faster = sum(row["default"]["high"] < 1 for row in rows)
     slower = sum(row["default"]["low"] > row["limit"] for row in rows)

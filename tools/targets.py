@@ -63,7 +63,7 @@ def compare_benchmarks(machine: Row) -> list[list[str]]:
 
 
 def compare_checkpointing(measured: Row) -> list[list[str]]:
-    """How much a checkpoint that is written in the background delays a step, relative to a usual step."""
+    """Delay of a step by a checkpoint that is written in the background, relative to a usual step."""
     [row] = [row for row in measured["rows"] if row["who"] == "in the background"]
     usual, with_checkpoint = row["usual"], row["with_checkpoint"]
     delay = max(of(with_checkpoint) - of(usual) for of in (median, max)) / median(usual)

@@ -1,4 +1,4 @@
-"""The convolutional networks once more, written by hand in torch.nn, each with the names of ours."""
+"""The convolutional networks in torch.nn, with our names of the parameters."""
 
 from itertools import pairwise
 

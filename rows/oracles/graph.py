@@ -9,15 +9,15 @@ from torch import nn
 from rows.kit import seeded_randn
 
 
-def of_graphs(function):
+def over_batch(function):
     """`function(x, adj)` of one dense graph, over a batch of them."""
 
-    def batched(self, x, adj):
+    def apply(self, x, adj):
         if x.dim() == 2:
             return function(self, x, adj)
         return torch.stack([function(self, *graph) for graph in zip(x, adj)]) if len(x) else x.new_zeros(0)
 
-    return batched
+    return apply
 
 
 def neighbours(x, adj, i):
@@ -25,7 +25,7 @@ def neighbours(x, adj, i):
 
 
 def weights(adj, i, loop=False):
-    """Row i, also where it is 0, for an edge that could be has a derivative; with `loop`, a_ii + 1 where a_ii is 0."""
+    """Row i, including zeros, because a missing edge has a derivative; with `loop`, a_ii + 1 where a_ii is 0."""
     row = [adj[i, j] for j in range(len(adj))]
     if loop and adj[i, i] == 0:
         row[i] = adj[i, i] + 1
@@ -45,7 +45,7 @@ class GraphOracle(nn.Module):
         self.lin_rel = nn.Linear(in_features, out_features, bias)
         self.lin_root = nn.Linear(in_features, out_features, False)
 
-    @of_graphs
+    @over_batch
     def forward(self, x, adj):
         return torch.stack([self.lin_rel(mean(x, adj, i)) + self.lin_root(x[i]) for i in range(len(x))])
 
@@ -56,7 +56,7 @@ class GCNOracle(nn.Module):
         self.lin = nn.Linear(in_features, out_features, False)
         self.register_parameter("bias", nn.Parameter(torch.zeros(out_features)) if bias else None)
 
-    @of_graphs
+    @over_batch
     def forward(self, x, adj):
         h = self.lin(x)
         degree = [sum(weights(adj, i, loop=True)) for i in range(len(x))]
@@ -79,7 +79,7 @@ class SAGEOracle(nn.Module):
         if aggregation == "lstm":
             self.lstm = nn.LSTMCell(in_features, in_features)
 
-    def gathered(self, x, adj, i):
+    def aggregate(self, x, adj, i):
         if self.aggregation in ("mean", "gcn"):
             return mean(x, adj, i, loop=self.aggregation == "gcn")
         features = neighbours(x, adj, i)
@@ -92,11 +92,11 @@ class SAGEOracle(nn.Module):
             state = self.lstm(f[None], state)
         return state[0][0]
 
-    @of_graphs
+    @over_batch
     def forward(self, x, adj):
         rows = []
         for i in range(len(x)):
-            y = self.lin_l(self.gathered(x, adj, i))
+            y = self.lin_l(self.aggregate(x, adj, i))
             y = y if self.aggregation == "gcn" else y + self.lin_r(x[i])
             rows.append(y / (y * y).sum().sqrt() if self.normalize and bool((y != 0).any()) else y)
         return torch.stack(rows)
@@ -153,7 +153,7 @@ def csr(adj):
         return adj.to_sparse_csr()
 
 
-def uncoalesced(adj):
+def split_entries(adj):
     """Every entry as two halves, out of order, and a stored zero."""
     index, value = adj.to_sparse().indices(), adj.to_sparse().values() / 2
     index = torch.cat([index.flip(1), index, torch.tensor([[3], [1]])], 1)
@@ -215,7 +215,7 @@ class GINLayerOracle(nn.Module):
 
 
 class GINOracle(nn.Module):
-    """Equation 4.2 as it stands: all layers' sums side by side, times one matrix, made of the heads."""
+    """Equation 4.2: the sums of all layers concatenated, times one matrix that is made of the heads."""
 
     def __init__(self, widths, classes, readout="sum", dropout=0.0, **options):
         super().__init__()
@@ -227,14 +227,14 @@ class GINOracle(nn.Module):
     def forward(self, x, adj, batch_index=None):
         if x.dim() == 2:
             x, adj = x[None], adj[None]
-        sums = [self.pooled(x, batch_index)]
+        sums = [self.pool(x, batch_index)]
         for layer, norm in zip(self.layers, self.norms):
             x = torch.relu(norm(layer(x, adj).flatten(0, 1))).view(*x.shape[:-1], -1)
-            sums.append(self.pooled(x, batch_index))
+            sums.append(self.pool(x, batch_index))
         weight = torch.cat([head.weight for head in self.heads], 1)
         return torch.cat(sums, -1) @ weight.T + sum(head.bias for head in self.heads)
 
-    def pooled(self, x, batch_index):
+    def pool(self, x, batch_index):
         if batch_index is not None:
             graphs = [x[0, batch_index == g] for g in range(int(batch_index.max()) + 1)]
         else:

@@ -1,6 +1,6 @@
 """Independent recurrences: PyTorch's, one sequence at a time, and loops over single numbers' equations.
 
-They hold our cell, for its parameters' names alone, and never call it.
+They contain our cell only for the names of its parameters, and never call it.
 """
 
 import torch
@@ -9,7 +9,7 @@ from torch import nn
 from groundup import layers as L
 
 
-def of_torch(cell):
+def torch_recurrence(cell):
     """nn.RNN, nn.LSTM or nn.GRU over a batch of one sequence, with a cell's parameters."""
     bias = cell.bias_ih is not None
     options = {"bias": bias, "batch_first": True}
@@ -35,7 +35,7 @@ class SequenceOracle(nn.Module):
         if state is None:
             state = tuple(x.new_zeros(x.size(0), self.cell.hidden_size) for _ in range(count))
         states = state if isinstance(state, tuple) else (state,)
-        net, outputs, finals = of_torch(self.cell), [], []
+        net, outputs, finals = torch_recurrence(self.cell), [], []
         for b, sequence in enumerate(x):
             length = x.size(1) if lengths is None else int(lengths[b])
             begin = [s[b] for s in states]

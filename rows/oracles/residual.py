@@ -1,4 +1,4 @@
-"""torchvision's and timm's residual networks, narrow, and speaking our names."""
+"""torchvision's and timm's residual networks, narrow, with our names of their parameters."""
 
 import torch
 from timm.layers import create_classifier
@@ -30,8 +30,8 @@ DENSE = (
 )
 
 
-def speaking(table, build, oracle):
-    """(build the oracle, transfer) for a Case: its state_dict has the names of what `build` builds."""
+def translate_names(table, build, oracle):
+    """Oracle and transfer of a Case, such that the oracle's state_dict has the names of what `build` builds."""
 
     def translate(module, state, prefix, metadata):
         if prefix == "":
@@ -51,18 +51,18 @@ def projection(i, o, stride=1):
     return nn.Sequential(nn.Conv2d(i, o, 1, stride, bias=False), nn.BatchNorm2d(o))
 
 
-def swapped(block):
+def move_stride(block):
     """He's first form of a bottleneck: the stride on the first 1 × 1."""
     block.conv1.stride, block.conv2.stride = block.conv2.stride, block.conv1.stride
     return block
 
 
 def caffe(resnet):
-    """torchvision's ResNet as its authors', in Caffe."""
+    """torchvision's ResNet, changed to the authors' own, in Caffe."""
     resnet.maxpool = nn.MaxPool2d(3, 2, ceil_mode=True)
     for block in resnet.modules():
         if isinstance(block, Bottleneck) and block.conv2.groups == 1:
-            swapped(block)
+            move_stride(block)
     return resnet
 
 
@@ -101,7 +101,7 @@ class NarrowSENet(SENet):
 
 @torch.no_grad()
 def randomise_norms(model, seed=1):
-    """Scales, shifts and statistics far from where they begin, mild enough for a deep network; weights stay."""
+    """Randomise scales, shifts and statistics, mildly enough for a deep network; weights stay."""
     generator = torch.Generator().manual_seed(seed)
     for value in model.state_dict().values():
         if value.is_floating_point() and value.dim() == 1:

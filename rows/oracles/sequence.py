@@ -37,14 +37,14 @@ class PeerRows(Rows):
         if not self.packed:
             return self.net(x, hx)
         lengths = torch.full((len(x),), x.size(1)) if lengths is None else lengths
-        x = flipped(x, lengths) if self.reverse else x
+        x = flip(x, lengths) if self.reverse else x
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         output, after = self.net(packed, hx)
         output = pad_packed_sequence(output, batch_first=True, total_length=x.size(1))[0]
-        return flipped(output, lengths) if self.reverse else output, after
+        return flip(output, lengths) if self.reverse else output, after
 
 
-def flipped(x, lengths):
+def flip(x, lengths):
     return torch.stack([torch.cat([row[:n].flip(0), row[n:]]) for row, n in zip(x, lengths)])
 
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def wide(function):
+def in_float32(function):
     """`function` in float32 at least, its result in the first argument's type."""
     return lambda x, *rest: function(x.float() if x.dtype == torch.bfloat16 else x, *rest).to(x.dtype)
 

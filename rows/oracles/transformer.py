@@ -135,7 +135,7 @@ class Wide(nn.Module):
         return angles.cos().to(x), angles.sin().to(x)
 
 
-def widened(module, config):
+def widen(module, config):
     """`module` of LLaMA with norms and rotations that keep float64; Hugging Face's cast to float32."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
@@ -172,7 +172,7 @@ def gpt2(**changes):
 
 def llama(**changes):
     config = llama_config(**changes)
-    return widened(LlamaLogits(config), config)
+    return widen(LlamaLogits(config), config)
 
 
 class GPTBlock(GPT2Block):
@@ -220,7 +220,7 @@ class LlamaBlock(LlamaDecoderLayer):
         config = llama_config(**changes)
         super().__init__(config, layer_idx=0)
         self.turn = Wide(config.head_dim)
-        widened(self, config)
+        widen(self, config)
 
     def forward(self, x):
         turns = self.turn(x, torch.arange(x.size(1))[None])

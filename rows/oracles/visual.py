@@ -11,7 +11,7 @@ from torchvision.models.vision_transformer import VisionTransformer as TorchViT
 
 from groundup.weights import Row, to_theirs
 from groundup.weights.visual_transformers import _attention
-from rows.oracles.residual import speaking
+from rows.oracles.residual import translate_names
 
 __all__ = ["TimmViT", "TorchSwin", "TorchSwinBlock", "TorchViT"]
 
@@ -48,13 +48,13 @@ def averaging_vit(size=8):
 
 
 def without_indices(module):
-    """torchvision keeps the index of the bias table as a buffer: here it is no part of the state."""
+    """torchvision keeps the index of the bias table as a buffer: here it is not part of the state."""
     for part in module.modules():
         if "relative_position_index" in part._buffers:
             part._non_persistent_buffers_set.add("relative_position_index")
     return module
 
 
-def swin_speaking(table, build, oracle):
-    made = speaking(table, build, lambda: without_indices(oracle()))
+def translate_swin_names(table, build, oracle):
+    made = translate_names(table, build, lambda: without_indices(oracle()))
     return made | {"transfer": lambda s: {n: v for n, v in to_theirs(table, s).items() if v.is_floating_point()}}

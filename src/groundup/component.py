@@ -89,17 +89,27 @@ def component(
     example: str = "",
     figures: Mapping[str, str] | None = None,
 ) -> Callable[[type[T]], type[T]]:
-    """Record the class below as a component; the class stays as it is.
+    """Record a class as a component. The class itself is not changed.
 
     Args:
         number, summary, oracle, example, figures: see `Component`.
         paper: authors, year, title, and where it is: "arXiv:1412.6980", "doi:10.1109/5.726791" or an address.
+
+    Returns:
+        A decorator of the class.
+
+    Example:
+        >>> find("Linear").number, find("Linear").oracle
+        (1, 'torch.nn.Linear')
     """
     citation, _, place = paper.rpartition(", ")
     kind, _, rest = place.partition(":")
+    assert kind in _PLACES, f"paper must end in an address or {', '.join(_PLACES)}: and a number, got {place!r}"
     url = _PLACES[kind] + rest
 
     def record(made: type[T]) -> type[T]:
+        other = _registry.get(number)
+        assert other is None or other.name == made.__name__, f"{other.name} has the number {number} already"
         [family] = [key for key, (_, package) in FAMILIES.items() if f"{made.__module__}.".startswith(f"{package}.")]
         _registry[number] = Component(number, made, family, summary, citation, url, oracle, example, figures or {})
         return made
@@ -108,20 +118,29 @@ def component(
 
 
 def all_components() -> tuple[Component, ...]:
-    """All components by number. Imports the packages that define them."""
+    """Return all components in the order of their numbers, after importing the packages that define them.
+
+    Example:
+        >>> len(all_components())
+        123
+    """
     for _, package in FAMILIES.values():
         importlib.import_module(package)
     return tuple(_registry[number] for number in sorted(_registry))
 
 
 def by_family(only: str = "") -> dict[str, list[Component]]:
-    """The components of each family, by its title; or of one family.
+    """Return the components of each family by its title, or of one family.
 
     Args:
         only: a title, a key of `FAMILIES`, or the name of a package, in upper or lower case.
 
     Raises:
-        ValueError: for another name; the message suggests similar ones.
+        ValueError: for an unknown name; the message suggests similar ones.
+
+    Example:
+        >>> [component.name for component in by_family("residual")["Residual networks"]][:2]
+        ['ResNet34', 'ResNet50']
     """
     groups = {title: [c for c in all_components() if c.family == key] for key, (title, _) in FAMILIES.items()}
     if not only:
@@ -139,7 +158,18 @@ def by_family(only: str = "") -> dict[str, list[Component]]:
 
 
 def find(name: str) -> Component:
-    """The component of this name, in upper or lower case. Raises `ValueError` for another; it suggests similar ones."""
+    """Return the component of this name.
+
+    Args:
+        name: the name of its class, in upper or lower case.
+
+    Raises:
+        ValueError: for an unknown name; the message suggests similar ones.
+
+    Example:
+        >>> find("adamw").paper
+        'Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization'
+    """
     by_lower = {c.name.lower(): c for c in all_components()}
     if name.lower() in by_lower:
         return by_lower[name.lower()]

@@ -8,7 +8,7 @@ from groundup import functional as G
 from groundup import layers as L
 from groundup.functional.graph import edge_sum, neighbours
 from parity import assert_same, randomise, run
-from rows.oracles.graph import coo, csr, graph, uncoalesced
+from rows.oracles.graph import coo, csr, graph, split_entries
 
 MODES = pytest.mark.parametrize("mode", ["reference", "auto"])
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -26,7 +26,7 @@ def cell(name, out=2):
     return randomise(CELLS[name](out)).double().eval()
 
 
-SPARSE = pytest.mark.parametrize("layout", [coo, csr, uncoalesced])
+SPARSE = pytest.mark.parametrize("layout", [coo, csr, split_entries])
 
 
 # ---- sparse and dense ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import torch
 from groundup import backend
 from groundup import layers as L
 from parity import assert_same, run, seeded_randn
-from rows.oracles.graph import DiffPoolOracle, coo, csr, graph, uncoalesced
+from rows.oracles.graph import DiffPoolOracle, coo, csr, graph, split_entries
 
 MODES = pytest.mark.parametrize("mode", ["reference", "auto"])
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -30,7 +30,7 @@ def test_assignments_sum_to_one_over_the_clusters(mode):
     assert x.shape[1] == logits.size(-1)
 
 
-@pytest.mark.parametrize("layout", [lambda a: a, coo, csr, uncoalesced], ids=["dense", "coo", "csr", "uncoalesced"])
+@pytest.mark.parametrize("layout", [lambda a: a, coo, csr, split_entries], ids=["dense", "coo", "csr", "uncoalesced"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_diffpool_on_one_graph(layout, masked):
     """Sparse and dense, masked or not, against the loop over entries; gradients too."""
