@@ -203,7 +203,7 @@ def test_mistakes_with_graphs_are_one_line(path, flags, words, tmp_path):
 @pytest.mark.body("auto")
 @pytest.mark.parametrize("name", CIFAR10.MODELS)
 def test_every_model_of_cifar10_takes_a_step(name):
-    model, loss = CIFAR10.MODELS[name](num_classes=3, in_channels=1), CIFAR10.supervised(CIFAR10.cross_entropy)
+    model, loss = CIFAR10.MODELS[name](num_classes=3, in_channels=1), CIFAR10.make_objective(CIFAR10.cross_entropy)
     optimizer = CIFAR10.SGD_Momentum(model.parameters(), lr=0.01)
     before = [parameter.clone() for parameter in model.parameters()]
     value, count = loss(model, (torch.randn(4, 1, 32, 32), torch.tensor([0, 1, 2, 0])))

@@ -17,7 +17,7 @@ from groundup.functional import cross_entropy, softmax
 from groundup.layers import Dropout, Flatten, Linear, ReLU
 from groundup.models.saved import load_model
 from groundup.tools import classify
-from groundup.training import Trainer, classification, predict, supervised
+from groundup.training import Trainer, classification, make_objective, predict
 from groundup.training.checkpoint import Checkpoints
 from groundup.training.images import ImageOptions, save_classifier, training_preprocessing
 
@@ -172,7 +172,7 @@ def test_the_saved_weights_are_those_of_the_printed_figure(tmp_path):
     trainer = Trainer(
         model,
         optimizer,
-        supervised(cross_entropy),
+        make_objective(cross_entropy),
         batches,
         run_dir=tmp_path / "r",
         evaluate=judge,

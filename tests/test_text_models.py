@@ -134,12 +134,12 @@ def test_similar_words_of_training_are_similar_again(own, monkeypatch, capsys):
 
 def test_the_generate_example_learns_and_saves_a_text(own, monkeypatch, capsys):
     out, words = train(monkeypatch, capsys, own, "transformer/generate.py", "--data", "own.txt", "--smoke")
-    assert "10 of 10 tokens the same" in out
+    assert "agree on 10 of 10 tokens" in out
     monkeypatch.setattr(sys, "argv", ["maps", "--model", words[4], "--text", "the", "--run-dir", "maps"])
     module_of(ROOT / "examples" / "transformer" / "attention_maps.py").main()
     assert "4 layers of 4 heads" in capsys.readouterr().out
     out, _ = train(monkeypatch, capsys, own, "transformer/generate.py", "--model", words[4], "--smoke", "--prompt", "a")
-    assert "10 of 10 tokens the same" in out
+    assert "agree on 10 of 10 tokens" in out
 
 
 # ---- one folder for each kind ----------------------------------------------------------------------------------------

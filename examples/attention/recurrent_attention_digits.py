@@ -12,7 +12,7 @@ from groundup.layers import Flatten, Linear, ReLU
 from groundup.models.attention_networks import RecurrentAttention, hybrid_loss
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import glimpse_page
-from groundup.training import Trainer, classification, command_line, run, supervised
+from groundup.training import Trainer, classification, command_line, make_objective, run
 from groundup.training.images import ImageOptions, save_classifier
 
 import torch
@@ -53,7 +53,7 @@ def main() -> None:
         how = {"reduction": "sum", "reward": "probable", "episodes": config.episodes}
         return hybrid_loss(model.rollout(x), labels, **how), len(labels)
 
-    observed, commands, objectives = [], [], (looking, supervised(cross_entropy))
+    observed, commands, objectives = [], [], (looking, make_objective(cross_entropy))
     for name, model, objective, epochs, lr in zip(
         ("glimpses", "whole"), (ram, full), objectives, config.epochs, config.lr
     ):

@@ -11,7 +11,7 @@ from groundup.functional import cross_entropy
 from groundup.models.attention_networks import SpatialTransformerNet
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import transform_page
-from groundup.training import Trainer, classification, command_line, predict, run, supervised
+from groundup.training import Trainer, classification, command_line, make_objective, predict, run
 from groundup.training.images import ImageOptions, save_classifier
 
 import torch
@@ -49,7 +49,7 @@ def main() -> None:
         groups = [{"params": rest}] + ([{"params": looking, "lr": config.lr / 4}] if looking else [])
         optimizer = Adam(groups, lr=config.lr)
         trainer = Trainer(
-            *(model, optimizer, supervised(cross_entropy), batches),
+            *(model, optimizer, make_objective(cross_entropy), batches),
             run_dir=run_dir / name,
             evaluate=classification(held_out, cross_entropy),
             scheduler=LR_CosineDecayScheduler(optimizer, warmup_steps=steps // 20, decay_steps=steps - steps // 20),

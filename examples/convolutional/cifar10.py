@@ -12,7 +12,7 @@ from groundup.models.convolutional_networks import VGG, DeepPlainCNN, GoogLeNet,
 from groundup.models.residual_networks import DenseNet, ResNet
 from groundup.optimizers import LR_CosineDecayScheduler, SGD_Momentum, decay_groups
 from groundup.plots import digit_page
-from groundup.training import Trainer, classification, command_line, load_best, predict, run, supervised
+from groundup.training import Trainer, classification, command_line, load_best, make_objective, predict, run
 from groundup.training.images import PhotoOptions, save_classifier
 
 # For images of 32 x 32 and larger. Each model is called with num_classes and in_channels.
@@ -69,7 +69,7 @@ def main() -> None:
     model = MODELS[name](num_classes=len(train.class_names), in_channels=train.images.size(1))
     if config.begin and not config.resume:
         load_best(model, config.begin)
-    loss = supervised(partial(cross_entropy, label_smoothing=config.label_smoothing))
+    loss = make_objective(partial(cross_entropy, label_smoothing=config.label_smoothing))
     lr = config.lr * batches.batch_size / config.batch_size  # in proportion to the batch
     optimizer = SGD_Momentum(decay_groups(model, config.weight_decay), lr=lr, nesterov=True)
     warmup = epochs * len(batches) // 10

@@ -10,7 +10,7 @@ from groundup.functional import cross_entropy, map_loss
 from groundup.models.convolutional_networks import LeNet5
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import digit_page
-from groundup.training import Trainer, classification, command_line, predict, run, supervised
+from groundup.training import Trainer, classification, command_line, make_objective, predict, run
 from groundup.training.images import ImageOptions, save_classifier
 
 # data: (epochs, how images are brought to 32 x 32, expected test accuracy in %)
@@ -52,7 +52,7 @@ def main() -> None:
     trainer = Trainer(
         model,
         optimizer,
-        supervised(loss),
+        make_objective(loss),
         batches,
         run_dir=run_dir,
         evaluate=classification(held_out, loss),

@@ -13,7 +13,7 @@ from groundup.models.shallow_models import MultinomialLogisticRegression
 from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import image_grid
 from groundup.tools.inspect import capture
-from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+from groundup.training import RunOptions, Trainer, classification, command_line, make_objective, run
 from groundup.training.images import save_classifier
 
 import torch
@@ -55,7 +55,7 @@ def main() -> None:
     judge = classification(Loader(test, 500, transform=fit), cross_entropy)
     options = {"evaluate": judge, "scheduler": schedule, "steps": steps, "seed": config.seed}
     options |= {"config": config.settings(), "run_dir": run_dir}
-    result = Trainer(model, optimizer, supervised(cross_entropy), batches, **options).fit(resume=config.resume)
+    result = Trainer(model, optimizer, make_objective(cross_entropy), batches, **options).fit(resume=config.resume)
 
     command = save_classifier(model, run_dir, test, fit)
 

@@ -14,7 +14,7 @@ from groundup.models.residual_networks import ResNet
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler
 from groundup.plots import digit_page
 from groundup.tools.classify import load
-from groundup.training import Trainer, classification, command_line, predict, run, supervised
+from groundup.training import Trainer, classification, command_line, make_objective, predict, run
 from groundup.training.images import ImageOptions, save_classifier, training_preprocessing
 
 import torch
@@ -52,7 +52,7 @@ def train_model(config, model, train, test, seen, folder, epochs):
     optimizer = AdamW([p for p in model.parameters() if p.requires_grad], lr=config.lr)
     options = {"scheduler": LR_CosineDecayScheduler(optimizer, steps // 10, steps - steps // 10), "evaluate": judge}
     options |= {"steps": steps, "evaluate_every": steps, "config": config.settings(), "seed": config.seed}
-    trainer = Trainer(model, optimizer, supervised(cross_entropy), batches, run_dir=folder, **options)
+    trainer = Trainer(model, optimizer, make_objective(cross_entropy), batches, run_dir=folder, **options)
     after = trainer.fit(resume=config.resume).final["accuracy"]
     return 100 * before, 100 * after, predict(model, held_out)[0]
 

@@ -15,7 +15,7 @@ from groundup.optimizers import Adam, LR_CosineDecayScheduler
 from groundup.plots import saliency_page
 from groundup.tools import classify
 from groundup.tools.saliency import grad_cam, gradient, guided_gradient
-from groundup.training import RunOptions, Trainer, classification, command_line, run, supervised
+from groundup.training import RunOptions, Trainer, classification, command_line, make_objective, run
 from groundup.training.images import save_classifier
 
 import torch
@@ -44,7 +44,7 @@ def explain_digits(config: Config, run_dir: Path, picture: Path) -> str:
     how = {"scheduler": LR_CosineDecayScheduler(optimizer, steps // 20, steps - steps // 20), "steps": steps}
     how |= {"evaluate": classification(Loader(test, 500, transform=fit), cross_entropy), "seed": config.seed}
     how |= {"config": config.settings(), "run_dir": run_dir}
-    result = Trainer(model, optimizer, supervised(cross_entropy), batches, **how).fit(resume=config.resume)
+    result = Trainer(model, optimizer, make_objective(cross_entropy), batches, **how).fit(resume=config.resume)
     command = save_classifier(model, run_dir, test, fit)
     observed, shown = {"accuracy": result.final["accuracy"]}, []
     four = torch.arange(len(test) // 4 * 4).view(-1, 4)

@@ -11,7 +11,7 @@ from groundup.functional import cross_entropy
 from groundup.layers import Dropout, Flatten, Linear, ReLU
 from groundup.optimizers import SGD_Momentum, max_norm_
 from groundup.plots import error_comparison
-from groundup.training import Trainer, classification, command_line, run, seed_everything, supervised
+from groundup.training import Trainer, classification, command_line, make_objective, run, seed_everything
 from groundup.training.images import ImageOptions, save_classifier
 
 from torch import nn
@@ -55,7 +55,7 @@ def main() -> None:
         trainer = Trainer(
             model,
             optimizer,
-            supervised(cross_entropy),
+            make_objective(cross_entropy),
             batches,
             run_dir=folder,
             evaluate=classification(held_out),

@@ -12,7 +12,7 @@ from groundup.models.visual_transformers import VisionTransformer
 from groundup.optimizers import AdamW, LR_CosineDecayScheduler, decay_groups
 from groundup.plots import attention_overlays
 from groundup.tools.inspect import attention_rollout, capture_attention
-from groundup.training import Trainer, classification, command_line, run, supervised
+from groundup.training import Trainer, classification, command_line, make_objective, run
 from groundup.training.images import PhotoOptions, save_classifier
 
 import torch
@@ -53,7 +53,7 @@ def main() -> None:
     steps = 5 if config.smoke else epochs * len(batches)
     optimizer = AdamW(decay_groups(model, config.weight_decay), lr=config.lr)
     trainer = Trainer(
-        *(model, optimizer, supervised(partial(cross_entropy, label_smoothing=0.1)), batches),
+        *(model, optimizer, make_objective(partial(cross_entropy, label_smoothing=0.1)), batches),
         run_dir=run_dir,
         evaluate=classification(held_out, cross_entropy),
         scheduler=LR_CosineDecayScheduler(optimizer, warmup_steps=steps // 10, decay_steps=steps - steps // 10),

@@ -20,7 +20,7 @@ from groundup.models import shallow_models as S
 from groundup.models.shallow_models import interior_point, mistakes
 from groundup.models.shallow_models.rotation import rotate
 from groundup.optimizers import SGD, AdamW
-from groundup.training import Trainer, supervised
+from groundup.training import Trainer, make_objective
 from parity import seeded_randn
 
 DOUBLE = {"dtype": torch.float64}
@@ -653,7 +653,7 @@ def test_training_by_gradients_reaches_what_fit_finds(kind, tmp_path):
     fitted.fit(x, y)
     batches = Loader(TensorDataset(x, y), 32, shuffle=True)
     optimizer = AdamW(trained.parameters(), lr=0.02, weight_decay=0.0)
-    Trainer(trained, optimizer, supervised(trained.loss), batches, run_dir=tmp_path, epochs=8, progress=False).fit()
+    Trainer(trained, optimizer, make_objective(trained.loss), batches, run_dir=tmp_path, epochs=8, progress=False).fit()
     with torch.no_grad():
         best, reached = (float(m.loss(m(x), y)) for m in (fitted, trained))
     assert best <= reached < 1.02 * best

@@ -20,7 +20,7 @@ from torch import nn  # noqa: E402
 
 import groundup.plots  # noqa: E402
 from groundup.data import Loader  # noqa: E402
-from groundup.training import Trainer, run, seed_everything, supervised  # noqa: E402
+from groundup.training import Trainer, make_objective, run, seed_everything  # noqa: E402
 
 
 class Rows(torch.utils.data.Dataset):
@@ -45,7 +45,7 @@ def trainer(run_dir, fault=None, num_workers=1):
     seed_everything(3)
     model = nn.Linear(4, 2).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    objective = supervised(nn.functional.cross_entropy)
+    objective = make_objective(nn.functional.cross_entropy)
     loader = Loader(Rows(fault), 4, num_workers=num_workers)
     settings = {"epochs": 2, "log_every": 1, "save_every": 1, "device": "cpu", "progress": False}
     return Trainer(model, optimizer, objective, loader, run_dir=run_dir, **settings)

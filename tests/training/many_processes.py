@@ -33,10 +33,10 @@ from groundup.training import (  # noqa: E402
     Trainer,
     checkpoint_files,
     language_model,
+    make_objective,
     next_token,
     perplexity,
     seed_everything,
-    supervised,
 )
 from groundup.training.distributed import sharded_checkpoint  # noqa: E402
 
@@ -63,7 +63,7 @@ def lenet(dtype):
     x = drawn((23, 1, 32, 32)).to(dtype)
     loader = Loader(Samples(x, torch.arange(23) % 10), 7, shuffle=True)
     model = LeNet5(output="linear").to(dtype)
-    return model, SGD_Momentum(model.parameters(), lr=0.05, momentum=0.9), supervised(cross_entropy), loader, {}
+    return model, SGD_Momentum(model.parameters(), lr=0.05, momentum=0.9), make_objective(cross_entropy), loader, {}
 
 
 def gpt(dtype):

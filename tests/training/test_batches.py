@@ -7,7 +7,7 @@ import torch
 from training_toy import Stream
 
 from groundup.data import Loader
-from groundup.training import Batches, supervised, to_device
+from groundup.training import Batches, make_objective, to_device
 from groundup.training.batches import check_loader, group_batches
 
 Pair = namedtuple("Pair", ["x", "y"])
@@ -49,7 +49,7 @@ def test_to_device_keeps_the_structure():
 
 
 def test_supervised_takes_pairs():
-    objective = supervised(torch.nn.functional.mse_loss)
+    objective = make_objective(torch.nn.functional.mse_loss)
     total, count = objective(torch.nn.Identity(), (torch.ones(3, 2), torch.zeros(3, 2)))
     assert (total.item(), count) == (6.0, 3)
     for bad in ([1, 2, 3], torch.zeros(2, 2), {"x": 1}):

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from training_toy import Stream, evaluate, make_model, make_trainer, weights
 
-from groundup.training import NonFiniteLoss, Trainer, load_best, supervised
+from groundup.training import NonFiniteLoss, Trainer, load_best, make_objective
 from groundup.training.device import choose_precision
 
-cross_entropy = supervised(nn.functional.cross_entropy)
+cross_entropy = make_objective(nn.functional.cross_entropy)
 
 
 def log_of(run_dir):

@@ -9,7 +9,7 @@ from groundup.training.checkpoint_files import CheckpointError
 from groundup.training.command_line import Options, RunOptions, command_line, run
 from groundup.training.evaluation import classification, count_pairs, perplexity, predict
 from groundup.training.images import ImageOptions, save_classifier
-from groundup.training.objectives import Objective, language_model, next_token, supervised, translation
+from groundup.training.objectives import Objective, language_model, make_objective, next_token, supervised, translation
 from groundup.training.run_folder import RunFolderError, holds_run, latest_run_dir, next_run_dir
 from groundup.training.seeds import random_state, restore_random_state, seed_everything
 from groundup.training.state import NonFiniteLoss, Result
@@ -32,6 +32,7 @@ __all__ = [
     "Result",
     "NonFiniteLoss",
     "Objective",
+    "make_objective",
     "supervised",
     "next_token",
     "language_model",

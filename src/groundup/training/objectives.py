@@ -28,7 +28,7 @@ def _takes_reduction(loss: Callable[..., Any]) -> bool:
     return any(p.name == "reduction" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def supervised(loss: Callable[..., Tensor]) -> Objective:
+def make_objective(loss: Callable[..., Tensor]) -> Objective:
     """Return the objective of batches `(x, y)`: `loss(model(x), y, reduction="sum")`, counted in samples.
 
     Args:
@@ -39,15 +39,15 @@ def supervised(loss: Callable[..., Tensor]) -> Objective:
 
     Example:
         >>> import torch
-        >>> objective = supervised(torch.nn.functional.mse_loss)
+        >>> objective = make_objective(torch.nn.functional.mse_loss)
         >>> objective(nn.Identity(), (torch.ones(3, 2), torch.zeros(3, 2)))
         (tensor(6.), 3)
     """
     if not callable(loss) or isinstance(loss, nn.Module) or not _takes_reduction(loss):
         name = type(loss).__name__ if isinstance(loss, nn.Module) else getattr(loss, "__name__", repr(loss))
         raise TypeError(
-            'supervised takes a function that is called as loss(scores, y, reduction="sum"), such as cross_entropy of '
-            f"groundup.functional or of torch.nn.functional, got {name}; for another loss write the objective as a "
+            'make_objective takes a function that is called as loss(scores, y, reduction="sum"), such as cross_entropy '
+            f"of groundup.functional or of torch.nn.functional, got {name}; for another loss write the objective as a "
             "function (model, batch) -> (summed loss, number of samples)"
         )
 
@@ -106,6 +106,9 @@ def language_model(ignore_index: int = -100) -> Objective:
     objective.unit = "tokens"  # type: ignore[attr-defined]
     return objective
 
+
+#: The name of `make_objective` in earlier versions.
+supervised = make_objective
 
 next_token.unit = "tokens"  # type: ignore[attr-defined]
 translation.unit = "tokens"  # type: ignore[attr-defined]

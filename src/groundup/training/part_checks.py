@@ -47,12 +47,12 @@ def _check_objective(objective: Any) -> None:
         name = "cross_entropy" if isinstance(function, nn.Module) else function.__name__
         raise TypeError(
             "objective must be a function (model, batch) -> (summed loss, number of units), and this is a loss: "
-            f"write objective=supervised({name}), with supervised from groundup.training"
+            f"write objective=make_objective({name}), with make_objective from groundup.training"
         )
     if not callable(objective):
         raise TypeError(
             f"objective must be a function (model, batch) -> (summed loss, number of units), got {objective!r}; "
-            "for batches (x, y) write supervised(cross_entropy)"
+            "for batches (x, y) write make_objective(cross_entropy)"
         )
 
 
@@ -61,7 +61,7 @@ def check_outcome(outcome: Any) -> tuple[Tensor, int | Tensor]:
     if not isinstance(outcome, (tuple, list)) or len(outcome) != 2 or not isinstance(outcome[0], Tensor):
         raise TypeError(
             "the objective must return (loss summed over the batch, number of samples or tokens), "
-            f"got {type(outcome).__name__}; for batches (x, y) supervised(loss) does"
+            f"got {type(outcome).__name__}; for batches (x, y) make_objective(loss) does"
         )
     loss, count = outcome
     require(loss.dim() == 0, f"the objective must return the loss summed to a scalar, got {tuple(loss.shape)}")

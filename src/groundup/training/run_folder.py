@@ -162,36 +162,25 @@ def claim_folder(run_dir: Path, config: dict[str, Any], resume: bool) -> bool:
         saved = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunFolderError(f"{path}, which says what this run is, cannot be read: {error}") from error
-    if _same_but_for_length(saved, config):
+    differences = dict(_list_differences(saved, config))
+    lengths, derived = {f"config.{name}" for name in LENGTHS}, {f"trainer.{name}" for name in INTERVALS}
+    if lengths & differences.keys() and differences.keys() <= lengths | derived:
         write_file(path, json.dumps(config, indent=2) + "\n")
-    elif differences := list(_list_differences(saved, config)):
+    elif differences:
         raise ValueError(
-            f"the run in {run_dir} was started with another configuration: {'; '.join(differences)}. "
+            f"the run in {run_dir} was started with another configuration: {'; '.join(differences.values())}. "
             "Resume with the saved values, or start a new run in another run_dir"
         )
     return True
 
 
-def _same_but_for_length(saved: Any, given: dict[str, Any]) -> bool:
-    """Return whether two configurations differ in the length and in the intervals that depend on it, and only there."""
-
-    def bare(config: Any, name: str, ignored: tuple[str, ...]) -> dict[str, Any]:
-        return {key: value for key, value in config[name].items() if key not in ignored}
-
-    try:
-        length = [{key: config["config"].get(key) for key in LENGTHS} for config in (saved, given)]
-        rest = [(bare(c, "config", LENGTHS), bare(c, "trainer", INTERVALS)) for c in (saved, given)]
-    except (KeyError, TypeError, AttributeError):  # the config.json of another program
-        return False
-    return length[0] != length[1] and rest[0] == rest[1]
-
-
-def _list_differences(saved: Any, given: Any, key: str = "") -> Iterator[str]:
+def _list_differences(saved: Any, given: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Iterate over (key, description) of the entries that differ; an entry that is missing counts as None."""
     if isinstance(saved, dict) and isinstance(given, dict):
         for name in [*saved, *(name for name in given if name not in saved)]:
             yield from _list_differences(saved.get(name), given.get(name), f"{key}.{name}" if key else name)
     elif saved != given:
-        yield f"{key}: saved {json.dumps(saved)}, given {json.dumps(given)}"
+        yield key, f"{key}: saved {json.dumps(saved)}, given {json.dumps(given)}"
 
 
 def _job_name() -> str | None:

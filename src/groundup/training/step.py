@@ -45,11 +45,11 @@ class TrainingStep:
 
     Example:
         >>> from torch import nn
-        >>> from groundup.training import supervised
+        >>> from groundup.training import make_objective
         >>> model = nn.Linear(2, 1)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         >>> strategy = SingleProcess(model, optimizer, torch.device("cpu"))
-        >>> step = TrainingStep(strategy, supervised(nn.functional.mse_loss))
+        >>> step = TrainingStep(strategy, make_objective(nn.functional.mse_loss))
         >>> batch = torch.ones(3, 2), torch.ones(3, 1)
         >>> first, second = step.train_step([batch]), step.train_step([batch])
         >>> second.loss < first.loss

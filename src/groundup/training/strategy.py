@@ -35,12 +35,12 @@ class SingleProcess:
         device: where to train. The model is moved there.
 
     Example:
-        >>> from groundup.training import supervised
+        >>> from groundup.training import make_objective
         >>> model = nn.Linear(2, 1)
         >>> strategy = SingleProcess(model, torch.optim.SGD(model.parameters(), lr=0.1), torch.device("cpu"))
         >>> strategy.prepare()
         >>> batch = torch.ones(3, 2), torch.ones(3, 1)
-        >>> loss, units = strategy.compute_loss(supervised(nn.functional.mse_loss), batch)
+        >>> loss, units = strategy.compute_loss(make_objective(nn.functional.mse_loss), batch)
         >>> units
         3
     """

@@ -50,7 +50,7 @@ class Trainer(TrainingStep):
     What to train:
         model: the model.
         optimizer: an optimizer of its parameters.
-        objective: function (model, batch) -> (loss summed over units, number of units); see `supervised`.
+        objective: function (model, batch) -> (loss summed over units, number of units); see `make_objective`.
         train: a loader with `len`, `iter` and `seek(epoch, batch)`; see `Batches`.
         scheduler: a learning-rate scheduler, stepped after each optimizer step.
 
@@ -92,11 +92,11 @@ class Trainer(TrainingStep):
     Example:
         >>> from tempfile import mkdtemp
         >>> from groundup.data import Loader
-        >>> from groundup.training import Trainer, supervised
+        >>> from groundup.training import Trainer, make_objective
         >>> data = torch.utils.data.TensorDataset(torch.ones(8, 2), torch.ones(8, 1))
         >>> model = nn.Linear(2, 1)
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-        >>> objective = supervised(nn.functional.mse_loss)
+        >>> objective = make_objective(nn.functional.mse_loss)
         >>> loader = Loader(data, 4)
         >>> Trainer(model, optimizer, objective, loader, run_dir=mkdtemp(), epochs=2, progress=False).fit().steps
         4

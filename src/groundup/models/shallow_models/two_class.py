@@ -4,7 +4,7 @@
                        squares (z - y)²             logistic log(1 + exp(-y z))
 
 All four map x (N, D) to scores z (N,), `TwoClass.forward`; labels y are -1 and +1 (for least squares, any real
-numbers). `loss` is for training by gradients, with `groundup.training.supervised(model.loss)`; `fit` computes the
+numbers). `loss` is for training by gradients, with `groundup.training.make_objective(model.loss)`; `fit` computes the
 solution.
 
 Why four losses: the perceptron accepts any line that separates the classes; the hinge also demands a margin. The
