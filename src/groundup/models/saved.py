@@ -1,7 +1,7 @@
-"""A model saved into a folder that says which it is, and loaded from the folder alone.
+"""Save a model into a folder that names its class, and load it from the folder alone.
 
-save_model(model, "runs/pets/model", preprocessing=Compose(ToFloat(), Normalize(0.5, 0.25)), class_names=names)
-model = load_model("runs/pets/model")        in eval mode, with .preprocessing and .class_names
+    save_model(model, "runs/pets/model", preprocessing=Compose(ToFloat(), Normalize(0.5, 0.25)), class_names=names)
+    model = load_model("runs/pets/model")        # in eval mode, with .preprocessing and .class_names
 
 `groundup classify photo.jpg --model runs/pets/model` does the same from the command line.
 """
@@ -65,12 +65,17 @@ def save_model(
 def load_model(
     folder: str | Path, *, device: torch.device | str | None = None, dtype: torch.dtype | None = None
 ) -> Any:
-    """The model that `save_model` or `save_pretrained` wrote, in eval mode, with its preprocessing and class names.
+    """Return the model that `save_model` or `save_pretrained` wrote, in eval mode.
 
-    `folder` may also be a run's folder, with the model in `model/`. A class of your own is found when it was imported.
-    Raises `FileNotFoundError` where there is nothing, and `ValueError` for a folder that does not say what it holds.
+    It has the attributes `preprocessing` and `class_names`. A class of your own is found if it was imported.
+
+    Args:
+        folder: the folder of the model, or of a run with the model in `model/`.
+        device, dtype: of the parameters.
+
+    Raises `FileNotFoundError` if there is no such folder, and `ValueError` if it does not name its model.
     """
-    path = saved_model(folder)
+    path = find_model_folder(folder)
     config = read_config(path)
     if config is None or not config.model:
         raise ValueError(
@@ -92,8 +97,8 @@ def load_model(
     return model.eval()
 
 
-def saved_model(folder: str | Path) -> Path:
-    """`folder`, or the `model/` in it where it is a run's. Raises `FileNotFoundError` when there is nothing."""
+def find_model_folder(folder: str | Path) -> Path:
+    """Return `folder`, or its `model/` if it is the folder of a run. Raises `FileNotFoundError` if there is none."""
     path = Path(folder).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"there is no folder {path}")
@@ -102,15 +107,15 @@ def saved_model(folder: str | Path) -> Path:
 
 
 def model_classes() -> dict[str, type[Pretrained]]:
-    """Every class that loads what it saved, by name: those of groundup.models, and those derived from them."""
+    """Return every class that can be saved and loaded, by name: those of groundup.models and their subclasses."""
     for module in pkgutil.walk_packages(groundup.models.__path__, f"{groundup.models.__name__}."):
         importlib.import_module(module.name)
 
-    def derived(cls: type[Any]) -> Iterator[type[Any]]:
+    def list_subclasses(cls: type[Any]) -> Iterator[type[Any]]:
         for child in cls.__subclasses__():
             yield child
-            yield from derived(child)
+            yield from list_subclasses(child)
 
-    found = list(derived(Pretrained))
-    found.sort(key=lambda cls: cls.__module__.startswith("groundup."))  # a class of ours is not replaced by another
+    found = list(list_subclasses(Pretrained))
+    found.sort(key=lambda cls: cls.__module__.startswith("groundup."))  # so that ours win
     return {cls.__name__: cls for cls in found}
