@@ -1,9 +1,9 @@
 """Enforce the annotations of groundup's functions while the suite runs, and only then.
 
-jaxtyping's import hook decorates every function with `jaxtyping.jaxtyped`, which binds the arguments and opens a scope
-of axis names on each call. Only functions that name axes need that. Here the others are checked by beartype alone, and
-functions without annotations are left as they are. The check of a function is built on its first call, because a run
-calls few of them.
+jaxtyping's import hook decorates every function with `jaxtyping.jaxtyped`, which on each call binds the arguments,
+opens a scope of axis names, and checks the arguments twice. Here beartype checks them once; a scope is opened for
+functions that name axes, and functions without annotations are left as they are. The check of a function is built on
+its first call, because a run calls few of them.
 """
 
 import functools
@@ -13,6 +13,7 @@ import typing
 import jaxtyping
 from beartype import BeartypeConf, beartype
 from jaxtyping._decorator import jaxtyped
+from jaxtyping._storage import pop_shape_memo, push_shape_memo
 
 CONFIGURATION = BeartypeConf(violation_type=jaxtyping.TypeCheckError)  # a TypeError, as the hook's own
 
@@ -40,9 +41,25 @@ def decorate(function=None, *, typechecker):
             return function(*args, **kwargs)
         if checked is None:
             checked = beartype(conf=CONFIGURATION)(function)
-            if mentions_array(*typing.get_type_hints(function).values()):
-                checked = jaxtyped(checked, typechecker=None)
+            if mentions_array(*(hints := typing.get_type_hints(function).values())):
+                checked = with_axes(checked, inspect.signature(function) if "{" in repr(hints) else None)
         return checked(*args, **kwargs)
+
+    return call
+
+
+def with_axes(checked, signature):
+    """Call `checked` in a scope of its own for the sizes of named axes.
+
+    The arguments are bound to `signature` where an axis is computed from them, as in "N {2*window}".
+    """
+
+    def call(*args, **kwargs):
+        push_shape_memo(signature.bind(*args, **kwargs).arguments if signature else {})
+        try:
+            return checked(*args, **kwargs)
+        finally:
+            pop_shape_memo()
 
     return call
 

@@ -13,6 +13,10 @@ def multiply(x: Float[Tensor, "n k"], y: Float[Tensor, "k m"], fails: bool = Fal
     return x @ y if not fails else y
 
 
+def repeat(x: Float[Tensor, " n"], times: int) -> Float[Tensor, " {2*times}"]:
+    return x.repeat(times)
+
+
 def halve(count: int) -> int:
     return count / 2
 
@@ -31,6 +35,12 @@ def test_axes_of_one_name_are_equal():
         function(x.int(), y)
     with refuses("return", "violates type hint"):
         function(x, y, fails=True)
+
+
+def test_axes_that_are_computed():
+    assert decorate(repeat, typechecker=None)(torch.ones(2), 3).shape == (6,)
+    with refuses("return", "violates type hint"):
+        decorate(repeat, typechecker=None)(torch.ones(3), times=3)
 
 
 def test_plain_types_are_checked():

@@ -174,16 +174,16 @@ EITHER_BODY = ["auto", pytest.param("reference", marks=pytest.mark.slow)]
 @pytest.mark.parametrize("mode", EITHER_BODY)
 @pytest.mark.parametrize("case", ONE_EACH, **by_id)
 def test_compiles_whole(case, mode):
-    """torch.compile(fullgraph=True), forward and backward.
+    """torch.compile(fullgraph=True), forward and backward; autograd's graph too, in a layer's first mode.
 
-    A network is the same layers many times: it is traced in one mode, and autograd's own graph of it is left out.
+    A network is the same layers many times: it is traced in one mode, without autograd's graph.
     """
     torch._dynamo.reset()
     module = build(case, torch.float32)
     modes = [train for train in case.modes if not (case.random and train)]
     many = case.network or case.deep
-    compiler = "aot_eager" if mode == "auto" and not many else "eager"
     for train in modes[:1] if many else modes:
+        compiler = "aot_eager" if mode == "auto" and not many and train == modes[0] else "eager"
         with backend(mode):
             expected = call(copy.deepcopy(module), case, case.inputs(dtype=torch.float32), train)
             twin = copy.deepcopy(module).train(train)

@@ -1,8 +1,6 @@
 """The parity table: the errors that are written down are those that were measured, and no component is missing."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ import torch
 from groundup.component import all_components
 from parity import Run, assert_same
 from parity_table import gather
+from programs import python
 from test_functions import FUNCTION_CASES
 
 ROOT = Path(__file__).parents[1]
@@ -51,14 +50,9 @@ def test_b(): ...
 def test_tests_that_pass_write_it_whatever_worker_runs_them(workers, tmp_path):
     (tmp_path / "test_some.py").write_text(SUITE)
     table = tmp_path / "table.json"
-    command = [sys.executable, "-m", "pytest", "-p", "parity_table", "-n", workers, "--parity-table", str(table)]
-    done = subprocess.run(
-        [*command, "--rootdir", str(tmp_path), "test_some.py"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "tests"), "PATH": "/usr/bin:/bin"},
-    )
+    flags = ["-n", workers, "--parity-table", str(table), "--rootdir", str(tmp_path), "test_some.py"]
+    code = f"import sys, pytest; sys.path.insert(0, {str(ROOT / 'tests')!r}); sys.exit(pytest.main(sys.argv[1:]))"
+    done = python("-c", code, "-p", "parity_table", *flags, cwd=tmp_path)
     assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
     assert json.loads(table.read_text())["components"] == {"A": {"float64": {"cases": 2, "outputs": 2e-12}}}
 

@@ -121,7 +121,7 @@ def test_computing_again_compiles(untyped):
     grads, buffers, kept = [], [], []
     for again in (False, True):
         torch.manual_seed(0)
-        model = DenseNet121(growth_rate=4, block_config=(4, 4, 2, 2), memory_efficient=again, dtype=torch.float64)
+        model = DenseNet121(growth_rate=4, block_config=(4, 2, 0, 0), memory_efficient=again, dtype=torch.float64)
         with backend("auto"):
             y = torch.compile(model, fullgraph=True, backend="aot_eager")(x)
             kept.append(sum(t.nbytes for t in y.grad_fn.saved_tensors))
