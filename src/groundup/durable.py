@@ -1,4 +1,4 @@
-"""Writing so that a crash at any moment leaves either the old file or the new one, never half of it."""
+"""Durable files: a crash at any moment leaves the old file or the new one, never a part of it; and file locks."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-#: The byte of a file that is locked on Windows, where what is locked cannot be read: it lies behind the content.
+#: The byte of a file that is locked on Windows, behind its content, because locked bytes cannot be read there.
 LOCKED_BYTE = 2**30
 
 
 def sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's list of names, are on the disk. Windows has no way to ask the latter."""
+    """Wait until a file, or the list of names of a folder, is on the disk. Windows cannot sync folders."""
     if sys.platform == "win32" and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
@@ -29,13 +29,13 @@ def sync(path: Path) -> None:
 
 
 def move_into_place(temporary: Path, final: Path) -> None:
-    """Rename to a sibling, and make the rename itself durable. A file replaces a file; a folder needs a free name."""
+    """Rename `temporary` to `final` in the same folder, and sync the rename. Only files may be replaced."""
     os.replace(temporary, final)
     sync(final.parent)
 
 
 def write_file(path: Path, text: str) -> None:
-    """Replace a file's content, all of it or nothing."""
+    """Replace the content of a file, completely or not at all."""
     temporary = path.with_name(f".tmp-{path.name}")
     temporary.write_text(text, encoding="utf-8")
     sync(temporary)
@@ -43,9 +43,9 @@ def write_file(path: Path, text: str) -> None:
 
 
 def lock_file(descriptor: int, wait: bool) -> None:
-    """Lock an open file until it is closed, or until the process ends. Raise `BlockingIOError` if another has it.
+    """Lock an open file until it is closed or the process ends. Raise `BlockingIOError` if another process has it.
 
-    With `wait`, wait for the other instead.
+    With `wait`, wait for the other process instead.
     """
     if sys.platform == "win32":
         while True:
@@ -61,7 +61,7 @@ def lock_file(descriptor: int, wait: bool) -> None:
 
 @contextmanager
 def one_at_a_time(path: Path) -> Iterator[None]:
-    """Within the block this process alone holds `path`, a file for this; others wait for it."""
+    """Lock the file `path`, which is created, within the block; other processes wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         lock_file(lock.fileno(), wait=True)
