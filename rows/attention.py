@@ -198,60 +198,58 @@ REQUIRED = {
 }
 
 BAD_INPUTS = bad_inputs(
-    {
-        "DotProductAttention": [
-            # masks: no axis is guessed
-            (dot(q, k, v, torch.ones(2, 3, 5).bool()), "mask must have shape (3, 5)"),
-            (dot(q, k, v, torch.ones(4, 3, 5).bool()), "padded keys: (2, 1, 1, 5)"),
-            (dot(q, k, v, torch.ones(2, 5).bool()), "got (2, 5)"),
-            (dot(q, k, v, torch.ones(5).bool()), "got (5,)"),
-            (dot(q, k, v, torch.ones(2, 1, 3, 1).bool()), "got (2, 1, 3, 1)"),
-            (dot(q, k, v, torch.ones(3, 5).long()), "TypeError: mask must be boolean (True = may attend)"),
-            (dot(q, k, v, [[True]]), "TypeError: mask must be a torch.Tensor"),
-            # shapes
-            (dot(q.long(), k, v), "TypeError: query must be a floating-point tensor"),
-            (dot(q, k[0], v), "key must have shape (..., places, features)"),
-            (dot(q[..., :7], k, v), "key must have 7 features, as query has"),
-            (dot(q, k, v[:, :, :4]), "value must have 5 places, as key has"),
-            (dot(q, k[:, :2], v[:, :2]), "key must have leading axes (2, 4), as query has"),
-            (dot(q, k[:, :, :0], v[:, :, :0]), "key must hold at least one place"),
-            (lambda: L.DotProductAttention(dropout=1.5), "dropout must be"),
-        ],
-        "scaled_dot_product_attention": [
-            (
-                lambda: G.scaled_dot_product_attention(q, k[:, :3], v[:, :3], enable_gqa=True),
-                "query's heads (axis 1) must be a multiple of key's 3, got 4",
-            ),
-            (lambda: G.scaled_dot_product_attention(q, k, v, dropout_p=-0.1), "dropout_p"),
-        ],
-        "AdditiveAttention": [
-            (lambda: L.AdditiveAttention(3, 4, 0), "hidden_size must be at least 1, got 0"),
-            (lambda: L.AdditiveAttention(3, 8, 5)(x, x, x), "query must have 3 features (query_size)"),
-            (lambda: L.AdditiveAttention(8, 8, 5)(x, x[:1], x), "key must have query's leading"),
-            (lambda: L.AdditiveAttention(8, 8, 5)(x, x, x[:, :2]), "value must have 3 places"),
-            (lambda: L.AdditiveAttention(8, 8, 5)(x, x, x, torch.ones(2, 3).bool()), "mask must have shape (3, 3)"),
-        ],
-        "MultiHeadAttention": [
-            (lambda: L.MultiHeadAttention(8, 3), "embed_dim must be divisible by num_heads=3, got 8"),
-            (lambda: L.MultiHeadAttention(8, 2.0), "TypeError: num_heads must be an int"),
-            (multi(x[0]), "query must have shape (B, places, features), got 2 axes"),
-            (multi(x[..., :7]), "query must have 8 features"),
-            (multi(x, x[:1]), "key must have 2 samples, as query has (axis 0), got 1"),
-            (multi(x, x, x[:, :2]), "value must have 3 places, as key has"),
-            (multi(x, mask=torch.ones(2, 3, 3).bool()), "mask must have shape (3, 3)"),
-        ],
-        "GroupedQueryAttention": [
-            (lambda: L.GroupedQueryAttention(8, 4, 3), "num_heads must be divisible by num_kv_heads=3, got 4"),
-        ],
-        "RelativeWindowAttention": [
-            (lambda: L.RelativeWindowAttention(8, 2, "3"), "TypeError: window_size must be an int"),
-            (lambda: L.RelativeWindowAttention(8, 2, 2)(x), "x must have 4 tokens, a window of 2 × 2"),
-            (
-                lambda: L.RelativeWindowAttention(8, 2, (1, 3))(x, torch.ones(3, 3, 3)),
-                "mask must have shape (W, 3, 3) with W a divisor of x's 2 windows",
-            ),
-        ],
-    }
+    DotProductAttention=[
+        # masks: no axis is guessed
+        (dot(q, k, v, torch.ones(2, 3, 5).bool()), "mask must have shape (3, 5)"),
+        (dot(q, k, v, torch.ones(4, 3, 5).bool()), "padded keys: (2, 1, 1, 5)"),
+        (dot(q, k, v, torch.ones(2, 5).bool()), "got (2, 5)"),
+        (dot(q, k, v, torch.ones(5).bool()), "got (5,)"),
+        (dot(q, k, v, torch.ones(2, 1, 3, 1).bool()), "got (2, 1, 3, 1)"),
+        (dot(q, k, v, torch.ones(3, 5).long()), "TypeError: mask must be boolean (True = may attend)"),
+        (dot(q, k, v, [[True]]), "TypeError: mask must be a torch.Tensor"),
+        # shapes
+        (dot(q.long(), k, v), "TypeError: query must be a floating-point tensor"),
+        (dot(q, k[0], v), "key must have shape (..., places, features)"),
+        (dot(q[..., :7], k, v), "key must have 7 features, as query has"),
+        (dot(q, k, v[:, :, :4]), "value must have 5 places, as key has"),
+        (dot(q, k[:, :2], v[:, :2]), "key must have leading axes (2, 4), as query has"),
+        (dot(q, k[:, :, :0], v[:, :, :0]), "key must hold at least one place"),
+        (lambda: L.DotProductAttention(dropout=1.5), "dropout must be"),
+    ],
+    scaled_dot_product_attention=[
+        (
+            lambda: G.scaled_dot_product_attention(q, k[:, :3], v[:, :3], enable_gqa=True),
+            "query's heads (axis 1) must be a multiple of key's 3, got 4",
+        ),
+        (lambda: G.scaled_dot_product_attention(q, k, v, dropout_p=-0.1), "dropout_p"),
+    ],
+    AdditiveAttention=[
+        (lambda: L.AdditiveAttention(3, 4, 0), "hidden_size must be at least 1, got 0"),
+        (lambda: L.AdditiveAttention(3, 8, 5)(x, x, x), "query must have 3 features (query_size)"),
+        (lambda: L.AdditiveAttention(8, 8, 5)(x, x[:1], x), "key must have query's leading"),
+        (lambda: L.AdditiveAttention(8, 8, 5)(x, x, x[:, :2]), "value must have 3 places"),
+        (lambda: L.AdditiveAttention(8, 8, 5)(x, x, x, torch.ones(2, 3).bool()), "mask must have shape (3, 3)"),
+    ],
+    MultiHeadAttention=[
+        (lambda: L.MultiHeadAttention(8, 3), "embed_dim must be divisible by num_heads=3, got 8"),
+        (lambda: L.MultiHeadAttention(8, 2.0), "TypeError: num_heads must be an int"),
+        (multi(x[0]), "query must have shape (B, places, features), got 2 axes"),
+        (multi(x[..., :7]), "query must have 8 features"),
+        (multi(x, x[:1]), "key must have 2 samples, as query has (axis 0), got 1"),
+        (multi(x, x, x[:, :2]), "value must have 3 places, as key has"),
+        (multi(x, mask=torch.ones(2, 3, 3).bool()), "mask must have shape (3, 3)"),
+    ],
+    GroupedQueryAttention=[
+        (lambda: L.GroupedQueryAttention(8, 4, 3), "num_heads must be divisible by num_kv_heads=3, got 4")
+    ],
+    RelativeWindowAttention=[
+        (lambda: L.RelativeWindowAttention(8, 2, "3"), "TypeError: window_size must be an int"),
+        (lambda: L.RelativeWindowAttention(8, 2, 2)(x), "x must have 4 tokens, a window of 2 × 2"),
+        (
+            lambda: L.RelativeWindowAttention(8, 2, (1, 3))(x, torch.ones(3, 3, 3)),
+            "mask must have shape (W, 3, 3) with W a divisor of x's 2 windows",
+        ),
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

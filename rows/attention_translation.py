@@ -73,30 +73,24 @@ decoder = AttentionDecoder(V, I, H, 3, 2)
 bahdanau = BahdanauAttention(*ATTENTION)
 memory = torch.ones(2, T, 2 * H)
 
-REQUIRED = {
-    "AttentionEncoder": (V, I, H),
-    "AttentionDecoder": (V, I, H, 3, 2),
-    "BahdanauAttention": ATTENTION,
-}
+REQUIRED = {"AttentionEncoder": (V, I, H), "AttentionDecoder": (V, I, H, 3, 2), "BahdanauAttention": ATTENTION}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "AttentionEncoder": [
-            (lambda: AttentionEncoder(V, I, H)(some[0]), "source must have shape (B, S)"),
-            (lambda: AttentionEncoder(V, I, 0), "hidden_size must be at least 1"),
-        ],
-        "AttentionDecoder": [
-            (lambda: decoder(some[0], memory), "target must have shape (B, T)"),
-            (lambda: decoder(some, memory[..., :6]), "annotations must have 8 features"),
-            (lambda: decoder(some, memory[:, :0]), "at least one source word"),
-            (lambda: decoder(some, memory.long()), "TypeError: annotations must be a floating-point"),
-            (lambda: AttentionDecoder(V, annotation_size=7), "annotation_size must be even"),
-            (lambda: AttentionDecoder(V, maxout_size=0), "maxout_size must be at least 1"),
-        ],
-        "BahdanauAttention": [
-            (lambda: bahdanau(some[0], some), "source must have shape (B, S)"),
-            (lambda: bahdanau(some, some, torch.tensor([9, 9])), "lengths must lie in [0, 3]"),
-            (lambda: BahdanauAttention(3, 3, alignment_size=0), "hidden_size must be at le"),
-        ],
-    }
+    AttentionEncoder=[
+        (lambda: AttentionEncoder(V, I, H)(some[0]), "source must have shape (B, S)"),
+        (lambda: AttentionEncoder(V, I, 0), "hidden_size must be at least 1"),
+    ],
+    AttentionDecoder=[
+        (lambda: decoder(some[0], memory), "target must have shape (B, T)"),
+        (lambda: decoder(some, memory[..., :6]), "annotations must have 8 features"),
+        (lambda: decoder(some, memory[:, :0]), "at least one source word"),
+        (lambda: decoder(some, memory.long()), "TypeError: annotations must be a floating-point"),
+        (lambda: AttentionDecoder(V, annotation_size=7), "annotation_size must be even"),
+        (lambda: AttentionDecoder(V, maxout_size=0), "maxout_size must be at least 1"),
+    ],
+    BahdanauAttention=[
+        (lambda: bahdanau(some[0], some), "source must have shape (B, S)"),
+        (lambda: bahdanau(some, some, torch.tensor([9, 9])), "lengths must lie in [0, 3]"),
+        (lambda: BahdanauAttention(3, 3, alignment_size=0), "hidden_size must be at le"),
+    ],
 )

@@ -166,44 +166,42 @@ FUNCTION_CASES = [
 REQUIRED = {"Conv2d": (4, 6, 3), "Conv2dGroups": (4, 6, 3)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "Conv2d": [
-            (lambda: L.Conv2d(0, 2, 3), "in_channels must be at least 1, got 0"),
-            (lambda: L.Conv2d(1, 2, (3, 3, 3)), "TypeError: kernel_size must be an int or a pair"),
-            (lambda: L.Conv2d(3, 4, 3, groups=2), "in_channels must be divisible by groups=2, got 3"),
-            (lambda: L.Conv2d(4, 3, 3, groups=2), "out_channels must be divisible by groups=2, got 3"),
-            (lambda: L.Conv2d(1, 1, 3, padding="full"), "padding must be one of 'valid', 'same', got 'full'"),
-            (lambda: L.Conv2d(1, 1, 3, stride=2, padding="same"), 'padding="same" needs stride 1'),
-            (lambda: L.Conv2d(1, 1, 3, padding=-1), "padding must be at least 0, got -1"),
-            (lambda: L.Conv2d(1, 1, 3, padding_mode="mirror"), "padding_mode must be one of 'zeros'"),
-            (lambda: L.Conv2d(1, 2, 3)(x4), "x must have 1 channels (axis 1)"),
-            (lambda: L.Conv2d(3, 2, 3)(torch.ones(8, 8)), "x must have shape (N, C, H, W) or (C, H, W), got 2"),
-            (lambda: L.Conv2d(3, 2, 3)(ints), "TypeError: convert with x.float()"),
-            (lambda: L.Conv2d(3, 2, 9)(x4), "x's height 8 (+ 2 × 0 padding) is smaller than the kernel's reach 9"),
-            (lambda: L.Conv2d(3, 2, 3, padding=8, padding_mode="reflect")(x4), "padding of 8 is too much"),
-        ],
-        "Conv2dGroups": [
-            (lambda: L.Conv2dGroups(4, 4, 3), "TypeError: groups"),
-            (lambda: L.Conv2dGroups(4, 4, 3, groups=2)(x4), "x must have 4 channels"),
-        ],
-        "Pool2d": [
-            (lambda: L.Pool2d(0), "kernel_size must be at least 1, got 0"),
-            (lambda: L.Pool2d(2)(x4), "NotImplementedError: Pool2d must define reduce(windows)"),
-        ],
-        "MaxPool2d": [
-            (lambda: L.MaxPool2d(3, padding=2), "padding must be at most half the window's reach 3"),
-            (lambda: L.MaxPool2d(3, padding=(0, 5)), "padding must be at most half"),
-            (lambda: L.MaxPool2d(9)(x4), "smaller than the window's reach 9"),
-            (lambda: L.MaxPool2d(2)(ints), "TypeError: x must be a floating-point tensor"),
-        ],
-        "AvgPool2d": [
-            (lambda: L.AvgPool2d(2, divisor_override=0), "divisor_override must not be 0"),
-            (lambda: L.AvgPool2d(2)(torch.ones(8)), "x must have shape (N, C, H, W) or (C, H, W), got 1"),
-            (lambda: G.adaptive_avg_pool2d(x4, 0), "output_size must be at least 1, got 0"),
-            (lambda: G.adaptive_avg_pool2d(x4[..., :0], 2), "x must have at least one pixel"),
-            (lambda: G.adaptive_avg_pool2d(ints, 2), "TypeError: x must be a floating-point tensor"),
-        ],
-    }
+    Conv2d=[
+        (lambda: L.Conv2d(0, 2, 3), "in_channels must be at least 1, got 0"),
+        (lambda: L.Conv2d(1, 2, (3, 3, 3)), "TypeError: kernel_size must be an int or a pair"),
+        (lambda: L.Conv2d(3, 4, 3, groups=2), "in_channels must be divisible by groups=2, got 3"),
+        (lambda: L.Conv2d(4, 3, 3, groups=2), "out_channels must be divisible by groups=2, got 3"),
+        (lambda: L.Conv2d(1, 1, 3, padding="full"), "padding must be one of 'valid', 'same', got 'full'"),
+        (lambda: L.Conv2d(1, 1, 3, stride=2, padding="same"), 'padding="same" needs stride 1'),
+        (lambda: L.Conv2d(1, 1, 3, padding=-1), "padding must be at least 0, got -1"),
+        (lambda: L.Conv2d(1, 1, 3, padding_mode="mirror"), "padding_mode must be one of 'zeros'"),
+        (lambda: L.Conv2d(1, 2, 3)(x4), "x must have 1 channels (axis 1)"),
+        (lambda: L.Conv2d(3, 2, 3)(torch.ones(8, 8)), "x must have shape (N, C, H, W) or (C, H, W), got 2"),
+        (lambda: L.Conv2d(3, 2, 3)(ints), "TypeError: convert with x.float()"),
+        (lambda: L.Conv2d(3, 2, 9)(x4), "x's height 8 (+ 2 × 0 padding) is smaller than the kernel's reach 9"),
+        (lambda: L.Conv2d(3, 2, 3, padding=8, padding_mode="reflect")(x4), "padding of 8 is too much"),
+    ],
+    Conv2dGroups=[
+        (lambda: L.Conv2dGroups(4, 4, 3), "TypeError: groups"),
+        (lambda: L.Conv2dGroups(4, 4, 3, groups=2)(x4), "x must have 4 channels"),
+    ],
+    Pool2d=[
+        (lambda: L.Pool2d(0), "kernel_size must be at least 1, got 0"),
+        (lambda: L.Pool2d(2)(x4), "NotImplementedError: Pool2d must define reduce(windows)"),
+    ],
+    MaxPool2d=[
+        (lambda: L.MaxPool2d(3, padding=2), "padding must be at most half the window's reach 3"),
+        (lambda: L.MaxPool2d(3, padding=(0, 5)), "padding must be at most half"),
+        (lambda: L.MaxPool2d(9)(x4), "smaller than the window's reach 9"),
+        (lambda: L.MaxPool2d(2)(ints), "TypeError: x must be a floating-point tensor"),
+    ],
+    AvgPool2d=[
+        (lambda: L.AvgPool2d(2, divisor_override=0), "divisor_override must not be 0"),
+        (lambda: L.AvgPool2d(2)(torch.ones(8)), "x must have shape (N, C, H, W) or (C, H, W), got 1"),
+        (lambda: G.adaptive_avg_pool2d(x4, 0), "output_size must be at least 1, got 0"),
+        (lambda: G.adaptive_avg_pool2d(x4[..., :0], 2), "x must have at least one pixel"),
+        (lambda: G.adaptive_avg_pool2d(ints, 2), "TypeError: x must be a floating-point tensor"),
+    ],
 )
 
 IMAGES = (32, 64, 28, 28)

@@ -197,61 +197,59 @@ def build_small(component):
 SMALLEST = {"SimpleCNN": 32, "SimpleFullyCNN": 32, "AlexNet": 67, "NetworkInNetwork": 10, "VGG16": 32, "GoogLeNet": 31}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "SimpleCNN": [
-            (
-                lambda: build_small("SimpleCNN")(image(36)),
-                "x must be 32 × 32 pixels for SimpleCNN, got 36 × 36: "
-                "resize the images, or slide the network over them with",
-            ),
-        ],
-        "AlexNet": [
-            (lambda: M.AlexNet(channels=(4, 4, 4)), "channels must be 5 ints, one per convolution, got (4, 4, 4)"),
-            (lambda: M.AlexNet(channels=5), "TypeError: channels must be 5 ints, one per convolution, got 5 (int)"),
-            (lambda: M.AlexNet(padding=40), "padding must be at most 5, got 40"),
-            (lambda: M.AlexNet(padding="same"), "TypeError: padding must be an int, got 'same'"),
-            (lambda: M.AlexNet(dropout=2.0), "dropout must be a finite number in [0.0, 1.0], got 2.0"),
-            (lambda: M.AlexNet(initial="zeros"), "initial must be one of 'paper', 'layers'"),
-            (lambda: M.AlexNet(groups=5, device="meta"), "must be divisible by groups=5"),
-        ],
-        "VGG16": [
-            (lambda: M.VGG16(dropout=-1.0), "dropout must be a finite number in [0.0, 1.0], got -1.0"),
-            (lambda: M.VGG16(configuration="F"), "configuration must be one of 'A', 'A-LRN', "),
-            (lambda: M.VGG16(width=0), "width must be at least 1, got 0"),
-            (lambda: M.VGG16.preset("vgg11"), "VGG16 has no preset 'vgg11'; it has 'vgg16', 'vgg16_bn'"),
-        ],
-        "GoogLeNet": [
-            (lambda: M.GoogLeNet(dropout_aux=2.0), "dropout_aux must be a finite number in"),
-            (lambda: M.GoogLeNet(variant="v3"), "variant must be one of 'paper', 'torchvision'"),
-            (lambda: M.GoogLeNet(width=12), "width must be a multiple of 8, as table 1's are, got 12"),
-            (lambda: M.GoogLeNet(in_channels=1, transform_input=True), "transform_input needs in_channels=3, got 1"),
-            (
-                lambda: build_small("GoogLeNet").train()(image(78)),
-                "train on images of at least 79 × 79 pixels, or build with aux_logits=False",
-            ),
-        ],
-        "NetworkInNetwork": [
-            (lambda: M.NetworkInNetwork(perceptrons=3), "TypeError: perceptrons must be a list of Perceptron"),
-            (lambda: M.NetworkInNetwork(perceptrons=[((), 3)]), "channels of perceptron 1 must"),
-            (lambda: M.NetworkInNetwork(perceptrons=()), "perceptrons must hold at least one"),
-            (
-                lambda: M.NetworkInNetwork(perceptrons=(Perceptron((4, 4), 3, pool="mean"),)),
-                "pool must be one of 'max', 'average', '', got 'mean'",
-            ),
-        ],
-        "DeepPlainCNN": [
-            (lambda: M.DeepPlainCNN(depths=(2, 2)), "depths must be 4 ints, one per layer, got (2, 2)"),
-            (lambda: M.DeepPlainCNN(depths=3), "TypeError: depths must be 4 ints, one per layer, got 3 (int)"),
-            (lambda: M.DeepPlainCNN(depths=(2, 2, 0, 1)), "depths must be at least 1, got 0"),
-            (lambda: M.DeepPlainCNN(variant="v1"), "variant must be one of 'shipped', 'paper'"),
-        ],
-        "Inception": [
-            (lambda: Inception(ch3x3red=0), "ch3x3red must be at least 1, got 0"),
-            (lambda: Inception(large=4), "large must be odd, so that the branch's map is as large"),
-            (lambda: Inception()(torch.ones(1, 3, 8, 8)), "x must have 192 channels (axis 1)"),
-            (lambda: ConvReLU(3, 0, 1), "out_channels must be at least 1, got 0"),
-        ],
-    }
+    SimpleCNN=[
+        (
+            lambda: build_small("SimpleCNN")(image(36)),
+            "x must be 32 × 32 pixels for SimpleCNN, got 36 × 36: "
+            "resize the images, or slide the network over them with",
+        )
+    ],
+    AlexNet=[
+        (lambda: M.AlexNet(channels=(4, 4, 4)), "channels must be 5 ints, one per convolution, got (4, 4, 4)"),
+        (lambda: M.AlexNet(channels=5), "TypeError: channels must be 5 ints, one per convolution, got 5 (int)"),
+        (lambda: M.AlexNet(padding=40), "padding must be at most 5, got 40"),
+        (lambda: M.AlexNet(padding="same"), "TypeError: padding must be an int, got 'same'"),
+        (lambda: M.AlexNet(dropout=2.0), "dropout must be a finite number in [0.0, 1.0], got 2.0"),
+        (lambda: M.AlexNet(initial="zeros"), "initial must be one of 'paper', 'layers'"),
+        (lambda: M.AlexNet(groups=5, device="meta"), "must be divisible by groups=5"),
+    ],
+    VGG16=[
+        (lambda: M.VGG16(dropout=-1.0), "dropout must be a finite number in [0.0, 1.0], got -1.0"),
+        (lambda: M.VGG16(configuration="F"), "configuration must be one of 'A', 'A-LRN', "),
+        (lambda: M.VGG16(width=0), "width must be at least 1, got 0"),
+        (lambda: M.VGG16.preset("vgg11"), "VGG16 has no preset 'vgg11'; it has 'vgg16', 'vgg16_bn'"),
+    ],
+    GoogLeNet=[
+        (lambda: M.GoogLeNet(dropout_aux=2.0), "dropout_aux must be a finite number in"),
+        (lambda: M.GoogLeNet(variant="v3"), "variant must be one of 'paper', 'torchvision'"),
+        (lambda: M.GoogLeNet(width=12), "width must be a multiple of 8, as table 1's are, got 12"),
+        (lambda: M.GoogLeNet(in_channels=1, transform_input=True), "transform_input needs in_channels=3, got 1"),
+        (
+            lambda: build_small("GoogLeNet").train()(image(78)),
+            "train on images of at least 79 × 79 pixels, or build with aux_logits=False",
+        ),
+    ],
+    NetworkInNetwork=[
+        (lambda: M.NetworkInNetwork(perceptrons=3), "TypeError: perceptrons must be a list of Perceptron"),
+        (lambda: M.NetworkInNetwork(perceptrons=[((), 3)]), "channels of perceptron 1 must"),
+        (lambda: M.NetworkInNetwork(perceptrons=()), "perceptrons must hold at least one"),
+        (
+            lambda: M.NetworkInNetwork(perceptrons=(Perceptron((4, 4), 3, pool="mean"),)),
+            "pool must be one of 'max', 'average', '', got 'mean'",
+        ),
+    ],
+    DeepPlainCNN=[
+        (lambda: M.DeepPlainCNN(depths=(2, 2)), "depths must be 4 ints, one per layer, got (2, 2)"),
+        (lambda: M.DeepPlainCNN(depths=3), "TypeError: depths must be 4 ints, one per layer, got 3 (int)"),
+        (lambda: M.DeepPlainCNN(depths=(2, 2, 0, 1)), "depths must be at least 1, got 0"),
+        (lambda: M.DeepPlainCNN(variant="v1"), "variant must be one of 'shipped', 'paper'"),
+    ],
+    Inception=[
+        (lambda: Inception(ch3x3red=0), "ch3x3red must be at least 1, got 0"),
+        (lambda: Inception(large=4), "large must be odd, so that the branch's map is as large"),
+        (lambda: Inception()(torch.ones(1, 3, 8, 8)), "x must have 192 channels (axis 1)"),
+        (lambda: ConvReLU(3, 0, 1), "out_channels must be at least 1, got 0"),
+    ],
 )
 BAD_INPUTS += [
     *[

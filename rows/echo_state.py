@@ -48,25 +48,23 @@ def network(method, *arguments, inputs=1, outputs=1, **options):
 
 
 BAD_INPUTS = bad_inputs(
-    {
-        "EchoStateNetwork": [
-            (lambda: EchoStateNetwork(0), "input_size must be at least 1, got 0"),
-            (lambda: EchoStateNetwork(hidden_size=5.0), "TypeError: hidden_size must be an int, got 5.0"),
-            (lambda: EchoStateNetwork(spectral_radius=-1), "spectral_radius must be a finite number in [0.0,"),
-            (lambda: EchoStateNetwork(leak=0), "leak must be in (0, 1], got 0"),
-            (lambda: EchoStateNetwork(leak=2), "leak must be a finite number in [0.0, 1.0], got 2"),
-            (lambda: EchoStateNetwork(density=1.5), "density must be a finite number in [0.0, 1.0], got 1.5"),
-            (network("forward", u[0]), "u must have shape (B, T, I), got 2 axes"),
-            (network("forward", u.long()), "TypeError: u must be a floating-point tensor, got torch.int64"),
-            (network("forward", u, inputs=2), "u must have 2 inputs (input_size) (axis 2), got 1"),
-            (network("forward", u, torch.zeros(1, 5)), "state must have shape (2, 5), got (1, 5)"),
-            (network("fit", u, u, outputs=2), "y must have 2 outputs (output_size) (axis 2), got 1"),
-            (network("fit", u, u[:, 1:]), "y must have u's batch and steps (2, 6), got (2, 5)"),
-            (network("fit", u, u, washout=6), "washout must leave some of the 6 steps, got 6"),
-            (network("fit", u, u, washout=1, ridge=-1), "ridge must be a finite number in [0.0, inf], got -1"),
-            (network("generate", u, 3, outputs=2), "output_size must be input_size 1, got 2"),
-            (network("generate", u, -1), "steps must be at least 0, got -1"),
-            (network("generate", u[:, :0], 2), "u must hold at least one step to go on from"),
-        ],
-    }
+    EchoStateNetwork=[
+        (lambda: EchoStateNetwork(0), "input_size must be at least 1, got 0"),
+        (lambda: EchoStateNetwork(hidden_size=5.0), "TypeError: hidden_size must be an int, got 5.0"),
+        (lambda: EchoStateNetwork(spectral_radius=-1), "spectral_radius must be a finite number in [0.0,"),
+        (lambda: EchoStateNetwork(leak=0), "leak must be in (0, 1], got 0"),
+        (lambda: EchoStateNetwork(leak=2), "leak must be a finite number in [0.0, 1.0], got 2"),
+        (lambda: EchoStateNetwork(density=1.5), "density must be a finite number in [0.0, 1.0], got 1.5"),
+        (network("forward", u[0]), "u must have shape (B, T, I), got 2 axes"),
+        (network("forward", u.long()), "TypeError: u must be a floating-point tensor, got torch.int64"),
+        (network("forward", u, inputs=2), "u must have 2 inputs (input_size) (axis 2), got 1"),
+        (network("forward", u, torch.zeros(1, 5)), "state must have shape (2, 5), got (1, 5)"),
+        (network("fit", u, u, outputs=2), "y must have 2 outputs (output_size) (axis 2), got 1"),
+        (network("fit", u, u[:, 1:]), "y must have u's batch and steps (2, 6), got (2, 5)"),
+        (network("fit", u, u, washout=6), "washout must leave some of the 6 steps, got 6"),
+        (network("fit", u, u, washout=1, ridge=-1), "ridge must be a finite number in [0.0, inf], got -1"),
+        (network("generate", u, 3, outputs=2), "output_size must be input_size 1, got 2"),
+        (network("generate", u, -1), "steps must be at least 0, got -1"),
+        (network("generate", u[:, :0], 2), "u must hold at least one step to go on from"),
+    ]
 )

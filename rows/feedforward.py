@@ -69,39 +69,33 @@ FUNCTION_CASES = [
 REQUIRED = {"Linear": (5, 7)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "Linear": [
-            (lambda: L.Linear(-1, 2), "in_features must be at least 0, got -1"),
-            (lambda: L.Linear(1, 2.5), "TypeError: out_features must be an int, got 2.5"),
-            (lambda: L.Linear(5, 2)(torch.ones(2, 4)), "x must have 5 features"),
-            (
-                lambda: L.Linear(5, 2)(torch.ones(2, 5).long()),
-                "TypeError: x must be a floating-point tensor, got torch.int64",
-            ),
-            (lambda: L.Linear(5, 2)([1.0] * 5), "TypeError: x must be a torch.Tensor, got list"),
-        ],
-        "Flatten": [
-            (lambda: L.Flatten("1"), "TypeError: start_dim must be an int"),
-            (lambda: L.Flatten(4)(x4), "x must have an axis 4 (start_dim), got 4 axes"),
-            (lambda: L.Flatten(2, 1)(x4), "start_dim=2 comes after end_dim=1"),
-        ],
-        "Dropout": [
-            (lambda: L.Dropout(1.5), "p must be a finite number in [0.0, 1.0], got 1.5"),
-            (lambda: L.Dropout("half"), "TypeError: p must be a number, got 'half'"),
-            (lambda: L.Dropout()(ints), "TypeError: x must be a floating-point tensor"),
-        ],
-        "ReLU": [
-            (lambda: L.ReLU()(ints), "TypeError: x must be a floating-point tensor"),
-        ],
-        "softmax": [
-            (lambda: G.softmax(torch.ones(2, 3), 2), "dim must lie in [-2, 1] for shape (2, 3), got 2"),
-            (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(3)), "TypeError: mask must be boolean"),
-            (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(2, 2).bool()), "mask must broadcast to x's shape"),
-        ],
-        "gelu": [
-            (lambda: G.gelu(torch.ones(2), "fast"), "approximate must be one of 'none', 'tanh'"),
-        ],
-    }
+    Linear=[
+        (lambda: L.Linear(-1, 2), "in_features must be at least 0, got -1"),
+        (lambda: L.Linear(1, 2.5), "TypeError: out_features must be an int, got 2.5"),
+        (lambda: L.Linear(5, 2)(torch.ones(2, 4)), "x must have 5 features"),
+        (
+            lambda: L.Linear(5, 2)(torch.ones(2, 5).long()),
+            "TypeError: x must be a floating-point tensor, got torch.int64",
+        ),
+        (lambda: L.Linear(5, 2)([1.0] * 5), "TypeError: x must be a torch.Tensor, got list"),
+    ],
+    Flatten=[
+        (lambda: L.Flatten("1"), "TypeError: start_dim must be an int"),
+        (lambda: L.Flatten(4)(x4), "x must have an axis 4 (start_dim), got 4 axes"),
+        (lambda: L.Flatten(2, 1)(x4), "start_dim=2 comes after end_dim=1"),
+    ],
+    Dropout=[
+        (lambda: L.Dropout(1.5), "p must be a finite number in [0.0, 1.0], got 1.5"),
+        (lambda: L.Dropout("half"), "TypeError: p must be a number, got 'half'"),
+        (lambda: L.Dropout()(ints), "TypeError: x must be a floating-point tensor"),
+    ],
+    ReLU=[(lambda: L.ReLU()(ints), "TypeError: x must be a floating-point tensor")],
+    softmax=[
+        (lambda: G.softmax(torch.ones(2, 3), 2), "dim must lie in [-2, 1] for shape (2, 3), got 2"),
+        (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(3)), "TypeError: mask must be boolean"),
+        (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(2, 2).bool()), "mask must broadcast to x's shape"),
+    ],
+    gelu=[(lambda: G.gelu(torch.ones(2), "fast"), "approximate must be one of 'none', 'tanh'")],
 )
 
 IMAGES = (32, 64, 28, 28)

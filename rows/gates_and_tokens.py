@@ -89,13 +89,7 @@ CASES = [
     ),
     *both("GELU", nn.GELU, inputs=draw(3, 4), grid=grid(approximate=("none", "tanh"))),
     *[
-        Case(
-            name,
-            label(bias=bias),
-            lambda b=bias, o=ours: o(5, 3, b),
-            draw(4, 5),
-            lambda b=bias, t=oracle: t(5, 3, b),
-        )
+        Case(name, label(bias=bias), lambda b=bias, o=ours: o(5, 3, b), draw(4, 5), lambda b=bias, t=oracle: t(5, 3, b))
         for name, ours, oracle in (("GLU", L.GLU, GLUOracle), ("SwiGLU", L.SwiGLU, SwiGLUOracle))
         for bias in (True, False)
     ],
@@ -135,56 +129,54 @@ FUNCTION_CASES = [
 REQUIRED = {"Embedding": (5, 3), "SEGate": (32,), "GLU": (3, 4), "SwiGLU": (3, 4), "PatchEmbedding": (3, 4, 2)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "Embedding": [
-            (lambda: L.Embedding(0, 3), "num_embeddings must be at least 1, got 0"),
-            (lambda: L.Embedding(5, 3, padding_idx=5), "padding_idx must be below num_embeddings=5, got 5"),
-            (lambda: L.Embedding(5, 3, padding_idx=-6), "padding_idx must be at least -5, got -6"),
-            (lambda: L.Embedding(5, 3, max_norm=-1.0), "max_norm must be a finite number"),
-            (
-                lambda: L.Embedding(5, 3)(torch.tensor([0, -1])),
-                "indices must lie in [0, 4], the rows of weight being 5, got -1",
-            ),
-            (lambda: L.Embedding(5, 3)(torch.tensor([[5]])), "indices must lie in [0, 4], the rows of"),
-            (lambda: L.Embedding(5, 3)(torch.ones(2)), "TypeError: indices must be int64 or int32, got torch.float32"),
-            (lambda: L.Embedding(5, 3)(torch.ones(2).bool()), "TypeError: convert with indices.long()"),
-            (lambda: L.Embedding(5, 3)([0, 1]), "TypeError: indices must be a torch.Tensor, got list"),
-        ],
-        "GELU": [
-            (lambda: L.GELU("fast"), "approximate must be one of 'none', 'tanh', got 'fast'"),
-            (lambda: L.GELU()(ints), "TypeError: x must be a floating-point tensor"),
-        ],
-        "GLU": [
-            (lambda: L.GLU(3, 0), "out_features must be at least 1, got 0"),
-            (lambda: L.GLU(3, 2)(torch.ones(2, 4)), "x must have 3 features"),
-        ],
-        "SwiGLU": [
-            (lambda: L.SwiGLU(3.0, 2), "TypeError: in_features must be an int, got 3.0"),
-            (lambda: L.SwiGLU(3, 2)(torch.ones(2, 3).long()), "TypeError: x must be a floating-point tensor"),
-        ],
-        "glu": [
-            (lambda: G.glu(torch.ones(2, 3)), "x must have an even size along axis -1, got 3: shape (2, 3)"),
-            (lambda: G.glu(torch.ones(2, 4), 2), "dim must lie in [-2, 1] for shape (2, 4), got 2"),
-        ],
-        "SEGate": [
-            (lambda: L.SEGate(8), "channels must be divisible by reduction=16, got 8"),
-            (lambda: L.SEGate(16)(torch.ones(2, 16)), "x must have shape (N, C, H, W), got 2 axes"),
-            (lambda: L.SEGate(16)(x4), "x must have 16 channels (axis 1), got 3"),
-            (lambda: L.SEGate(3, 1)(ints), "TypeError: x must be a floating-point tensor"),
-        ],
-        "PatchEmbedding": [
-            (lambda: L.PatchEmbedding(3, 4, 0), "patch_size must be at least 1, got 0"),
-            (lambda: L.PatchEmbedding(3, 0, 2), "embed_dim must be at least 1, got 0"),
-            (
-                lambda: L.PatchEmbedding(3, 4, 3)(x4),
-                "x's height must be a multiple of the patch's 3, got 8: crop, pad or resize the images",
-            ),
-            (lambda: L.PatchEmbedding(3, 4, (2, 4))(x4), "x's width must be a multiple"),
-            (lambda: L.PatchEmbedding(1, 4, 2)(x4), "x must have 1 channels"),
-            (lambda: L.PatchEmbedding(3, 4, 2)(ints), "TypeError: x must be a floating-point tensor"),
-            (lambda: L.PatchEmbedding(3, 4, 2)(x4[0]), "x must have shape (N, C, H, W), got 3"),
-        ],
-    }
+    Embedding=[
+        (lambda: L.Embedding(0, 3), "num_embeddings must be at least 1, got 0"),
+        (lambda: L.Embedding(5, 3, padding_idx=5), "padding_idx must be below num_embeddings=5, got 5"),
+        (lambda: L.Embedding(5, 3, padding_idx=-6), "padding_idx must be at least -5, got -6"),
+        (lambda: L.Embedding(5, 3, max_norm=-1.0), "max_norm must be a finite number"),
+        (
+            lambda: L.Embedding(5, 3)(torch.tensor([0, -1])),
+            "indices must lie in [0, 4], the rows of weight being 5, got -1",
+        ),
+        (lambda: L.Embedding(5, 3)(torch.tensor([[5]])), "indices must lie in [0, 4], the rows of"),
+        (lambda: L.Embedding(5, 3)(torch.ones(2)), "TypeError: indices must be int64 or int32, got torch.float32"),
+        (lambda: L.Embedding(5, 3)(torch.ones(2).bool()), "TypeError: convert with indices.long()"),
+        (lambda: L.Embedding(5, 3)([0, 1]), "TypeError: indices must be a torch.Tensor, got list"),
+    ],
+    GELU=[
+        (lambda: L.GELU("fast"), "approximate must be one of 'none', 'tanh', got 'fast'"),
+        (lambda: L.GELU()(ints), "TypeError: x must be a floating-point tensor"),
+    ],
+    GLU=[
+        (lambda: L.GLU(3, 0), "out_features must be at least 1, got 0"),
+        (lambda: L.GLU(3, 2)(torch.ones(2, 4)), "x must have 3 features"),
+    ],
+    SwiGLU=[
+        (lambda: L.SwiGLU(3.0, 2), "TypeError: in_features must be an int, got 3.0"),
+        (lambda: L.SwiGLU(3, 2)(torch.ones(2, 3).long()), "TypeError: x must be a floating-point tensor"),
+    ],
+    glu=[
+        (lambda: G.glu(torch.ones(2, 3)), "x must have an even size along axis -1, got 3: shape (2, 3)"),
+        (lambda: G.glu(torch.ones(2, 4), 2), "dim must lie in [-2, 1] for shape (2, 4), got 2"),
+    ],
+    SEGate=[
+        (lambda: L.SEGate(8), "channels must be divisible by reduction=16, got 8"),
+        (lambda: L.SEGate(16)(torch.ones(2, 16)), "x must have shape (N, C, H, W), got 2 axes"),
+        (lambda: L.SEGate(16)(x4), "x must have 16 channels (axis 1), got 3"),
+        (lambda: L.SEGate(3, 1)(ints), "TypeError: x must be a floating-point tensor"),
+    ],
+    PatchEmbedding=[
+        (lambda: L.PatchEmbedding(3, 4, 0), "patch_size must be at least 1, got 0"),
+        (lambda: L.PatchEmbedding(3, 0, 2), "embed_dim must be at least 1, got 0"),
+        (
+            lambda: L.PatchEmbedding(3, 4, 3)(x4),
+            "x's height must be a multiple of the patch's 3, got 8: crop, pad or resize the images",
+        ),
+        (lambda: L.PatchEmbedding(3, 4, (2, 4))(x4), "x's width must be a multiple"),
+        (lambda: L.PatchEmbedding(1, 4, 2)(x4), "x must have 1 channels"),
+        (lambda: L.PatchEmbedding(3, 4, 2)(ints), "TypeError: x must be a floating-point tensor"),
+        (lambda: L.PatchEmbedding(3, 4, 2)(x4[0]), "x must have shape (N, C, H, W), got 3"),
+    ],
 )
 
 BENCHMARKS = [

@@ -146,54 +146,43 @@ def csc_adjacency():
 REQUIRED = {"Graph_cell": (3, 4), "GCN_cell": (3, 4), "GraphSAGE_cell": (3, 4)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "Graph_cell": [
-            (lambda: L.Graph_cell(0, 2), "in_features must be at least 1, got 0"),
-            (lambda: cell(x[0, 0], adj), "x must have shape (N, C) or (B, N, C), got 1 axes"),
-            (lambda: cell(x.long(), adj), "TypeError: x must be a floating-point tensor"),
-            (lambda: cell(x, adj.long()), "TypeError: adj must be a floating-point tensor, got torch.int64"),
-            (lambda: cell(x, adj[0]), "adj must have shape (2, 4, 4) for x (2, 4, 3), got (4, 4)"),
-            (lambda: cell(x, adj[:, :3]), "adj must have shape (2, 4, 4)"),
-            (lambda: cell(x, sparse), "x must have shape (N, C) with a sparse adj, got (2, 4, 3)"),
-            (lambda: cell(x[0], csc_adjacency()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
-            (
-                lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)),
-                "adj must hold one number an edge, got 1 dense axes",
-            ),
-            (lambda: cell(x, adj, mask.float()), "TypeError: mask must be boolean (True = a real node)"),
-            (lambda: cell(x, adj, mask[0]), "mask must have shape (2, 4), one for each node, got (4,)"),
-        ],
-        "GCN_cell": [
-            (lambda: L.GCN_cell(3, 2)(adj, adj), "x must have 3 features (axis -1), got 4"),
-            (lambda: L.GCN_cell(3, True), "TypeError: out_features must be an int, got True"),
-        ],
-        "GraphSAGE_cell": [
-            (
-                lambda: L.GraphSAGE_cell(3, 2, "max"),
-                "aggregation must be one of 'mean', 'pool', 'gcn', 'lstm', got 'max'",
-            ),
-            (lambda: L.GraphSAGE_cell(3, 2)(x, adj[:1]), "adj must have shape (2, 4, 4)"),
-        ],
-        "DiffPool": [
-            (
-                lambda: L.DiffPool()(x, adj, torch.ones(2, 3, 2)),
-                "assignment_logits must have shape (2, 4, 'K'), a row for each node of z, got (2, 3, 2)",
-            ),
-            (
-                lambda: L.DiffPool()(x, adj, torch.ones(2, 4, 0)),
-                "assignment_logits must have at least one cluster, got 0",
-            ),
-            (lambda: L.DiffPool()(x, adj, adj.long()), "TypeError: assignment_logits must be a floating-point"),
-        ],
-        "BatchAddPool": [
-            (lambda: L.BatchAddPool()(x), "x must have shape (N, C), got 3 axes"),
-            (lambda: L.BatchAddPool()(x[0], num_graphs=2), "batch_index must be given for num_graphs=2"),
-            (lambda: L.BatchAddPool()(x[0], torch.tensor([0, 1, 2, 1]), 2), "index must lie in [0, 1], got 2"),
-            (lambda: L.BatchAddPool()(x[0], torch.tensor([0, -1, 1, 1])), "index must lie in [0, 1], got -1"),
-            (lambda: L.BatchAddPool()(x[0], torch.ones(4)), "TypeError: index must be int64 or int32"),
-            (lambda: L.BatchAddPool()(x[0], torch.ones(3).long()), "index must have shape (4,)"),
-        ],
-    }
+    Graph_cell=[
+        (lambda: L.Graph_cell(0, 2), "in_features must be at least 1, got 0"),
+        (lambda: cell(x[0, 0], adj), "x must have shape (N, C) or (B, N, C), got 1 axes"),
+        (lambda: cell(x.long(), adj), "TypeError: x must be a floating-point tensor"),
+        (lambda: cell(x, adj.long()), "TypeError: adj must be a floating-point tensor, got torch.int64"),
+        (lambda: cell(x, adj[0]), "adj must have shape (2, 4, 4) for x (2, 4, 3), got (4, 4)"),
+        (lambda: cell(x, adj[:, :3]), "adj must have shape (2, 4, 4)"),
+        (lambda: cell(x, sparse), "x must have shape (N, C) with a sparse adj, got (2, 4, 3)"),
+        (lambda: cell(x[0], csc_adjacency()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
+        (lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)), "adj must hold one number an edge, got 1 dense axes"),
+        (lambda: cell(x, adj, mask.float()), "TypeError: mask must be boolean (True = a real node)"),
+        (lambda: cell(x, adj, mask[0]), "mask must have shape (2, 4), one for each node, got (4,)"),
+    ],
+    GCN_cell=[
+        (lambda: L.GCN_cell(3, 2)(adj, adj), "x must have 3 features (axis -1), got 4"),
+        (lambda: L.GCN_cell(3, True), "TypeError: out_features must be an int, got True"),
+    ],
+    GraphSAGE_cell=[
+        (lambda: L.GraphSAGE_cell(3, 2, "max"), "aggregation must be one of 'mean', 'pool', 'gcn', 'lstm', got 'max'"),
+        (lambda: L.GraphSAGE_cell(3, 2)(x, adj[:1]), "adj must have shape (2, 4, 4)"),
+    ],
+    DiffPool=[
+        (
+            lambda: L.DiffPool()(x, adj, torch.ones(2, 3, 2)),
+            "assignment_logits must have shape (2, 4, 'K'), a row for each node of z, got (2, 3, 2)",
+        ),
+        (lambda: L.DiffPool()(x, adj, torch.ones(2, 4, 0)), "assignment_logits must have at least one cluster, got 0"),
+        (lambda: L.DiffPool()(x, adj, adj.long()), "TypeError: assignment_logits must be a floating-point"),
+    ],
+    BatchAddPool=[
+        (lambda: L.BatchAddPool()(x), "x must have shape (N, C), got 3 axes"),
+        (lambda: L.BatchAddPool()(x[0], num_graphs=2), "batch_index must be given for num_graphs=2"),
+        (lambda: L.BatchAddPool()(x[0], torch.tensor([0, 1, 2, 1]), 2), "index must lie in [0, 1], got 2"),
+        (lambda: L.BatchAddPool()(x[0], torch.tensor([0, -1, 1, 1])), "index must lie in [0, 1], got -1"),
+        (lambda: L.BatchAddPool()(x[0], torch.ones(4)), "TypeError: index must be int64 or int32"),
+        (lambda: L.BatchAddPool()(x[0], torch.ones(3).long()), "index must have shape (4,)"),
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

@@ -102,53 +102,51 @@ x, adj = torch.ones(2, 4, 3), torch.ones(2, 4, 4)
 sparse = torch.eye(4).to_sparse()
 
 BAD_INPUTS = bad_inputs(
-    {
-        "GCN": [
-            (lambda: GCN(3, 4, 2, num_layers=0), "num_layers must be at least 1, got 0"),
-            (lambda: GCN(3, 0, 2), "hidden_features must be at least 1, got 0"),
-            (lambda: GCN(3, 4, 2, dropout=2.0), "p must be a finite number in [0.0, 1.0], got 2.0"),
-            (lambda: GCN(3, 4, 2)(x[..., :2], adj), "x must have 3 features (axis -1), got 2"),
-            (lambda: GCN(3, 4, 2)(x, adj[:, :3]), "adj must have shape (2, 4, 4) for x (2, 4, 3)"),
-            (lambda: GCN(3, 4, 2)(x[0], torch.ones(2, 4)), "adj must have shape (4, 4)"),
-            (lambda: GCN(4, 4, 2)(sparse, sparse, torch.ones(4).bool()), "TypeError: x must be dense, or sparse COO"),
-            (lambda: GCN(3, 4, 2)(sparse, sparse), "x must have 3 features (axis -1), got 4"),
-            (
-                lambda: GCN(2, 4, 3)(torch.ones(4, 2), torch.zeros(2, 9).long()),
-                "TypeError: pass Graph.from_edges(edge_index.T",
-            ),
-            (lambda: GCN.preset("pubmed"), "GCN has no preset 'pubmed'; it has 'cora'"),
-        ],
-        "GIN": [
-            (lambda: GIN(2, 4, 3)(torch.ones(4, 2), torch.zeros(2, 9).int()), "TypeError: looks like an edge_index"),
-            (lambda: GIN(3, 4, 2, num_layers=1), "num_layers must be at least 2, got 1"),
-            (lambda: GIN(3, 4, 0), "num_classes must be at least 1, got 0"),
-            (lambda: GIN(3, 4, 2, mlp_layers=0), "mlp_layers must be at least 1, got 0"),
-            (lambda: GIN(3, 4, 2, readout="max"), "readout must be one of 'sum', 'mean', got 'max'"),
-            (lambda: GIN(3, 4, 2)(x[..., :2], adj), "x must have 3 features (axis -1), got 2"),
-            (lambda: GIN(3, 4, 2)(x, adj, torch.zeros(4).long()), "batch_index is for x (N, I)"),
-            (lambda: GIN(3, 4, 2)(x[0], sparse, torch.tensor([0, 0, 1, 3]), 2), "index must lie in [0, 1], got 3"),
-        ],
-        "GraphSAGE": [
-            (lambda: GraphSAGE(3, 4, 2, aggregation="sum"), "aggregation must be one of 'mean'"),
-            (lambda: GraphSAGE(3, 4, 2)(x, adj[:1]), "adj must have shape (2, 4, 4)"),
-            (
-                lambda: GraphSAGE(3, 4, 2)(x[0], [sparse]),
-                "adj must be one adjacency, or one for each of the 2 layers, got 1",
-            ),
-            (lambda: GraphSAGE(3, 4, 2)(x[0], torch.ones(5, 4)), "adj must have shape (4, 4)"),
-        ],
-        "DiffPoolNet": [
-            (lambda: DiffPoolNet(3, 4, 2, ()), "clusters must be a number per level"),
-            (lambda: DiffPoolNet(3, 4, 2, 12), "clusters must be a number per level"),
-            (lambda: DiffPoolNet(3, 4, 2, (0,)), "clusters must be at least 1, got 0"),
-            (lambda: DiffPoolNet(3, 4, 2)(x[0], adj[0]), "x must have shape (B, N, I), got 2 axes"),
-            (lambda: DiffPoolNet(2, 4, 2)(x, adj), "x must have 2 features (axis -1), got 3"),
-            (
-                lambda: DiffPoolNet(3, 4, 2)(x, adj, torch.ones(2, 4)),
-                "TypeError: mask must be boolean (True = a real node)",
-            ),
-        ],
-    }
+    GCN=[
+        (lambda: GCN(3, 4, 2, num_layers=0), "num_layers must be at least 1, got 0"),
+        (lambda: GCN(3, 0, 2), "hidden_features must be at least 1, got 0"),
+        (lambda: GCN(3, 4, 2, dropout=2.0), "p must be a finite number in [0.0, 1.0], got 2.0"),
+        (lambda: GCN(3, 4, 2)(x[..., :2], adj), "x must have 3 features (axis -1), got 2"),
+        (lambda: GCN(3, 4, 2)(x, adj[:, :3]), "adj must have shape (2, 4, 4) for x (2, 4, 3)"),
+        (lambda: GCN(3, 4, 2)(x[0], torch.ones(2, 4)), "adj must have shape (4, 4)"),
+        (lambda: GCN(4, 4, 2)(sparse, sparse, torch.ones(4).bool()), "TypeError: x must be dense, or sparse COO"),
+        (lambda: GCN(3, 4, 2)(sparse, sparse), "x must have 3 features (axis -1), got 4"),
+        (
+            lambda: GCN(2, 4, 3)(torch.ones(4, 2), torch.zeros(2, 9).long()),
+            "TypeError: pass Graph.from_edges(edge_index.T",
+        ),
+        (lambda: GCN.preset("pubmed"), "GCN has no preset 'pubmed'; it has 'cora'"),
+    ],
+    GIN=[
+        (lambda: GIN(2, 4, 3)(torch.ones(4, 2), torch.zeros(2, 9).int()), "TypeError: looks like an edge_index"),
+        (lambda: GIN(3, 4, 2, num_layers=1), "num_layers must be at least 2, got 1"),
+        (lambda: GIN(3, 4, 0), "num_classes must be at least 1, got 0"),
+        (lambda: GIN(3, 4, 2, mlp_layers=0), "mlp_layers must be at least 1, got 0"),
+        (lambda: GIN(3, 4, 2, readout="max"), "readout must be one of 'sum', 'mean', got 'max'"),
+        (lambda: GIN(3, 4, 2)(x[..., :2], adj), "x must have 3 features (axis -1), got 2"),
+        (lambda: GIN(3, 4, 2)(x, adj, torch.zeros(4).long()), "batch_index is for x (N, I)"),
+        (lambda: GIN(3, 4, 2)(x[0], sparse, torch.tensor([0, 0, 1, 3]), 2), "index must lie in [0, 1], got 3"),
+    ],
+    GraphSAGE=[
+        (lambda: GraphSAGE(3, 4, 2, aggregation="sum"), "aggregation must be one of 'mean'"),
+        (lambda: GraphSAGE(3, 4, 2)(x, adj[:1]), "adj must have shape (2, 4, 4)"),
+        (
+            lambda: GraphSAGE(3, 4, 2)(x[0], [sparse]),
+            "adj must be one adjacency, or one for each of the 2 layers, got 1",
+        ),
+        (lambda: GraphSAGE(3, 4, 2)(x[0], torch.ones(5, 4)), "adj must have shape (4, 4)"),
+    ],
+    DiffPoolNet=[
+        (lambda: DiffPoolNet(3, 4, 2, ()), "clusters must be a number per level"),
+        (lambda: DiffPoolNet(3, 4, 2, 12), "clusters must be a number per level"),
+        (lambda: DiffPoolNet(3, 4, 2, (0,)), "clusters must be at least 1, got 0"),
+        (lambda: DiffPoolNet(3, 4, 2)(x[0], adj[0]), "x must have shape (B, N, I), got 2 axes"),
+        (lambda: DiffPoolNet(2, 4, 2)(x, adj), "x must have 2 features (axis -1), got 3"),
+        (
+            lambda: DiffPoolNet(3, 4, 2)(x, adj, torch.ones(2, 4)),
+            "TypeError: mask must be boolean (True = a real node)",
+        ),
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

@@ -113,8 +113,8 @@ def positive(*shape):
     return lambda dtype: seeded_randn(*shape, dtype=dtype, seed=5).abs() + 0.1
 
 
-def bad_inputs(calls):
-    """Rows of {component: [(call, message), ...]}, where a message is what Python prints, or a part of it.
+def bad_inputs(**calls):
+    """Rows of component=[(call, message), ...], where a message is what Python prints, or a part of it.
 
     "TypeError: x must be" for a TypeError; without the name of an error, a ValueError.
     """

@@ -89,10 +89,7 @@ CASES = [
             ),
             **BLOCK,
         )
-        for kind, combine, part in (
-            ("strided", "local", "local"),
-            ("fixed", "merged", "union"),
-        )
+        for kind, combine, part in (("strided", "local", "local"), ("fixed", "merged", "union"))
     ],
     *[
         model(
@@ -168,47 +165,45 @@ x, ids = torch.ones(2, 5, 8), torch.ones(2, 5, dtype=torch.int64)
 gpt, llama1 = M.GPT2(**TINY), M.LLaMA1(**TINY_LLAMA)
 
 BAD_INPUTS = bad_inputs(
-    {
-        "GPT_TransformerBlock": [
-            (lambda: M.GPT_TransformerBlock(8, 3), "embed_dim must be divisible by num_heads"),
-            (lambda: M.GPT_TransformerBlock(8, 2)(x[0]), "query must have shape"),
-        ],
-        "GPT_SparseTransformerBlock": [
-            (lambda: M.GPT_SparseTransformerBlock(8, 2, 3, columns=4), "columns must be at most block_size=3, got 4"),
-        ],
-        "GPT2": [
-            (lambda: gpt(ids + 10), "tokens must lie in [0, 10], vocab_size being 11, got 11"),
-            (lambda: gpt(ids[0]), "tokens must have shape (B, T), got 1 axes"),
-            (lambda: gpt(ids.float()), "TypeError: tokens must be int64 or int32, got torch.float32"),
-            (lambda: gpt(torch.ones(1, 17, dtype=torch.int64)), "tokens must end within context=16, got 17 after 0"),
-            (lambda: M.GPT2.preset("gpt2-huge"), "GPT2 has no preset 'gpt2-huge'; it has 'gpt2'"),
-            (lambda: M.GPT2(num_layers=0), "num_layers must be at least 1, got 0"),
-            (lambda: M.GPT2(**TINY, dropout=2.0), "dropout must be a finite number in [0.0, 1.0], got 2.0"),
-        ],
-        "GPT3": [
-            (lambda: M.GPT3(**TINY, window=1), "window must be at least 2, got 1"),
-            (lambda: M.GPT3(**TINY).begin(3, 8, ids[:2, 0]), "padding must have 3 rows"),
-        ],
-        "LLaMA_TransformerBlock": [
-            (lambda: M.LLaMA_TransformerBlock(8, 4, 3), "num_heads must be divisible by num_kv_heads=3, got 4"),
-        ],
-        "LLaMA1": [
-            (lambda: llama1(ids - 2), "tokens must lie in [0, 10], vocab_size being 11, got -1"),
-            (lambda: M.LLaMA1(**TINY | {"embed_dim": 6}), "head_dim must be even"),
-            (lambda: M.LLaMA1(**TINY, hidden_dim=0), "hidden_dim must be at least 1, got 0"),
-        ],
-        "LLaMA2": [
-            (lambda: M.LLaMA2.preset("34b"), "LLaMA2 has no preset '34b'; it has '7b', '13b', '70b'"),
-            (lambda: llama1.begin(2, 0), "max_len must be at least 1, got 0"),
-        ],
-    }
+    GPT_TransformerBlock=[
+        (lambda: M.GPT_TransformerBlock(8, 3), "embed_dim must be divisible by num_heads"),
+        (lambda: M.GPT_TransformerBlock(8, 2)(x[0]), "query must have shape"),
+    ],
+    GPT_SparseTransformerBlock=[
+        (lambda: M.GPT_SparseTransformerBlock(8, 2, 3, columns=4), "columns must be at most block_size=3, got 4")
+    ],
+    GPT2=[
+        (lambda: gpt(ids + 10), "tokens must lie in [0, 10], vocab_size being 11, got 11"),
+        (lambda: gpt(ids[0]), "tokens must have shape (B, T), got 1 axes"),
+        (lambda: gpt(ids.float()), "TypeError: tokens must be int64 or int32, got torch.float32"),
+        (lambda: gpt(torch.ones(1, 17, dtype=torch.int64)), "tokens must end within context=16, got 17 after 0"),
+        (lambda: M.GPT2.preset("gpt2-huge"), "GPT2 has no preset 'gpt2-huge'; it has 'gpt2'"),
+        (lambda: M.GPT2(num_layers=0), "num_layers must be at least 1, got 0"),
+        (lambda: M.GPT2(**TINY, dropout=2.0), "dropout must be a finite number in [0.0, 1.0], got 2.0"),
+    ],
+    GPT3=[
+        (lambda: M.GPT3(**TINY, window=1), "window must be at least 2, got 1"),
+        (lambda: M.GPT3(**TINY).begin(3, 8, ids[:2, 0]), "padding must have 3 rows"),
+    ],
+    LLaMA_TransformerBlock=[
+        (lambda: M.LLaMA_TransformerBlock(8, 4, 3), "num_heads must be divisible by num_kv_heads=3, got 4")
+    ],
+    LLaMA1=[
+        (lambda: llama1(ids - 2), "tokens must lie in [0, 10], vocab_size being 11, got -1"),
+        (lambda: M.LLaMA1(**TINY | {"embed_dim": 6}), "head_dim must be even"),
+        (lambda: M.LLaMA1(**TINY, hidden_dim=0), "hidden_dim must be at least 1, got 0"),
+    ],
+    LLaMA2=[
+        (lambda: M.LLaMA2.preset("34b"), "LLaMA2 has no preset '34b'; it has '7b', '13b', '70b'"),
+        (lambda: llama1.begin(2, 0), "max_len must be at least 1, got 0"),
+    ],
 )
 BAD_INPUTS += [
     *(
         ("GPT2", lambda n=n: gpt(ids[:, :1], M.GPT2(**TINY | {"num_layers": n}).begin(2)), ValueError, words)
         for n in (1, 3)
         for words in (f"state must come from this model's begin(), with 2 caches, one per block, got {n}",)
-    ),
+    )
 ]
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

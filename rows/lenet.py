@@ -75,30 +75,28 @@ CASES = [
             gain=0.1,
         )
         for preset in LeNet5.presets
-    ],
+    ]
 ]
 
 REQUIRED = {"LeNet5": ()}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "LeNet5": [
-            (lambda: LeNet5.preset("modern"), "LeNet5 has no preset 'modern'; it has 'paper', "),
-            (lambda: LeNet5(activation="gelu"), "activation must be one of 'scaled_tanh', 'tanh', 'relu'"),
-            (lambda: LeNet5(num_classes=26), 'pass codes of shape (26, 84), or output="linear"'),
-            (lambda: LeNet5(codes=torch.ones(10, 80)), "codes must have shape (10, 84), got (10, 80)"),
-            (lambda: LeNet5(output="linear", codes=torch.ones(10, 84)), "codes belong to output="),
-            (lambda: LeNet5()(torch.ones(2, 1, 28, 28)), "x must be 32 × 32 pixels for LeNet5, got 28 × 28: pad"),
-            (lambda: LeNet5()(torch.ones(2, 1, 36, 32)), "x must be 32 × 32 pixels for LeNet5, got 36 × 32"),
-            (lambda: LeNet5()(torch.ones(2, 3, 32, 32)), "x must have 1 channels (axis 1), got 3"),
-            (lambda: LeNet5()(torch.ones(1, 32, 32)), "x must have shape (N, C, 32, 32), got 3 axes"),
-            (lambda: LeNet5().reset_classifier(5), 'or with output="linear"'),
-            (
-                lambda: LeNet5()(torch.ones(2, 1, 32, 32).byte()),
-                "TypeError: x must be a floating-point tensor, got torch.uint8",
-            ),
-        ],
-    }
+    LeNet5=[
+        (lambda: LeNet5.preset("modern"), "LeNet5 has no preset 'modern'; it has 'paper', "),
+        (lambda: LeNet5(activation="gelu"), "activation must be one of 'scaled_tanh', 'tanh', 'relu'"),
+        (lambda: LeNet5(num_classes=26), 'pass codes of shape (26, 84), or output="linear"'),
+        (lambda: LeNet5(codes=torch.ones(10, 80)), "codes must have shape (10, 84), got (10, 80)"),
+        (lambda: LeNet5(output="linear", codes=torch.ones(10, 84)), "codes belong to output="),
+        (lambda: LeNet5()(torch.ones(2, 1, 28, 28)), "x must be 32 × 32 pixels for LeNet5, got 28 × 28: pad"),
+        (lambda: LeNet5()(torch.ones(2, 1, 36, 32)), "x must be 32 × 32 pixels for LeNet5, got 36 × 32"),
+        (lambda: LeNet5()(torch.ones(2, 3, 32, 32)), "x must have 1 channels (axis 1), got 3"),
+        (lambda: LeNet5()(torch.ones(1, 32, 32)), "x must have shape (N, C, 32, 32), got 3 axes"),
+        (lambda: LeNet5().reset_classifier(5), 'or with output="linear"'),
+        (
+            lambda: LeNet5()(torch.ones(2, 1, 32, 32).byte()),
+            "TypeError: x must be a floating-point tensor, got torch.uint8",
+        ),
+    ]
 )
 
 

@@ -83,56 +83,41 @@ FUNCTION_CASES = [
 ]
 
 BAD_INPUTS = bad_inputs(
-    {
-        "cross_entropy": [
-            (
-                lambda: G.cross_entropy(scores, torch.tensor([0, 3])),
-                "target holds the label 3, but there are 3 classes",
-            ),
-            (lambda: G.cross_entropy(scores, torch.tensor([0, -1])), "target holds the label -1"),
-            (lambda: G.cross_entropy(scores, torch.tensor([0, 1, 2])), "target must have shape (2,)"),
-            (lambda: G.cross_entropy(scores, torch.tensor([[0], [1]])), "target must have shape (2,)"),
-            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]).int()), "TypeError: use target.long()"),
-            (lambda: G.cross_entropy(scores.long(), torch.tensor([0, 1])), "TypeError: input must be a floating"),
-            (lambda: G.cross_entropy(scores, torch.ones(2, 4)), "target of class probabilities"),
-            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), torch.ones(2)), "one entry per class"),
-            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), reduction="avg"), "reduction must be one of"),
-            (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), label_smoothing=2.0), "label_smoothing"),
-        ],
-        "nll_loss": [
-            (lambda: G.nll_loss(scores, torch.tensor([0, 5])), "target holds the label 5"),
-            (lambda: G.nll_loss(scores, scores), "TypeError: target must hold int64 class indices"),
-        ],
-        "map_loss": [
-            (lambda: G.map_loss(scores, torch.tensor([0, 3])), "target holds the label 3"),
-        ],
-        "mse_loss": [
-            (lambda: G.mse_loss(torch.ones(4, 1), torch.ones(4)), "target must have input's shape (4, 1), got (4,)"),
-        ],
-        "bce": [
-            (
-                lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4, 1)),
-                "target must have input's shape",
-            ),
-            (
-                lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4), weight=torch.ones(3)),
-                "weight must broadcast",
-            ),
-        ],
-        "accuracy": [
-            (lambda: G.accuracy(torch.ones(0, 3), torch.ones(0).long()), "target is empty"),
-            (lambda: G.accuracy(scores, torch.tensor([0, 7])), "target holds the label 7"),
-        ],
-        "top_k_accuracy": [
-            (lambda: G.top_k_accuracy(scores, torch.tensor([0, 1]), 4), "k must be at most the number of classes 3"),
-        ],
-        "confusion_matrix": [
-            (
-                lambda: G.confusion_matrix(torch.tensor([0, 9]), torch.tensor([0, 1]), 3),
-                "predictions holds the label 9",
-            ),
-        ],
-    }
+    cross_entropy=[
+        (lambda: G.cross_entropy(scores, torch.tensor([0, 3])), "target holds the label 3, but there are 3 classes"),
+        (lambda: G.cross_entropy(scores, torch.tensor([0, -1])), "target holds the label -1"),
+        (lambda: G.cross_entropy(scores, torch.tensor([0, 1, 2])), "target must have shape (2,)"),
+        (lambda: G.cross_entropy(scores, torch.tensor([[0], [1]])), "target must have shape (2,)"),
+        (lambda: G.cross_entropy(scores, torch.tensor([0, 1]).int()), "TypeError: use target.long()"),
+        (lambda: G.cross_entropy(scores.long(), torch.tensor([0, 1])), "TypeError: input must be a floating"),
+        (lambda: G.cross_entropy(scores, torch.ones(2, 4)), "target of class probabilities"),
+        (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), torch.ones(2)), "one entry per class"),
+        (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), reduction="avg"), "reduction must be one of"),
+        (lambda: G.cross_entropy(scores, torch.tensor([0, 1]), label_smoothing=2.0), "label_smoothing"),
+    ],
+    nll_loss=[
+        (lambda: G.nll_loss(scores, torch.tensor([0, 5])), "target holds the label 5"),
+        (lambda: G.nll_loss(scores, scores), "TypeError: target must hold int64 class indices"),
+    ],
+    map_loss=[(lambda: G.map_loss(scores, torch.tensor([0, 3])), "target holds the label 3")],
+    mse_loss=[(lambda: G.mse_loss(torch.ones(4, 1), torch.ones(4)), "target must have input's shape (4, 1), got (4,)")],
+    bce=[
+        (lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4, 1)), "target must have input's shape"),
+        (
+            lambda: G.binary_cross_entropy_with_logits(torch.ones(4), torch.ones(4), weight=torch.ones(3)),
+            "weight must broadcast",
+        ),
+    ],
+    accuracy=[
+        (lambda: G.accuracy(torch.ones(0, 3), torch.ones(0).long()), "target is empty"),
+        (lambda: G.accuracy(scores, torch.tensor([0, 7])), "target holds the label 7"),
+    ],
+    top_k_accuracy=[
+        (lambda: G.top_k_accuracy(scores, torch.tensor([0, 1]), 4), "k must be at most the number of classes 3")
+    ],
+    confusion_matrix=[
+        (lambda: G.confusion_matrix(torch.tensor([0, 9]), torch.tensor([0, 1]), 3), "predictions holds the label 9")
+    ],
 )
 
 BENCHMARKS = [

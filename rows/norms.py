@@ -128,52 +128,50 @@ FUNCTION_CASES = [
 ]
 
 BAD_INPUTS = bad_inputs(
-    {
-        "BatchNorm2d": [
-            (lambda: L.BatchNorm2d(3, eps=-1.0), "eps must be a finite number"),
-            (lambda: L.BatchNorm2d(3)(torch.ones(2, 3)), "x must have shape (N, C, H, W), got 2 axes"),
-            (lambda: L.BatchNorm2d(4)(x4), "x must have 4 channels (axis 1), as running_mean has, got 3"),
-            (lambda: L.BatchNorm2d(3)(ints), "TypeError: x must be a floating-point tensor"),
-        ],
-        "BatchNorm1d": [
-            (lambda: L.BatchNorm1d(True), "TypeError: num_features must be an int"),
-            (lambda: L.BatchNorm1d(3)(x4), "x must have shape (N, C) or (N, C, L), got 4 axes"),
-            (lambda: L.BatchNorm1d(3)(torch.ones(1, 3)), "more than one value per channel when training"),
-        ],
-        "BatchNorm": [
-            (lambda: L.BatchNorm(3, momentum=2.0), "momentum must be a finite number in [0.0, 1.0]"),
-            (lambda: L.BatchNorm(3)(torch.ones(3)), "x must have shape (N, C, ...), got 1 axes"),
-        ],
-        "LayerNorm": [
-            (lambda: L.LayerNorm(()), "normalized_shape must have at least one axis"),
-            (lambda: L.LayerNorm(2.0), "TypeError: normalized_shape must be an int, got 2.0"),
-            (lambda: L.LayerNorm(0), "normalized_shape must be at least 1, got 0"),
-            (lambda: L.LayerNorm(3, eps=-1e-5), "eps must be a finite number"),
-            (lambda: L.LayerNorm(5)(x3), "x must end in the axes (5,) (normalized_shape), got shape (2, 5, 6)"),
-            (lambda: L.LayerNorm(6)(x3.long()), "TypeError: x must be a floating-point tensor"),
-        ],
-        "layer_norm": [
-            (
-                lambda: G.layer_norm(x3, (6,), bias=torch.ones(1)),
-                "bias must have the shape (6,) (normalized_shape), got (1,)",
-            ),
-        ],
-        "RMSNorm": [
-            (lambda: L.RMSNorm(3, partial=0.0), "partial must be a share of the features in (0, 1], got 0.0"),
-            (lambda: L.RMSNorm(3, partial=6.25), "partial must be a finite number in [0.0, 1.0], got 6.25"),
-            (lambda: L.RMSNorm((3, 6))(x3), "x must end in the axes (3, 6)"),
-            (lambda: L.RMSNorm(6)([1.0] * 6), "TypeError: x must be a torch.Tensor, got list"),
-        ],
-        "LocalResponseNorm": [
-            (lambda: L.LocalResponseNorm(0), "size must be at least 1, got 0"),
-            (lambda: L.LocalResponseNorm(5, k="2"), "TypeError: k must be a number"),
-            (
-                lambda: L.LocalResponseNorm(5)(torch.ones(2, 6)),
-                "x must have shape (N, C, ...) with at least 3 axes, got 2 axes",
-            ),
-            (lambda: L.LocalResponseNorm(5)(x3.long()), "TypeError: x must be a floating-point tensor"),
-        ],
-    }
+    BatchNorm2d=[
+        (lambda: L.BatchNorm2d(3, eps=-1.0), "eps must be a finite number"),
+        (lambda: L.BatchNorm2d(3)(torch.ones(2, 3)), "x must have shape (N, C, H, W), got 2 axes"),
+        (lambda: L.BatchNorm2d(4)(x4), "x must have 4 channels (axis 1), as running_mean has, got 3"),
+        (lambda: L.BatchNorm2d(3)(ints), "TypeError: x must be a floating-point tensor"),
+    ],
+    BatchNorm1d=[
+        (lambda: L.BatchNorm1d(True), "TypeError: num_features must be an int"),
+        (lambda: L.BatchNorm1d(3)(x4), "x must have shape (N, C) or (N, C, L), got 4 axes"),
+        (lambda: L.BatchNorm1d(3)(torch.ones(1, 3)), "more than one value per channel when training"),
+    ],
+    BatchNorm=[
+        (lambda: L.BatchNorm(3, momentum=2.0), "momentum must be a finite number in [0.0, 1.0]"),
+        (lambda: L.BatchNorm(3)(torch.ones(3)), "x must have shape (N, C, ...), got 1 axes"),
+    ],
+    LayerNorm=[
+        (lambda: L.LayerNorm(()), "normalized_shape must have at least one axis"),
+        (lambda: L.LayerNorm(2.0), "TypeError: normalized_shape must be an int, got 2.0"),
+        (lambda: L.LayerNorm(0), "normalized_shape must be at least 1, got 0"),
+        (lambda: L.LayerNorm(3, eps=-1e-5), "eps must be a finite number"),
+        (lambda: L.LayerNorm(5)(x3), "x must end in the axes (5,) (normalized_shape), got shape (2, 5, 6)"),
+        (lambda: L.LayerNorm(6)(x3.long()), "TypeError: x must be a floating-point tensor"),
+    ],
+    layer_norm=[
+        (
+            lambda: G.layer_norm(x3, (6,), bias=torch.ones(1)),
+            "bias must have the shape (6,) (normalized_shape), got (1,)",
+        )
+    ],
+    RMSNorm=[
+        (lambda: L.RMSNorm(3, partial=0.0), "partial must be a share of the features in (0, 1], got 0.0"),
+        (lambda: L.RMSNorm(3, partial=6.25), "partial must be a finite number in [0.0, 1.0], got 6.25"),
+        (lambda: L.RMSNorm((3, 6))(x3), "x must end in the axes (3, 6)"),
+        (lambda: L.RMSNorm(6)([1.0] * 6), "TypeError: x must be a torch.Tensor, got list"),
+    ],
+    LocalResponseNorm=[
+        (lambda: L.LocalResponseNorm(0), "size must be at least 1, got 0"),
+        (lambda: L.LocalResponseNorm(5, k="2"), "TypeError: k must be a number"),
+        (
+            lambda: L.LocalResponseNorm(5)(torch.ones(2, 6)),
+            "x must have shape (N, C, ...) with at least 3 axes, got 2 axes",
+        ),
+        (lambda: L.LocalResponseNorm(5)(x3.long()), "TypeError: x must be a floating-point tensor"),
+    ],
 )
 
 IMAGES = (32, 64, 28, 28)

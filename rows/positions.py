@@ -55,7 +55,7 @@ FUNCTION_CASES = [
             ("of each sample", (randn(2, 1, 3, 3, seed=3), randn(2, 1, 3, 3, seed=4))),
         )
         for interleaved in (False, True)
-    ],
+    ]
 ]
 
 q, k = torch.ones(2, 4, 3, 8), torch.ones(2, 4, 5, 8)
@@ -72,37 +72,33 @@ def fill_cache():
 REQUIRED = {"RelativePositionBias2d": (2, 3, 4)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "KVCache": [
-            (lambda: L.KVCache(2, 4, 0, 8), "max_len must be at least 1, got 0"),
-            (lambda: cache.update(torch.ones(3, 4, 1, 8), torch.ones(3, 4, 1, 8)), "k must have shape (2, 4, 1, 8)"),
-            (lambda: cache.update(k[:, :, :1], k[:, :, :2]), "v must have shape (2, 4, 1, 8)"),
-            (lambda: cache.update(k.half(), k.half()), "k must be torch.float32 on cpu"),
-            (
-                lambda: fill_cache().update(k[:, :, :2], k[:, :, :2]),
-                "the cache is full: it holds 5 tokens of max_len=6 and was given 2 more",
-            ),
-            (lambda: cache.reorder(torch.zeros(2, 2).long()), "index must have shape (N,)"),
-            (lambda: cache.reorder(torch.zeros(2)), "TypeError: index must hold integers"),
-        ],
-        "PositionalEncoding": [
-            (lambda: L.PositionalEncoding(8, 0), "max_len must be at least 1, got 0"),
-            (lambda: L.PositionalEncoding(6, 4)(x), "x must have 6 features (embed_dim)"),
-            (lambda: L.PositionalEncoding(8, 4)(x, -1), "position must be at least 0, got -1"),
-            (
-                lambda: L.PositionalEncoding(8, 4)(x, torch.zeros(3).long()),
-                "position must be an int, or have shape (2,) or (2, 3), got (3,)",
-            ),
-            (lambda: L.PositionalEncoding(8, 4)(x, torch.zeros(2)), "TypeError: position must hold integers"),
-        ],
-        "RotaryEncoding": [
-            (lambda: L.RotaryEncoding(5, 4), "head_dim must be even"),
-            (lambda: L.RotaryEncoding(4, 4, base=0.0), "base must be positive, got 0.0"),
-            (lambda: L.RotaryEncoding(8, 4)(x), "x must have shape (B, H, T, D)"),
-            (lambda: L.RotaryEncoding(6, 4)(q), "x must have 6 features (head_dim)"),
-        ],
-        "RelativePositionBias2d": [
-            (lambda: L.RelativePositionBias2d(0, 2, 2), "height must be at least 1, got 0"),
-        ],
-    }
+    KVCache=[
+        (lambda: L.KVCache(2, 4, 0, 8), "max_len must be at least 1, got 0"),
+        (lambda: cache.update(torch.ones(3, 4, 1, 8), torch.ones(3, 4, 1, 8)), "k must have shape (2, 4, 1, 8)"),
+        (lambda: cache.update(k[:, :, :1], k[:, :, :2]), "v must have shape (2, 4, 1, 8)"),
+        (lambda: cache.update(k.half(), k.half()), "k must be torch.float32 on cpu"),
+        (
+            lambda: fill_cache().update(k[:, :, :2], k[:, :, :2]),
+            "the cache is full: it holds 5 tokens of max_len=6 and was given 2 more",
+        ),
+        (lambda: cache.reorder(torch.zeros(2, 2).long()), "index must have shape (N,)"),
+        (lambda: cache.reorder(torch.zeros(2)), "TypeError: index must hold integers"),
+    ],
+    PositionalEncoding=[
+        (lambda: L.PositionalEncoding(8, 0), "max_len must be at least 1, got 0"),
+        (lambda: L.PositionalEncoding(6, 4)(x), "x must have 6 features (embed_dim)"),
+        (lambda: L.PositionalEncoding(8, 4)(x, -1), "position must be at least 0, got -1"),
+        (
+            lambda: L.PositionalEncoding(8, 4)(x, torch.zeros(3).long()),
+            "position must be an int, or have shape (2,) or (2, 3), got (3,)",
+        ),
+        (lambda: L.PositionalEncoding(8, 4)(x, torch.zeros(2)), "TypeError: position must hold integers"),
+    ],
+    RotaryEncoding=[
+        (lambda: L.RotaryEncoding(5, 4), "head_dim must be even"),
+        (lambda: L.RotaryEncoding(4, 4, base=0.0), "base must be positive, got 0.0"),
+        (lambda: L.RotaryEncoding(8, 4)(x), "x must have shape (B, H, T, D)"),
+        (lambda: L.RotaryEncoding(6, 4)(q), "x must have 6 features (head_dim)"),
+    ],
+    RelativePositionBias2d=[(lambda: L.RelativePositionBias2d(0, 2, 2), "height must be at least 1, got 0")],
 )

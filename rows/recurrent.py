@@ -89,11 +89,7 @@ CASES = [
         for (name, make), reverse, (what, inputs) in itertools.product(
             CELLS.items(),
             (False, True),
-            (
-                ("no state", draw(T, I)),
-                ("state", sequence_with_state),
-                ("lengths", sequence_with_lengths),
-            ),
+            (("no state", draw(T, I)), ("state", sequence_with_state), ("lengths", sequence_with_lengths)),
         )
         if what == "no state" or "LSTM" not in name  # a state of two is given in tests/layers/test_recurrent.py
     ],
@@ -217,51 +213,49 @@ peep = {f"weight_c{gate}": torch.ones(H) for gate in "if"}
 REQUIRED = {"RNN_cell": (3, 4), "LSTM_cell": (3, 4), "GRU_cell": (3, 4)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "RNN_cell": [
-            (lambda: L.RNN_cell(0, 2), "input_size must be at least 1, got 0"),
-            (lambda: L.RNN_cell(2, 2.0), "TypeError: hidden_size must be an int, got 2.0"),
-            (lambda: L.RNN_cell(2, 2, nonlinearity="sin"), "nonlinearity must be one of 'tanh', 'relu'"),
-            (lambda: L.RNN_cell(I, H)(x3), "x must have shape (N, input_size) or (input_size,), got 3"),
-            (lambda: L.RNN_cell(I, H)(x2.long()), "TypeError: x must be a floating-point tensor"),
-            (lambda: L.RNN_cell(2, H)(x2), "x must have 2 features, as weight_ih has"),
-            (lambda: L.RNN_cell(I, H)(x2, torch.ones(1, H)), "h must have the shape (2, 4)"),
-        ],
-        "LSTM_cell": [
-            (lambda: L.LSTM_cell(1, 1, bias=False, forget_bias=1.0), "needs bias=True"),
-            (lambda: L.LSTM_cell(1, 1, forget_bias="one"), "TypeError: forget_bias must be a number"),
-            (lambda: cell(x2, torch.ones(2, H)), "TypeError: state must be a tuple (h, c) of 2 tensors, got 1"),
-            (lambda: cell(x2, (torch.ones(2, H), None)), "TypeError: c must be a torch.Tensor, got NoneType"),
-        ],
-        "GRU_cell": [
-            (lambda: L.GRU_cell(2, -2), "hidden_size must be at least 1, got -2"),
-            (lambda: L.GRU_cell(I, H)(x2, torch.ones(2, 5)), "h must have the shape (2, 4)"),
-        ],
-        "RNN": [
-            (lambda: L.RNN(nn.LSTMCell(1, 1)), "TypeError: cell must be a RecurrentCell"),
-            (lambda: L.RecurrentCell(3, 4)(x2), "NotImplementedError: RecurrentCell must define step(x, states)"),
-            (lambda: net(x2), "x must have shape (B, T, I), got 2 axes"),
-            (lambda: net(torch.ones(2, 5, 2)), "x must have 3 features"),
-            (lambda: net(x3, lengths=[5, 3]), "TypeError: lengths must be a torch.Tensor, got list"),
-            (lambda: net(x3, lengths=torch.tensor([5.0, 3.0])), "TypeError: lengths must be int64 or int32"),
-            (lambda: net(x3, lengths=torch.tensor([5])), "lengths must have shape (2,), one for each sequ"),
-            (lambda: net(x3, lengths=torch.tensor([5, 6])), "lengths must lie in [0, 5], got 6"),
-            (lambda: net(x3, lengths=torch.tensor([-1, 6])), "lengths must lie in [0, 5], got -1"),
-            (lambda: net(x3, torch.ones(2, H)), "TypeError: state must be a tuple (h, c)"),
-        ],
-        "lstm_step": [
-            (
-                lambda: G.lstm_step(x2, torch.ones(2, H), torch.ones(2, H), **named, **peep),
-                "weight_ci, weight_cf, weight_co must be given together",
-            ),
-        ],
-        "rnn_step": [
-            (
-                lambda: G.rnn_step(x2, torch.ones(2, H), torch.ones(H, I), torch.ones(H, H), torch.ones(H)),
-                "bias_ih and bias_hh must be given together",
-            ),
-        ],
-    }
+    RNN_cell=[
+        (lambda: L.RNN_cell(0, 2), "input_size must be at least 1, got 0"),
+        (lambda: L.RNN_cell(2, 2.0), "TypeError: hidden_size must be an int, got 2.0"),
+        (lambda: L.RNN_cell(2, 2, nonlinearity="sin"), "nonlinearity must be one of 'tanh', 'relu'"),
+        (lambda: L.RNN_cell(I, H)(x3), "x must have shape (N, input_size) or (input_size,), got 3"),
+        (lambda: L.RNN_cell(I, H)(x2.long()), "TypeError: x must be a floating-point tensor"),
+        (lambda: L.RNN_cell(2, H)(x2), "x must have 2 features, as weight_ih has"),
+        (lambda: L.RNN_cell(I, H)(x2, torch.ones(1, H)), "h must have the shape (2, 4)"),
+    ],
+    LSTM_cell=[
+        (lambda: L.LSTM_cell(1, 1, bias=False, forget_bias=1.0), "needs bias=True"),
+        (lambda: L.LSTM_cell(1, 1, forget_bias="one"), "TypeError: forget_bias must be a number"),
+        (lambda: cell(x2, torch.ones(2, H)), "TypeError: state must be a tuple (h, c) of 2 tensors, got 1"),
+        (lambda: cell(x2, (torch.ones(2, H), None)), "TypeError: c must be a torch.Tensor, got NoneType"),
+    ],
+    GRU_cell=[
+        (lambda: L.GRU_cell(2, -2), "hidden_size must be at least 1, got -2"),
+        (lambda: L.GRU_cell(I, H)(x2, torch.ones(2, 5)), "h must have the shape (2, 4)"),
+    ],
+    RNN=[
+        (lambda: L.RNN(nn.LSTMCell(1, 1)), "TypeError: cell must be a RecurrentCell"),
+        (lambda: L.RecurrentCell(3, 4)(x2), "NotImplementedError: RecurrentCell must define step(x, states)"),
+        (lambda: net(x2), "x must have shape (B, T, I), got 2 axes"),
+        (lambda: net(torch.ones(2, 5, 2)), "x must have 3 features"),
+        (lambda: net(x3, lengths=[5, 3]), "TypeError: lengths must be a torch.Tensor, got list"),
+        (lambda: net(x3, lengths=torch.tensor([5.0, 3.0])), "TypeError: lengths must be int64 or int32"),
+        (lambda: net(x3, lengths=torch.tensor([5])), "lengths must have shape (2,), one for each sequ"),
+        (lambda: net(x3, lengths=torch.tensor([5, 6])), "lengths must lie in [0, 5], got 6"),
+        (lambda: net(x3, lengths=torch.tensor([-1, 6])), "lengths must lie in [0, 5], got -1"),
+        (lambda: net(x3, torch.ones(2, H)), "TypeError: state must be a tuple (h, c)"),
+    ],
+    lstm_step=[
+        (
+            lambda: G.lstm_step(x2, torch.ones(2, H), torch.ones(2, H), **named, **peep),
+            "weight_ci, weight_cf, weight_co must be given together",
+        )
+    ],
+    rnn_step=[
+        (
+            lambda: G.rnn_step(x2, torch.ones(2, H), torch.ones(H, I), torch.ones(H, H), torch.ones(H)),
+            "bias_ih and bias_hh must be given together",
+        )
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

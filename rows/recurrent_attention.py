@@ -79,16 +79,14 @@ REQUIRED = {"RecurrentAttention": ()}
 R = "RecurrentAttention"
 x4 = torch.ones(2, 2, 8, 8)
 BAD_INPUTS = bad_inputs(
-    {
-        "RecurrentAttention": [
-            (lambda: RecurrentAttention(0), "num_classes must be at least 1, got 0"),
-            (lambda: RecurrentAttention(glimpse_size=0), "glimpse_size must be at least 1, got 0"),
-            (lambda: RecurrentAttention(num_scales=1.5), "TypeError: num_scales must be an int, got 1.5"),
-            (lambda: RecurrentAttention(num_glimpses=0), "num_glimpses must be at least 1, got 0"),
-            (lambda: RecurrentAttention(std=0.0), "std must be positive, got 0.0"),
-            (lambda: RecurrentAttention(**SMALL)(x4[0]), "x must have shape (N, C, H, W), got 3 axes"),
-            (lambda: RecurrentAttention(**SMALL)(x4[:, :1]), "x must have 2 channels (in_channels) (axis 1)"),
-            (lambda: RecurrentAttention(**SMALL)(x4.int()), "TypeError: x must be a floating-point tensor"),
-        ],
-    }
+    RecurrentAttention=[
+        (lambda: RecurrentAttention(0), "num_classes must be at least 1, got 0"),
+        (lambda: RecurrentAttention(glimpse_size=0), "glimpse_size must be at least 1, got 0"),
+        (lambda: RecurrentAttention(num_scales=1.5), "TypeError: num_scales must be an int, got 1.5"),
+        (lambda: RecurrentAttention(num_glimpses=0), "num_glimpses must be at least 1, got 0"),
+        (lambda: RecurrentAttention(std=0.0), "std must be positive, got 0.0"),
+        (lambda: RecurrentAttention(**SMALL)(x4[0]), "x must have shape (N, C, H, W), got 3 axes"),
+        (lambda: RecurrentAttention(**SMALL)(x4[:, :1]), "x must have 2 channels (in_channels) (axis 1)"),
+        (lambda: RecurrentAttention(**SMALL)(x4.int()), "TypeError: x must be a floating-point tensor"),
+    ]
 )

@@ -13,14 +13,7 @@ from groundup.models.blocks.convolutional_blocks import (
     ResBottleneckBlock,
     ResNeXtBlock,
 )
-from groundup.models.residual_networks import (
-    DenseNet121,
-    ResNet34,
-    ResNet50,
-    ResNeXt50,
-    SEResNet50,
-    SEResNeXt50,
-)
+from groundup.models.residual_networks import DenseNet121, ResNet34, ResNet50, ResNeXt50, SEResNet50, SEResNeXt50
 from groundup.weights.residual import DENSENET, LEGACY_SENET, RESNET
 from rows.benchmark import compare_image_networks, timm_model, torchvision_model
 from rows.kit import Case, bad_inputs, image, label
@@ -62,11 +55,7 @@ THIN = {"num_classes": 3, "growth_rate": 4, "num_init_features": 6, "bn_size": 2
 
 CASES = [
     case(
-        "ResBlock",
-        "projected",
-        lambda: ResBlock(4, 6, 2),
-        image(4),
-        lambda: BasicBlock(4, 6, 2, projection(4, 6, 2)),
+        "ResBlock", "projected", lambda: ResBlock(4, 6, 2), image(4), lambda: BasicBlock(4, 6, 2, projection(4, 6, 2))
     ),
     case("ResBlock", "", lambda: ResBlock(4, 4), image(4), lambda: BasicBlock(4, 4)),
     case("ResBlock", "wider", lambda: ResBlock(4, 6), image(4), lambda: BasicBlock(4, 6, 1, projection(4, 6))),
@@ -210,82 +199,73 @@ REQUIRED = {
 pixels = torch.ones(2, 3, 40, 40)
 
 BAD_INPUTS = bad_inputs(
-    {
-        "ResBlock": [
-            (lambda: ResBlock(0, 4), "in_channels must be at least 1, got 0"),
-            (lambda: ResBlock(4, 4, stride=0), "stride must be at least 1"),
-            (lambda: ResBlock(4, 4)(pixels), "x must have 4 channels (axis 1)"),
-            (lambda: ResBlock(3, 3)(pixels[0]), "x must have shape (N, C, H, W), got 3 axes"),
-            (lambda: ResBlock(4, 6, se_reduction=4), "channels must be divisible by reduction=4, got 6"),
-        ],
-        "ResBottleneckBlock": [
-            (lambda: ResBottleneckBlock(4, 6), "out_channels must be divisible by 4, got 6"),
-            (
-                lambda: ResBottleneckBlock(4, 8, variant="caffe"),
-                "variant must be one of 'shipped', 'paper', got 'caffe'",
-            ),
-            (lambda: ResBottleneckBlock(4, 8)(pixels), "x must have 4 channels (axis 1)"),
-            (lambda: ResBottleneckBlock(3, 8)(pixels.long()), "TypeError: x must be a floating-point tensor"),
-        ],
-        "ResNeXtBlock": [
-            (lambda: ResNeXtBlock(4, 32), "width_per_group=4 leaves no channel for a group"),
-            (lambda: ResNeXtBlock(4, 64, groups=0), "groups must be at least 1, got 0"),
-            (lambda: ResNeXtBlock(4, 64)(pixels), "x must have 4 channels (axis 1)"),
-        ],
-        "DenseLayer": [
-            (lambda: DenseLayer(4, dropout=1.5), "p must be a finite number in [0.0, 1.0], got 1.5"),
-            (lambda: DenseLayer(4)(pixels), "x must have 4 channels (axis 1)"),
-            (lambda: DenseLayer(4)(), "TypeError: features must be at least one tensor"),
-        ],
-        "DenseBlock": [
-            (lambda: DenseBlock(4, 0), "num_layers must be at least 1, got 0"),
-            (lambda: DenseBlock(4, 2)(pixels), "x must have 4 channels (axis 1)"),
-        ],
-        "DenseTransition": [
-            (lambda: DenseTransition(4, 0.2), "compression=0.2 leaves none of in_channels=4"),
-            (lambda: DenseTransition(4, 2.0), "compression must be a finite number in [0.0, 1.0]"),
-            (lambda: DenseTransition(3)(pixels[..., :1]), "x's width 1 (+ 2 × 0 padding)"),
-        ],
-        "ResNet34": [
-            (lambda: ResNet34(depths=(1, 1)), "depths must be 4 ints, the blocks of each layer"),
-            (lambda: ResNet34(depths=(0, 0, 0, 0)), "depths must have at least one block"),
-            (lambda: ResNet34(groups=2), 'groups and width_per_group belong to block="bottleneck"'),
-            (lambda: ResNet34(stem="mnist"), "stem must be one of 'imagenet', 'cifar', 'half'"),
-            (lambda: ResNet34(width=4)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
-        ],
-        "ResNet50": [
-            (lambda: ResNet50.preset("resnet34"), "ResNet50 has no preset 'resnet34'; it has 'resnet50'"),
-            (lambda: ResNet50(block="plain"), "block must be one of 'basic', 'bottleneck', got 'plain'"),
-            (
-                lambda: ResNet50(width=4, variant="paper")(pixels[..., :2]),
-                "x must be at least 3 × 3 pixels for ResNet50, got 40 × 2: enlarge the images",
-            ),
-        ],
-        "ResNeXt50": [
-            (lambda: ResNeXt50(width=8), "width_per_group=4 leaves no channel for a group"),
-        ],
-        "SEResNet50": [
-            (lambda: SEResNet50(variant="v1"), "variant must be one of 'shipped', 'paper'"),
-            (lambda: SEResNet50(se_reduction=0), "se_reduction must be at least 1, got 0"),
-        ],
-        "DenseNet121": [
-            (lambda: DenseNet121(growth_rate=0), "growth_rate must be at least 1, got 0"),
-            (lambda: DenseNet121(block_config=4), "TypeError: block_config must be 4 ints, the layers of each"),
-            (lambda: DenseNet121(dropout=2.0), "dropout must be a finite number in"),
-            (lambda: DenseNet121(block_config=(6, 12)), "block_config must be 4 ints, the layers of each block"),
-            (
-                lambda: DenseNet121(**THIN)(pixels[..., :28, :]),
-                "x must be at least 29 × 29 pixels for DenseNet121, got 28 × 40",
-            ),
-            (
-                lambda: DenseNet121(**THIN).forward_intermediates(pixels, "block5"),
-                "names: DenseNet121 has no stage 'block5'; it has stem, block1, transition1",
-            ),
-        ],
-        "SEResNeXt50": [
-            (lambda: SEResNeXt50(num_classes=0), "num_classes must be at least 1, got 0"),
-        ],
-    }
+    ResBlock=[
+        (lambda: ResBlock(0, 4), "in_channels must be at least 1, got 0"),
+        (lambda: ResBlock(4, 4, stride=0), "stride must be at least 1"),
+        (lambda: ResBlock(4, 4)(pixels), "x must have 4 channels (axis 1)"),
+        (lambda: ResBlock(3, 3)(pixels[0]), "x must have shape (N, C, H, W), got 3 axes"),
+        (lambda: ResBlock(4, 6, se_reduction=4), "channels must be divisible by reduction=4, got 6"),
+    ],
+    ResBottleneckBlock=[
+        (lambda: ResBottleneckBlock(4, 6), "out_channels must be divisible by 4, got 6"),
+        (lambda: ResBottleneckBlock(4, 8, variant="caffe"), "variant must be one of 'shipped', 'paper', got 'caffe'"),
+        (lambda: ResBottleneckBlock(4, 8)(pixels), "x must have 4 channels (axis 1)"),
+        (lambda: ResBottleneckBlock(3, 8)(pixels.long()), "TypeError: x must be a floating-point tensor"),
+    ],
+    ResNeXtBlock=[
+        (lambda: ResNeXtBlock(4, 32), "width_per_group=4 leaves no channel for a group"),
+        (lambda: ResNeXtBlock(4, 64, groups=0), "groups must be at least 1, got 0"),
+        (lambda: ResNeXtBlock(4, 64)(pixels), "x must have 4 channels (axis 1)"),
+    ],
+    DenseLayer=[
+        (lambda: DenseLayer(4, dropout=1.5), "p must be a finite number in [0.0, 1.0], got 1.5"),
+        (lambda: DenseLayer(4)(pixels), "x must have 4 channels (axis 1)"),
+        (lambda: DenseLayer(4)(), "TypeError: features must be at least one tensor"),
+    ],
+    DenseBlock=[
+        (lambda: DenseBlock(4, 0), "num_layers must be at least 1, got 0"),
+        (lambda: DenseBlock(4, 2)(pixels), "x must have 4 channels (axis 1)"),
+    ],
+    DenseTransition=[
+        (lambda: DenseTransition(4, 0.2), "compression=0.2 leaves none of in_channels=4"),
+        (lambda: DenseTransition(4, 2.0), "compression must be a finite number in [0.0, 1.0]"),
+        (lambda: DenseTransition(3)(pixels[..., :1]), "x's width 1 (+ 2 × 0 padding)"),
+    ],
+    ResNet34=[
+        (lambda: ResNet34(depths=(1, 1)), "depths must be 4 ints, the blocks of each layer"),
+        (lambda: ResNet34(depths=(0, 0, 0, 0)), "depths must have at least one block"),
+        (lambda: ResNet34(groups=2), 'groups and width_per_group belong to block="bottleneck"'),
+        (lambda: ResNet34(stem="mnist"), "stem must be one of 'imagenet', 'cifar', 'half'"),
+        (lambda: ResNet34(width=4)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
+    ],
+    ResNet50=[
+        (lambda: ResNet50.preset("resnet34"), "ResNet50 has no preset 'resnet34'; it has 'resnet50'"),
+        (lambda: ResNet50(block="plain"), "block must be one of 'basic', 'bottleneck', got 'plain'"),
+        (
+            lambda: ResNet50(width=4, variant="paper")(pixels[..., :2]),
+            "x must be at least 3 × 3 pixels for ResNet50, got 40 × 2: enlarge the images",
+        ),
+    ],
+    ResNeXt50=[(lambda: ResNeXt50(width=8), "width_per_group=4 leaves no channel for a group")],
+    SEResNet50=[
+        (lambda: SEResNet50(variant="v1"), "variant must be one of 'shipped', 'paper'"),
+        (lambda: SEResNet50(se_reduction=0), "se_reduction must be at least 1, got 0"),
+    ],
+    DenseNet121=[
+        (lambda: DenseNet121(growth_rate=0), "growth_rate must be at least 1, got 0"),
+        (lambda: DenseNet121(block_config=4), "TypeError: block_config must be 4 ints, the layers of each"),
+        (lambda: DenseNet121(dropout=2.0), "dropout must be a finite number in"),
+        (lambda: DenseNet121(block_config=(6, 12)), "block_config must be 4 ints, the layers of each block"),
+        (
+            lambda: DenseNet121(**THIN)(pixels[..., :28, :]),
+            "x must be at least 29 × 29 pixels for DenseNet121, got 28 × 40",
+        ),
+        (
+            lambda: DenseNet121(**THIN).forward_intermediates(pixels, "block5"),
+            "names: DenseNet121 has no stage 'block5'; it has stem, block1, transition1",
+        ),
+    ],
+    SEResNeXt50=[(lambda: SEResNeXt50(num_classes=0), "num_classes must be at least 1, got 0")],
 )
 
 BENCHMARKS = [

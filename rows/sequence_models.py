@@ -207,62 +207,55 @@ REQUIRED = {
 }
 
 BAD_INPUTS = bad_inputs(
-    {
-        "RNN_factory": [
-            (lambda: RNN_factory("LTSM", 3, 4), "mode must be one of 'RNN_TANH'"),
-            (lambda: RNN_factory("GRU", 0, 4), "input_size must be at least 1, got 0"),
-            (lambda: RNN_factory("GRU", 3, 4.0), "TypeError: hidden_size must be an int, got 4.0"),
-            (lambda: RNN_factory("GRU", 3, 4, 0), "num_layers must be at least 1, got 0"),
-            (lambda: RNN_factory("GRU", 3, 4, dropout=2), "dropout must be"),
-            (
-                lambda: RNN_factory("GRU", 3, 4, bidirectional=True, reverse=True),
-                "bidirectional already runs both ways",
-            ),
-        ],
-        "SimpleRNN": [
-            (lambda: SimpleRNN(3, 4, nonlinearity="sin"), "nonlinearity must be one of 'tanh', 'relu'"),
-            (lambda: SimpleRNN(I, H)(x3.long()), "TypeError: x must be a floating-point tensor"),
-            (lambda: SimpleRNN(I, H)(x3[None]), "x must have shape (T, B, input_size), got 4 axes"),
-        ],
-        "LSTM": [
-            (lambda: lstm(x3[..., :2]), "x must have 3 features, the input_size"),
-            (lambda: lstm(x3, torch.ones(2, 2, H)), "TypeError: state must be a tuple (h, c) of 2 tensors, got 1"),
-            (lambda: lstm(x3, (torch.ones(2, 2, H), torch.ones(1, 2, H))), "c must have the shape (2, 2, 4)"),
-            (lambda: lstm(x2, (torch.ones(2, 1, H),) * 2), "h must have the shape (2, 4)"),
-            (lambda: lstm(x3, lengths=torch.tensor([3, 4])), "lengths must lie in [0, 3], got 4"),
-            (lambda: LSTM(3, 4, bias=False, forget_bias=1.0), "needs bias=True"),
-        ],
-        "GRU": [
-            (lambda: GRU(I, H)(x3, torch.ones(1, 1, H)), "h must have the shape (1, 3, 4)"),
-        ],
-        "LangModel": [
-            (lambda: LangModel(V, nn.LSTM(3, 4)), "TypeError: core must be recurrent layers"),
-            (lambda: LangModel(0, LSTM(3, 4)), "vocab_size must be at least 1"),
-            (lambda: LangModel(V, LSTM(3, 4), one_hot=True), "one_hot needs a core of input_size 7"),
-            (lambda: LangModel(V, LSTM(3, 4), tied=True), "input_size 3 is its output_size 4"),
-            (lambda: LangModel(V, LSTM(V, V), one_hot=True, tied=True), "tied shares the embedding"),
-            (lambda: LangModel(V, LSTM(3, 4), dropout=-0.1), "dropout must be"),
-            (lambda: langmodel(some[0]), "tokens must have shape (B, T), got 1 axes"),
-            (lambda: langmodel(some + 9), "indices must lie in [0, 6]"),
-            (lambda: LangModel(V, LSTM(V, V), one_hot=True)(some + 9), "tokens must lie in [0, 6], vocab_size being 7"),
-            (lambda: two_ways.step(some[:, 0], None), "core runs both ways"),
-            (lambda: backwards.read(some), "core runs backwards"),
-            (lambda: langmodel.read(some, torch.tensor([0, 3])), "every prompt needs a token"),
-        ],
-        "Encoder": [
-            (lambda: Encoder(V, I, H, 2)(some[0]), "source must have shape (B, S), got 1 axes"),
-            (lambda: Encoder(0), "vocab_size must be at least 1, got 0"),
-        ],
-        "Decoder": [
-            (lambda: Decoder(V, I, H, 2)(some, torch.ones(2, 2, H)), "TypeError: state must be a tuple (h, c)"),
-            (lambda: Decoder(V, I, H, 0), "num_layers must be at least 1"),
-        ],
-        "Seq2Seq": [
-            (lambda: seq2seq(some, some[0]), "tokens must have shape (B, T)"),
-            (lambda: seq2seq(some, some[:1]), "h must have the shape (2, 1, 4)"),
-            (lambda: Seq2Seq.preset("large"), "Seq2Seq has no preset 'large'"),
-        ],
-    }
+    RNN_factory=[
+        (lambda: RNN_factory("LTSM", 3, 4), "mode must be one of 'RNN_TANH'"),
+        (lambda: RNN_factory("GRU", 0, 4), "input_size must be at least 1, got 0"),
+        (lambda: RNN_factory("GRU", 3, 4.0), "TypeError: hidden_size must be an int, got 4.0"),
+        (lambda: RNN_factory("GRU", 3, 4, 0), "num_layers must be at least 1, got 0"),
+        (lambda: RNN_factory("GRU", 3, 4, dropout=2), "dropout must be"),
+        (lambda: RNN_factory("GRU", 3, 4, bidirectional=True, reverse=True), "bidirectional already runs both ways"),
+    ],
+    SimpleRNN=[
+        (lambda: SimpleRNN(3, 4, nonlinearity="sin"), "nonlinearity must be one of 'tanh', 'relu'"),
+        (lambda: SimpleRNN(I, H)(x3.long()), "TypeError: x must be a floating-point tensor"),
+        (lambda: SimpleRNN(I, H)(x3[None]), "x must have shape (T, B, input_size), got 4 axes"),
+    ],
+    LSTM=[
+        (lambda: lstm(x3[..., :2]), "x must have 3 features, the input_size"),
+        (lambda: lstm(x3, torch.ones(2, 2, H)), "TypeError: state must be a tuple (h, c) of 2 tensors, got 1"),
+        (lambda: lstm(x3, (torch.ones(2, 2, H), torch.ones(1, 2, H))), "c must have the shape (2, 2, 4)"),
+        (lambda: lstm(x2, (torch.ones(2, 1, H),) * 2), "h must have the shape (2, 4)"),
+        (lambda: lstm(x3, lengths=torch.tensor([3, 4])), "lengths must lie in [0, 3], got 4"),
+        (lambda: LSTM(3, 4, bias=False, forget_bias=1.0), "needs bias=True"),
+    ],
+    GRU=[(lambda: GRU(I, H)(x3, torch.ones(1, 1, H)), "h must have the shape (1, 3, 4)")],
+    LangModel=[
+        (lambda: LangModel(V, nn.LSTM(3, 4)), "TypeError: core must be recurrent layers"),
+        (lambda: LangModel(0, LSTM(3, 4)), "vocab_size must be at least 1"),
+        (lambda: LangModel(V, LSTM(3, 4), one_hot=True), "one_hot needs a core of input_size 7"),
+        (lambda: LangModel(V, LSTM(3, 4), tied=True), "input_size 3 is its output_size 4"),
+        (lambda: LangModel(V, LSTM(V, V), one_hot=True, tied=True), "tied shares the embedding"),
+        (lambda: LangModel(V, LSTM(3, 4), dropout=-0.1), "dropout must be"),
+        (lambda: langmodel(some[0]), "tokens must have shape (B, T), got 1 axes"),
+        (lambda: langmodel(some + 9), "indices must lie in [0, 6]"),
+        (lambda: LangModel(V, LSTM(V, V), one_hot=True)(some + 9), "tokens must lie in [0, 6], vocab_size being 7"),
+        (lambda: two_ways.step(some[:, 0], None), "core runs both ways"),
+        (lambda: backwards.read(some), "core runs backwards"),
+        (lambda: langmodel.read(some, torch.tensor([0, 3])), "every prompt needs a token"),
+    ],
+    Encoder=[
+        (lambda: Encoder(V, I, H, 2)(some[0]), "source must have shape (B, S), got 1 axes"),
+        (lambda: Encoder(0), "vocab_size must be at least 1, got 0"),
+    ],
+    Decoder=[
+        (lambda: Decoder(V, I, H, 2)(some, torch.ones(2, 2, H)), "TypeError: state must be a tuple (h, c)"),
+        (lambda: Decoder(V, I, H, 0), "num_layers must be at least 1"),
+    ],
+    Seq2Seq=[
+        (lambda: seq2seq(some, some[0]), "tokens must have shape (B, T)"),
+        (lambda: seq2seq(some, some[:1]), "h must have the shape (2, 1, 4)"),
+        (lambda: Seq2Seq.preset("large"), "Seq2Seq has no preset 'large'"),
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

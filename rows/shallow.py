@@ -109,37 +109,27 @@ x, y, c = torch.randn(6, 3), torch.tensor([1, -1, 1, 1, -1, -1]), torch.tensor([
 z = torch.zeros(6)
 
 BAD_INPUTS = bad_inputs(
-    {
-        "LeastSquareRegression": [
-            (lambda: S.LeastSquareRegression(3).loss(z, y), "TypeError: target must be a floating"),
-        ],
-        "SVM": [
-            (lambda: S.SVM(3, C=0), "C must be positive, got 0"),
-            (lambda: S.SVM(3, C=2.0, weight_decay=0.1), "give either C or weight_decay"),
-            (lambda: S.SVM(3, weight_decay=0.0), "weight_decay must be positive"),
-        ],
-        "MulticlassSVM": [
-            (lambda: S.MulticlassSVM(3, 4, "one_vs_rest"), "kind must be one of"),
-        ],
-        "LogisticRegression": [
-            (lambda: S.LogisticRegression(3).fit(x, y, C=-1.0), "C must be a finite number"),
-            (lambda: S.LogisticRegression(3).predict(x, 2.0), "threshold must be"),
-        ],
-        "Perceptron": [
-            (lambda: S.Perceptron(3).fit(x, y, max_epochs=0), "max_epochs must be at least 1"),
-            (lambda: S.Perceptron(3).fit(x, y, patience=0), "patience must be at least 1"),
-        ],
-        "hinge_loss": [
-            (lambda: G.hinge_loss(z, torch.ones(6, 1)), "target must have scores' shape (6,)"),
-            (lambda: G.hinge_loss(torch.ones(2), torch.tensor([0, 1])), "target must hold only -1 and +1"),
-        ],
-        "crammer_singer_loss": [
-            (lambda: G.crammer_singer_loss(z, c), "scores must have shape (N, C)"),
-        ],
-        "weston_watkins_loss": [
-            (lambda: G.weston_watkins_loss(x, c, margin=-1.0), "margin must be"),
-        ],
-    }
+    LeastSquareRegression=[(lambda: S.LeastSquareRegression(3).loss(z, y), "TypeError: target must be a floating")],
+    SVM=[
+        (lambda: S.SVM(3, C=0), "C must be positive, got 0"),
+        (lambda: S.SVM(3, C=2.0, weight_decay=0.1), "give either C or weight_decay"),
+        (lambda: S.SVM(3, weight_decay=0.0), "weight_decay must be positive"),
+    ],
+    MulticlassSVM=[(lambda: S.MulticlassSVM(3, 4, "one_vs_rest"), "kind must be one of")],
+    LogisticRegression=[
+        (lambda: S.LogisticRegression(3).fit(x, y, C=-1.0), "C must be a finite number"),
+        (lambda: S.LogisticRegression(3).predict(x, 2.0), "threshold must be"),
+    ],
+    Perceptron=[
+        (lambda: S.Perceptron(3).fit(x, y, max_epochs=0), "max_epochs must be at least 1"),
+        (lambda: S.Perceptron(3).fit(x, y, patience=0), "patience must be at least 1"),
+    ],
+    hinge_loss=[
+        (lambda: G.hinge_loss(z, torch.ones(6, 1)), "target must have scores' shape (6,)"),
+        (lambda: G.hinge_loss(torch.ones(2), torch.tensor([0, 1])), "target must hold only -1 and +1"),
+    ],
+    crammer_singer_loss=[(lambda: G.crammer_singer_loss(z, c), "scores must have shape (N, C)")],
+    weston_watkins_loss=[(lambda: G.weston_watkins_loss(x, c, margin=-1.0), "margin must be")],
 )
 BAD_INPUTS += [
     *[

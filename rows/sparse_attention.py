@@ -56,28 +56,23 @@ CASES = [
 REQUIRED = {"SparseMultiHeadAttention": (8, 2, 4)}
 
 BAD_INPUTS = bad_inputs(
-    {
-        "DiagBlockAttention": [
-            (lambda: L.DiagBlockAttention(0), "block_size must be at least 1, got 0"),
-            (lambda: L.DiagBlockAttention(2)(x, x, x), "query must have shape (B, H, n, D)"),
-            (
-                lambda: L.DiagBlockAttention(2)(q, k, k),
-                "key must have shape (..., n, features) with query's leading axes (2, 4, 3)",
-            ),
-            (lambda: L.DiagBlockAttention(2)(*[q[:, :, :0]] * 3), "at least one token"),
-        ],
-        "ColumnBlockAttention": [
-            (lambda: L.ColumnBlockAttention(4, 5), "columns must be at most block_size=4"),
-            (lambda: L.ColumnBlockAttention(4, 0), "columns must be at least 1, got 0"),
-        ],
-        "SparseMultiHeadAttention": [
-            (
-                lambda: L.SparseMultiHeadAttention(8, 2, 4, pattern="dilated"),
-                "pattern must be one of 'fixed', 'strided'",
-            ),
-            (lambda: L.SparseMultiHeadAttention(9, 3, 4, combine="heads"), "num_heads must be even"),
-        ],
-    }
+    DiagBlockAttention=[
+        (lambda: L.DiagBlockAttention(0), "block_size must be at least 1, got 0"),
+        (lambda: L.DiagBlockAttention(2)(x, x, x), "query must have shape (B, H, n, D)"),
+        (
+            lambda: L.DiagBlockAttention(2)(q, k, k),
+            "key must have shape (..., n, features) with query's leading axes (2, 4, 3)",
+        ),
+        (lambda: L.DiagBlockAttention(2)(*[q[:, :, :0]] * 3), "at least one token"),
+    ],
+    ColumnBlockAttention=[
+        (lambda: L.ColumnBlockAttention(4, 5), "columns must be at most block_size=4"),
+        (lambda: L.ColumnBlockAttention(4, 0), "columns must be at least 1, got 0"),
+    ],
+    SparseMultiHeadAttention=[
+        (lambda: L.SparseMultiHeadAttention(8, 2, 4, pattern="dilated"), "pattern must be one of 'fixed', 'strided'"),
+        (lambda: L.SparseMultiHeadAttention(9, 3, 4, combine="heads"), "num_heads must be even"),
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------

@@ -94,30 +94,28 @@ def transformer(**options):
 
 
 BAD_INPUTS = bad_inputs(
-    {
-        "SpatialTransformer": [
-            (lambda: SpatialTransformer(torch.relu, 3), "TypeError: localization must be an nn.Module, got builtin"),
-            (lambda: SpatialTransformer(nn.Flatten(), 0), "features must be at least 1, got 0"),
-            (transformer(mode="rigid"), "mode must be one of 'affine', 'attention', 'thin_plate', got 'rigid'"),
-            (transformer(output_size=0), "output_size must be at least 1, got 0"),
-            (transformer(mode="thin_plate", points=1), "points must be at least 2, got 1"),
-            (lambda: SpatialTransformer(nn.Flatten(), 5)(x4[0]), "x must have shape (N, C, H, W), got 3 axes"),
-            (lambda: SpatialTransformer(nn.Flatten(), 5)(x4.long()), "TypeError: x must be a floating-point tensor"),
-            (lambda: G.affine_grid(torch.ones(2, 3), (4, 4)), "theta must have shape (N, 2, 3), got 2 axes"),
-            (lambda: G.affine_grid(torch.ones(2, 3, 2), (4, 4)), "theta must have shape (N, 2, 3), one affine"),
-            (lambda: G.affine_grid(torch.ones(2, 2, 3), (4, 0)), "size must be at least 1, got 0"),
-            (lambda: G.grid_sample(x4, torch.ones(2, 3, 3, 3)), "grid must have 2 coordinates (x, y) (axis 3)"),
-            (lambda: G.grid_sample(x4, torch.ones(3, 3, 3, 2)), "grid must have 2 samples, as x has (axis 0)"),
-            (lambda: G.grid_sample(x4[:, :, :0], torch.ones(2, 3, 3, 2)), "x must have at least one pixel"),
-            (lambda: G.thin_plate_matrix(torch.ones(2, 2), (3, 3)), "control must hold at least 3 points"),
-            (lambda: G.resize_bicubic(x4[0], (3, 3)), "x must have shape (N, C, H, W), got 3 axes"),
-        ],
-        "SpatialTransformerNet": [
-            (lambda: SpatialTransformerNet(image_size=30), "image_size must be a multiple of 4, got 30"),
-            (lambda: SpatialTransformerNet(mode="rigid"), "mode must be one of 'affine', 'attention'"),
-            (lambda: SpatialTransformerNet(**SMALL)(x4[..., :4]), "x must be at least 8 × 8 pixels"),
-            (lambda: SpatialTransformerNet(**SMALL)(torch.ones(1, 2, 8, 12)), "x must be 8 pixels high and wide"),
-            (lambda: SpatialTransformerNet(**SMALL)(x4[:, :1]), "x must have 2 channels (axis 1), got 1"),
-        ],
-    }
+    SpatialTransformer=[
+        (lambda: SpatialTransformer(torch.relu, 3), "TypeError: localization must be an nn.Module, got builtin"),
+        (lambda: SpatialTransformer(nn.Flatten(), 0), "features must be at least 1, got 0"),
+        (transformer(mode="rigid"), "mode must be one of 'affine', 'attention', 'thin_plate', got 'rigid'"),
+        (transformer(output_size=0), "output_size must be at least 1, got 0"),
+        (transformer(mode="thin_plate", points=1), "points must be at least 2, got 1"),
+        (lambda: SpatialTransformer(nn.Flatten(), 5)(x4[0]), "x must have shape (N, C, H, W), got 3 axes"),
+        (lambda: SpatialTransformer(nn.Flatten(), 5)(x4.long()), "TypeError: x must be a floating-point tensor"),
+        (lambda: G.affine_grid(torch.ones(2, 3), (4, 4)), "theta must have shape (N, 2, 3), got 2 axes"),
+        (lambda: G.affine_grid(torch.ones(2, 3, 2), (4, 4)), "theta must have shape (N, 2, 3), one affine"),
+        (lambda: G.affine_grid(torch.ones(2, 2, 3), (4, 0)), "size must be at least 1, got 0"),
+        (lambda: G.grid_sample(x4, torch.ones(2, 3, 3, 3)), "grid must have 2 coordinates (x, y) (axis 3)"),
+        (lambda: G.grid_sample(x4, torch.ones(3, 3, 3, 2)), "grid must have 2 samples, as x has (axis 0)"),
+        (lambda: G.grid_sample(x4[:, :, :0], torch.ones(2, 3, 3, 2)), "x must have at least one pixel"),
+        (lambda: G.thin_plate_matrix(torch.ones(2, 2), (3, 3)), "control must hold at least 3 points"),
+        (lambda: G.resize_bicubic(x4[0], (3, 3)), "x must have shape (N, C, H, W), got 3 axes"),
+    ],
+    SpatialTransformerNet=[
+        (lambda: SpatialTransformerNet(image_size=30), "image_size must be a multiple of 4, got 30"),
+        (lambda: SpatialTransformerNet(mode="rigid"), "mode must be one of 'affine', 'attention'"),
+        (lambda: SpatialTransformerNet(**SMALL)(x4[..., :4]), "x must be at least 8 × 8 pixels"),
+        (lambda: SpatialTransformerNet(**SMALL)(torch.ones(1, 2, 8, 12)), "x must be 8 pixels high and wide"),
+        (lambda: SpatialTransformerNet(**SMALL)(x4[:, :1]), "x must have 2 channels (axis 1), got 1"),
+    ],
 )

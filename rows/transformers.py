@@ -102,52 +102,44 @@ CASES = [
     ],
 ]
 
-REQUIRED = {
-    "TransformerEncoderLayer": (8, 2),
-    "TransformerDecoderLayer": (8, 2),
-    "Transformer": (11,),
-}
+REQUIRED = {"TransformerEncoderLayer": (8, 2), "TransformerDecoderLayer": (8, 2), "Transformer": (11,)}
 
 x, ids = torch.ones(2, 5, 8), torch.ones(2, 5, dtype=torch.int64)
 encoder_layer, decoder_layer = M.TransformerEncoderLayer(8, 2, 12), M.TransformerDecoderLayer(8, 2, 12)
 translator = M.Transformer(11, **TINY_TORCH, max_len=16)
 
 BAD_INPUTS = bad_inputs(
-    {
-        "TransformerEncoderLayer": [
-            (lambda: M.TransformerEncoderLayer(9, 2), "embed_dim must be divisible by"),
-            (lambda: M.TransformerEncoderLayer(8, 2, activation="swish"), "activation must be one of 'relu', 'gelu'"),
-            (
-                lambda: M.TransformerEncoderLayer(8, 2, activation=nn.Tanh()),
-                "activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got Tanh()",
-            ),
-            (lambda: encoder_layer(x[0]), "src must have shape (B, places, d_model)"),
-            (lambda: encoder_layer(x.long()), "TypeError: src must be a floating-point tensor"),
-            (
-                lambda: encoder_layer(x, torch.ones(2, 5, 5, dtype=torch.bool)),
-                "mask must have shape (5, 5) (queries, keys)",
-            ),
-        ],
-        "TransformerEncoder": [
-            (lambda: M.TransformerEncoder(encoder_layer, 0), "num_layers must be at least 1"),
-        ],
-        "TransformerDecoderLayer": [
-            (lambda: decoder_layer(x, x[..., :4]), "memory must have 8 features"),
-            (lambda: decoder_layer(x, x[:1]), "key must have 2 samples"),
-        ],
-        "TransformerDecoder": [
-            (lambda: M.TransformerDecoder(decoder_layer, True), "TypeError: num_layers must be an int"),
-            (lambda: translator.decoder.begin(x[0], 3), "memory must have shape (B, places"),
-        ],
-        "Transformer": [
-            (lambda: translator(ids, ids + 10), "target must lie in [0, 10], the vocabulary being"),
-            (lambda: translator(ids.float(), ids), "TypeError: source must be int64 or int32"),
-            (lambda: translator(ids[0], ids), "source must have shape (B, tokens)"),
-            (lambda: M.Transformer(11, pad_id=0.5), "TypeError: pad_id must be an int, got 0.5 (float)"),
-            (lambda: M.Transformer(11, pad_id=-1), "pad_id must be at least 0, got -1"),
-            (lambda: M.Transformer(11, pad_id=11), "pad_id must lie in a vocabulary of 11, got 11"),
-        ],
-    }
+    TransformerEncoderLayer=[
+        (lambda: M.TransformerEncoderLayer(9, 2), "embed_dim must be divisible by"),
+        (lambda: M.TransformerEncoderLayer(8, 2, activation="swish"), "activation must be one of 'relu', 'gelu'"),
+        (
+            lambda: M.TransformerEncoderLayer(8, 2, activation=nn.Tanh()),
+            "activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got Tanh()",
+        ),
+        (lambda: encoder_layer(x[0]), "src must have shape (B, places, d_model)"),
+        (lambda: encoder_layer(x.long()), "TypeError: src must be a floating-point tensor"),
+        (
+            lambda: encoder_layer(x, torch.ones(2, 5, 5, dtype=torch.bool)),
+            "mask must have shape (5, 5) (queries, keys)",
+        ),
+    ],
+    TransformerEncoder=[(lambda: M.TransformerEncoder(encoder_layer, 0), "num_layers must be at least 1")],
+    TransformerDecoderLayer=[
+        (lambda: decoder_layer(x, x[..., :4]), "memory must have 8 features"),
+        (lambda: decoder_layer(x, x[:1]), "key must have 2 samples"),
+    ],
+    TransformerDecoder=[
+        (lambda: M.TransformerDecoder(decoder_layer, True), "TypeError: num_layers must be an int"),
+        (lambda: translator.decoder.begin(x[0], 3), "memory must have shape (B, places"),
+    ],
+    Transformer=[
+        (lambda: translator(ids, ids + 10), "target must lie in [0, 10], the vocabulary being"),
+        (lambda: translator(ids.float(), ids), "TypeError: source must be int64 or int32"),
+        (lambda: translator(ids[0], ids), "source must have shape (B, tokens)"),
+        (lambda: M.Transformer(11, pad_id=0.5), "TypeError: pad_id must be an int, got 0.5 (float)"),
+        (lambda: M.Transformer(11, pad_id=-1), "pad_id must be at least 0, got -1"),
+        (lambda: M.Transformer(11, pad_id=11), "pad_id must lie in a vocabulary of 11, got 11"),
+    ],
 )
 BAD_INPUTS += [
     *[

@@ -70,11 +70,7 @@ CASES = [
         VIT_TIMM,
     ),
     Case(
-        "VisionTransformer",
-        "another size",
-        lambda: VisionTransformer(**TINY, num_layers=1),
-        image(3, 12, 16),
-        gain=0.5,
+        "VisionTransformer", "another size", lambda: VisionTransformer(**TINY, num_layers=1), image(3, 12, 16), gain=0.5
     ),
     case(
         "VisionTransformerConvStem",
@@ -126,40 +122,38 @@ def tiny(x, **changes):
 
 
 BAD_INPUTS = bad_inputs(
-    {
-        "VisionTransformer": [
-            (lambda: VisionTransformer(0), "num_classes must be at least 1, got 0"),
-            (lambda: VisionTransformer(image_size=225), "image_size must be a multiple of patch_size 16"),
-            (lambda: VisionTransformer(embed_dim=100), "embed_dim must be divisible by num_heads=12, got 100"),
-            (lambda: VisionTransformer(num_layers=0), "num_layers must be at least 1, got 0"),
-            (lambda: VisionTransformer(pool="max"), "pool must be one of 'token', 'mean', got 'max'"),
-            (lambda: VisionTransformer(dropout=2.0), "p must be a finite number in [0.0, 1.0], got 2.0"),
-            (tiny(pixels[..., :15]), "x's width must be a multiple of the patch's 4, got 15"),
-            (tiny(pixels[..., :3]), "x must be at least 4 × 4 pixels for VisionTransformer, got 16 × 3"),
-            (tiny(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
-            (tiny(pixels[0]), "x must have shape (N, C, H, W), got 3 axes"),
-            (tiny(pixels.long()), "TypeError: x must be a floating-point tensor, got torch.int64"),
-        ],
-        "VisionTransformerConvStem": [
-            (lambda: VisionTransformerConvStem(conv_stem=((8, 2), (8, 2))), "conv_stem's strides must make 16"),
-            (lambda: VisionTransformerConvStem(conv_stem=((0, 16),)), "out_channels must be at least 1, got 0"),
-        ],
-        "SwinTransformerBlock": [
-            (lambda: SwinTransformerBlock(8, 3), "embed_dim must be divisible by num_heads=3, got 8"),
-            (lambda: SwinTransformerBlock(8, 2, 4, 4), "shift_size must be below window_size 4, got 4"),
-            (lambda: SwinTransformerBlock(8, 2, 0), "window_size must be at least 1, got 0"),
-            (lambda: SwinTransformerBlock(8, 2, stochastic_depth=1.5), "p must be a finite number in [0.0"),
-            (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 9, 8)), "x must have shape (N, H, W, E), got 3"),
-            (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 8, 4, 4)), "x must have 8 features (embed_dim)"),
-        ],
-        "SwinTransformer": [
-            (lambda: SwinTransformer(depths=(2, 2)), "depths must be 4 ints, one per stage, got (2, 2)"),
-            (lambda: SwinTransformer(depths=(2, 2, 0, 2)), "depths must be at least 1, got 0"),
-            (lambda: SwinTransformer(num_heads=(3,)), "num_heads must be 4 ints, one per stage, got (3,)"),
-            (lambda: SwinTransformer(stochastic_depth=-1), "stochastic_depth must be a finite number in [0.0"),
-            (lambda: SwinTransformer(3, **SWIN)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
-        ],
-    }
+    VisionTransformer=[
+        (lambda: VisionTransformer(0), "num_classes must be at least 1, got 0"),
+        (lambda: VisionTransformer(image_size=225), "image_size must be a multiple of patch_size 16"),
+        (lambda: VisionTransformer(embed_dim=100), "embed_dim must be divisible by num_heads=12, got 100"),
+        (lambda: VisionTransformer(num_layers=0), "num_layers must be at least 1, got 0"),
+        (lambda: VisionTransformer(pool="max"), "pool must be one of 'token', 'mean', got 'max'"),
+        (lambda: VisionTransformer(dropout=2.0), "p must be a finite number in [0.0, 1.0], got 2.0"),
+        (tiny(pixels[..., :15]), "x's width must be a multiple of the patch's 4, got 15"),
+        (tiny(pixels[..., :3]), "x must be at least 4 × 4 pixels for VisionTransformer, got 16 × 3"),
+        (tiny(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
+        (tiny(pixels[0]), "x must have shape (N, C, H, W), got 3 axes"),
+        (tiny(pixels.long()), "TypeError: x must be a floating-point tensor, got torch.int64"),
+    ],
+    VisionTransformerConvStem=[
+        (lambda: VisionTransformerConvStem(conv_stem=((8, 2), (8, 2))), "conv_stem's strides must make 16"),
+        (lambda: VisionTransformerConvStem(conv_stem=((0, 16),)), "out_channels must be at least 1, got 0"),
+    ],
+    SwinTransformerBlock=[
+        (lambda: SwinTransformerBlock(8, 3), "embed_dim must be divisible by num_heads=3, got 8"),
+        (lambda: SwinTransformerBlock(8, 2, 4, 4), "shift_size must be below window_size 4, got 4"),
+        (lambda: SwinTransformerBlock(8, 2, 0), "window_size must be at least 1, got 0"),
+        (lambda: SwinTransformerBlock(8, 2, stochastic_depth=1.5), "p must be a finite number in [0.0"),
+        (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 9, 8)), "x must have shape (N, H, W, E), got 3"),
+        (lambda: SwinTransformerBlock(8, 2)(torch.ones(2, 8, 4, 4)), "x must have 8 features (embed_dim)"),
+    ],
+    SwinTransformer=[
+        (lambda: SwinTransformer(depths=(2, 2)), "depths must be 4 ints, one per stage, got (2, 2)"),
+        (lambda: SwinTransformer(depths=(2, 2, 0, 2)), "depths must be at least 1, got 0"),
+        (lambda: SwinTransformer(num_heads=(3,)), "num_heads must be 4 ints, one per stage, got (3,)"),
+        (lambda: SwinTransformer(stochastic_depth=-1), "stochastic_depth must be a finite number in [0.0"),
+        (lambda: SwinTransformer(3, **SWIN)(pixels[:, :1]), "x must have 3 channels (axis 1), got 1"),
+    ],
 )
 
 # ---- benchmarks ----------------------------------------------------------------------------------------------------
