@@ -205,15 +205,15 @@ BAD_INPUTS = bad_inputs(
         (dot(q, k, v, torch.ones(2, 5).bool()), "got (2, 5)"),
         (dot(q, k, v, torch.ones(5).bool()), "got (5,)"),
         (dot(q, k, v, torch.ones(2, 1, 3, 1).bool()), "got (2, 1, 3, 1)"),
-        (dot(q, k, v, torch.ones(3, 5).long()), "TypeError: mask must be boolean (True = may attend)"),
+        (dot(q, k, v, torch.ones(3, 5).long()), "TypeError: mask must be a boolean or a floating-point tensor"),
         (dot(q, k, v, [[True]]), "TypeError: mask must be a torch.Tensor"),
         # shapes
         (dot(q.long(), k, v), "TypeError: query must be a floating-point tensor"),
-        (dot(q, k[0], v), "key must have shape (..., places, features)"),
-        (dot(q[..., :7], k, v), "key must have 7 features, as query has"),
-        (dot(q, k, v[:, :, :4]), "value must have 5 places, as key has"),
+        (dot(q, k[0], v), "key must have shape (..., tokens, features)"),
+        (dot(q[..., :7], k, v), "key must have shape (..., S, E) with E = 7, as query has"),
+        (dot(q, k, v[:, :, :4]), "value must have shape (..., S, V) with S = 5, as key has"),
         (dot(q, k[:, :2], v[:, :2]), "key must have leading axes (2, 4), as query has"),
-        (dot(q, k[:, :, :0], v[:, :, :0]), "key must hold at least one place"),
+        (dot(q, k[:, :, :0], v[:, :, :0]), "key must hold at least one token"),
         (lambda: L.DotProductAttention(dropout=1.5), "dropout must be"),
     ],
     scaled_dot_product_attention=[
@@ -226,8 +226,11 @@ BAD_INPUTS = bad_inputs(
     AdditiveAttention=[
         (lambda: L.AdditiveAttention(3, 4, 0), "hidden_size must be at least 1, got 0"),
         (lambda: L.AdditiveAttention(3, 8, 5)(x, x, x), "query must have 3 features (query_size)"),
-        (lambda: L.AdditiveAttention(8, 8, 5)(x, x[:1], x), "key must have query's leading"),
-        (lambda: L.AdditiveAttention(8, 8, 5)(x, x, x[:, :2]), "value must have 3 places"),
+        (lambda: L.AdditiveAttention(8, 8, 5)(x, x[:1], x), "key must have leading axes (2,), as query has"),
+        (
+            lambda: L.AdditiveAttention(8, 8, 5)(x, x, x[:, :2]),
+            "value must have shape (..., S, V) with S = 3",
+        ),
         (lambda: L.AdditiveAttention(8, 8, 5)(x, x, x, torch.ones(2, 3).bool()), "mask must have shape (3, 3)"),
     ],
     MultiHeadAttention=[
@@ -236,7 +239,7 @@ BAD_INPUTS = bad_inputs(
         (multi(x[0]), "query must have shape (B, places, features), got 2 axes"),
         (multi(x[..., :7]), "query must have 8 features"),
         (multi(x, x[:1]), "key must have 2 samples, as query has (axis 0), got 1"),
-        (multi(x, x, x[:, :2]), "value must have 3 places, as key has"),
+        (multi(x, x, x[:, :2]), "value must have shape (..., S, V) with S = 3"),
         (multi(x, mask=torch.ones(2, 3, 3).bool()), "mask must have shape (3, 3)"),
     ],
     GroupedQueryAttention=[

@@ -92,7 +92,7 @@ BAD_INPUTS = bad_inputs(
     ReLU=[(lambda: L.ReLU()(ints), "TypeError: x must be a floating-point tensor")],
     softmax=[
         (lambda: G.softmax(torch.ones(2, 3), 2), "dim must lie in [-2, 1] for shape (2, 3), got 2"),
-        (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(3)), "TypeError: mask must be boolean"),
+        (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(3)), "TypeError: mask must be a boolean tensor"),
         (lambda: G.softmax(torch.ones(2, 3), -1, torch.ones(2, 2).bool()), "mask must broadcast to x's shape"),
     ],
     gelu=[(lambda: G.gelu(torch.ones(2), "fast"), "approximate must be one of 'none', 'tanh'")],

@@ -155,7 +155,7 @@ BAD_INPUTS = bad_inputs(
         (lambda: cell(x, adj[:, :3]), "adj must have shape (2, 4, 4)"),
         (lambda: cell(x, sparse), "x must have shape (N, C) with a sparse adj, got (2, 4, 3)"),
         (lambda: cell(x[0], csc_adjacency()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
-        (lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)), "adj must hold one number an edge, got 1 dense axes"),
+        (lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)), "adj must hold one number per edge, got 1 dense axes"),
         (lambda: cell(x, adj, mask.float()), "TypeError: mask must be boolean (True = a real node)"),
         (lambda: cell(x, adj, mask[0]), "mask must have shape (2, 4), one for each node, got (4,)"),
     ],
@@ -180,8 +180,8 @@ BAD_INPUTS = bad_inputs(
         (lambda: L.BatchAddPool()(x[0], num_graphs=2), "batch_index must be given for num_graphs=2"),
         (lambda: L.BatchAddPool()(x[0], torch.tensor([0, 1, 2, 1]), 2), "index must lie in [0, 1], got 2"),
         (lambda: L.BatchAddPool()(x[0], torch.tensor([0, -1, 1, 1])), "index must lie in [0, 1], got -1"),
-        (lambda: L.BatchAddPool()(x[0], torch.ones(4)), "TypeError: index must be int64 or int32"),
-        (lambda: L.BatchAddPool()(x[0], torch.ones(3).long()), "index must have shape (4,)"),
+        (lambda: L.BatchAddPool()(x[0], torch.ones(4)), "TypeError: index must be an integer tensor"),
+        (lambda: L.BatchAddPool()(x[0], torch.ones(3).long()), "index must have shape (N,) with N = 4, as x has"),
     ],
 )
 

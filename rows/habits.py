@@ -66,14 +66,19 @@ KEYWORDS = [
 
 MODEL = "MultinomialLogisticRegression"  # whose loss is the cross-entropy
 LABELS = [
-    (MODEL, lambda: G.cross_entropy(scores, labels.float()), TypeError, "got torch.float32; use target.long()"),
-    (MODEL, lambda: G.cross_entropy(scores[0], labels[1].float()), TypeError, "use target.long()"),
-    (MODEL, lambda: G.cross_entropy(scores, labels.int()), TypeError, "got torch.int32; use target.long()"),
+    (
+        MODEL,
+        lambda: G.cross_entropy(scores, labels.float()),
+        TypeError,
+        "got torch.float32; convert with target.long()",
+    ),
+    (MODEL, lambda: G.cross_entropy(scores[0], labels[1].float()), TypeError, "convert with target.long()"),
+    (MODEL, lambda: G.cross_entropy(scores, labels.int()), TypeError, "got torch.int32; convert with target.long()"),
     (MODEL, lambda: G.cross_entropy(labels, scores), TypeError, "got input of torch.int64 and target of torch.float32"),
     (MODEL, lambda: G.cross_entropy(scores, labels[:, None]), ValueError, "use target.squeeze(1)"),
     (MODEL, lambda: G.cross_entropy(scores, labels.tolist()), TypeError, "target must be a torch.Tensor, got list"),
     (MODEL, lambda: G.cross_entropy(scores, labels.numpy()), TypeError, "target must be a torch.Tensor, got ndarray"),
-    (MODEL, lambda: G.nll_loss(scores, labels.float()), TypeError, "use target.long()"),
+    (MODEL, lambda: G.nll_loss(scores, labels.float()), TypeError, "convert with target.long()"),
     (MODEL, lambda: G.mse_loss(scores, scores.numpy()), TypeError, "target must be a torch.Tensor, got ndarray"),
 ]
 

@@ -61,7 +61,7 @@ BAD_INPUTS = bad_inputs(
         (lambda: L.DiagBlockAttention(2)(x, x, x), "query must have shape (B, H, n, D)"),
         (
             lambda: L.DiagBlockAttention(2)(q, k, k),
-            "key must have shape (..., n, features) with query's leading axes (2, 4, 3)",
+            "key must have shape (..., n, D) with n = 3, as query has",
         ),
         (lambda: L.DiagBlockAttention(2)(*[q[:, :, :0]] * 3), "at least one token"),
     ],

@@ -19,18 +19,18 @@ from groundup.kernels.support import refuses
 def doubled():
     """A two-bodied function whose bodies tell which ran, and which refuses floats' negative scales when fused."""
 
-    def refusal(x, scale=1):
-        return "a negative scale" if scale < 0 else None
+    def refusal(call):
+        return "a negative scale" if call.scale < 0 else None
 
     @refuses(refusal)
     def kernel(x, scale=1):
         return x * scale + 100
 
-    def check(x, scale=1):
-        if scale == 0:
+    def rule(call):
+        if call.scale == 0:
             raise ValueError("scale must not be 0")
 
-    @fused_by(kernel, check=check)
+    @fused_by(kernel, rule)
     def example(x, scale=1):
         return x * scale
 

@@ -7,7 +7,7 @@ from torch import nn
 from transformers.models.gpt2.modeling_gpt2 import GPT2Block
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaRMSNorm, LlamaRotaryEmbedding
 
-from groundup.functional.position import sinusoids
+from groundup.functional.positions import sinusoids
 from groundup.functional.sparse_attention import sparse_mask
 
 

@@ -22,7 +22,7 @@ def arguments(dtype=torch.float64):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_any_chunk_is_the_whole(monkeypatch, scores, smoothing, reduction):
-    monkeypatch.setattr(kernels, "_SCORES", scores)
+    monkeypatch.setattr(kernels, "MAX_SCORES", scores)
     x, weight, target = arguments()
     options = {"reduction": reduction, "label_smoothing": smoothing}
     expected = F.cross_entropy((x @ weight.T).flatten(0, 1), target.flatten(), **options)
@@ -48,7 +48,7 @@ def test_low_precision_sums_in_float32(dtype):
 @pytest.mark.parametrize("mode", ["fused", "reference"])
 def test_many_rows_have_a_mean_in_float16(monkeypatch, mode):
     """Whose sum, of losses or of the weight's gradients, is past 65,504."""
-    monkeypatch.setattr(kernels, "_SCORES", 4 * 1000)
+    monkeypatch.setattr(kernels, "MAX_SCORES", 4 * 1000)
     x = torch.ones(200_000, 4, dtype=torch.float16, requires_grad=True)
     weight = torch.zeros(4, 4, dtype=torch.float16, requires_grad=True)
     with backend(mode):
@@ -104,7 +104,7 @@ def test_both_bodies_take_the_same_types(mode):
     x, weight, target = arguments()
     with backend(mode):
         for dtype in (torch.bool, torch.uint8, torch.int16, torch.int32, torch.float32):
-            with pytest.raises(TypeError, match=f"target must hold int64 class indices, got {dtype}"):
+            with pytest.raises(TypeError, match=f"target must be an int64 tensor, got {dtype}"):
                 linear_cross_entropy(x, weight, target.clamp(min=0).to(dtype))
         with pytest.raises(TypeError, match=r"target must be a torch.Tensor, got list"):
             linear_cross_entropy(x, weight, target.tolist())
@@ -114,7 +114,7 @@ def test_both_bodies_take_the_same_types(mode):
 
 def test_memory_is_not_that_of_all_scores(monkeypatch):
     """2,000 rows of 3,000 classes are 24 MB of float32, and a plain loss holds them three times over."""
-    monkeypatch.setattr(kernels, "_SCORES", 300_000)
+    monkeypatch.setattr(kernels, "MAX_SCORES", 300_000)
     target = torch.randint(0, 3000, (2000,))
     plain = peak(lambda x, w: F.cross_entropy(x @ w.T, target), (2000, 8), (3000, 8))
     with backend("fused"):
@@ -126,7 +126,7 @@ def test_memory_is_not_that_of_all_scores(monkeypatch):
 def test_what_does_not_fit_is_said():
     x, weight, target = arguments()
     for words, changed in (
-        (r"x must have 4 features, as weight \(V, E\) has", (x[..., :3], weight, target)),
+        (r"weight must have shape \(V, E\) with E = 3, as x has", (x[..., :3], weight, target)),
         (r"target must hold a class index for each row of x: int64 of shape \(3, 5\)", (x, weight, target[0])),
         ("target holds the label 7, but there are 7 classes", (x, weight, target.clamp(min=7))),
     ):

@@ -25,7 +25,7 @@ HOW = [
 
 @pytest.fixture(autouse=True)
 def _large(monkeypatch):
-    monkeypatch.setattr(kernels, "LARGE", 0)
+    monkeypatch.setattr(kernels, "RECOMPUTE_MIN_ELEMENTS", 0)
     with backend("fused"):
         yield
 
@@ -90,7 +90,7 @@ def test_numpys_numbers_are_sizes(untyped, size):
 
 def test_an_exported_pool_takes_any_number_of_images(monkeypatch, untyped):
     """What is large is not asked while the sizes are symbols: the answer would hold of the program for good."""
-    monkeypatch.setattr(kernels, "LARGE", 2**21)
+    monkeypatch.setattr(kernels, "RECOMPUTE_MIN_ELEMENTS", 2**21)
     pool = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), AvgPool2d(2))
     x = torch.randn(2, 1, 8, 8)
     batch = torch.export.Dim("batch", min=1)

@@ -8,7 +8,7 @@ from torch_geometric.nn.dense import dense_diff_pool
 from groundup import backend
 from groundup.data import Graph, GraphSet, random_walks
 from groundup.functional import neighbour_sum, walk_loss
-from groundup.functional.graph import edges, on_real
+from groundup.functional.graph import apply_to_real_nodes, edges
 from groundup.models.graph_networks import GCN, GIN, DiffPoolNet, GraphSAGE
 from groundup.optimizers import Adam
 from parity import assert_same, randomise, run, seeded_randn
@@ -275,7 +275,7 @@ def test_statistics_are_of_real_nodes():
     x = torch.arange(6.0).view(2, 3, 1)
     mask = torch.tensor([[True, True, False], [True, False, False]])
     seen = []
-    y = on_real(lambda rows: seen.append(rows) or rows + 1, x, mask)
+    y = apply_to_real_nodes(lambda rows: seen.append(rows) or rows + 1, x, mask)
     assert seen[0].flatten().tolist() == [0.0, 1.0, 3.0]
     assert y.flatten().tolist() == [1.0, 2.0, 0.0, 4.0, 0.0, 0.0]
 
@@ -452,9 +452,9 @@ def test_walk_loss():
 @pytest.mark.parametrize(
     ("shapes", "words"),
     [
-        (((4, 3), (5, 3), (2, 3)), r"v must have 4 rows, one for each of u \(axis 0\), got 5"),
-        (((4, 3), (4, 3), (2, 2)), r"negatives must have 3 features, as u has \(axis 1\), got 2"),
-        (((4, 3), (4, 3), (3,)), r"negatives must have shape \(nodes, C\), got 1 axes"),
+        (((4, 3), (5, 3), (2, 3)), r"v must have shape \(P, C\) with P = 4, as u has, got \(5, 3\)"),
+        (((4, 3), (4, 3), (2, 2)), r"negatives must have shape \(Q, C\) with C = 3, as u has, got \(2, 2\)"),
+        (((4, 3), (4, 3), (3,)), r"negatives must have shape \(Q, C\) with C = 3, got 1 axes"),
     ],
 )
 def test_walk_loss_of_wrong_shapes(shapes, words):

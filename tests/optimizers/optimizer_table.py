@@ -19,7 +19,7 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def body(name, monkeypatch):
     """Force one of the three bodies."""
     with monkeypatch.context() as patch, backend("reference" if name == "reference" else "fused"):
-        patch.setattr(kernels, "_fusible", lambda sharded, *lists: name == "fused")
+        patch.setattr(kernels, "is_fusible", lambda sharded, *lists: name == "fused")
         yield
 
 

@@ -11,7 +11,7 @@ SHAPES = [(3, 4), (), (5,), (0, 2), (2, 3, 2), (1, 2, 3, 3)]
 
 
 def trained(monkeypatch, block, make):
-    monkeypatch.setattr(kernels, "BLOCK", block)
+    monkeypatch.setattr(kernels, "BLOCK_ELEMENTS", block)
     parameters = [torch.nn.Parameter(seeded_randn(*shape, seed=i)) for i, shape in enumerate(SHAPES)]
     parameters[-1].data = parameters[-1].data.to(memory_format=torch.channels_last)  # cannot be cut
     optimizer = make(parameters)

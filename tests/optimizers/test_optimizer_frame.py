@@ -115,12 +115,13 @@ def test_hooks_of_torch_run():
     assert calls == ["before", "after"]
 
 
-def test_a_rule_of_ones_own_is_its_update_alone():
+def test_an_optimizer_of_ones_own_is_its_rule_alone():
     class SignDescent(Optimizer):
         def __init__(self, params, lr):
             super().__init__(params, lr=lr)
 
-        def update(self, group, params, grads, *states):
+        @staticmethod
+        def rule(group, params, grads):
             for p, g in zip(params, grads):
                 p -= group["lr"] * g.sign()
 
@@ -129,7 +130,7 @@ def test_a_rule_of_ones_own_is_its_update_alone():
     give_gradients([p], step=0)
     SignDescent([p], lr=0.5).step()
     assert torch.equal(p, start - 0.5 * p.grad.sign())
-    with pytest.raises(NotImplementedError, match="Optimizer must define update"):
+    with pytest.raises(NotImplementedError, match="Optimizer must define rule"):
         Optimizer([p], lr=0.1).step()
 
 

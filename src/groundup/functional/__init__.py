@@ -1,4 +1,4 @@
-"""The mathematics: pure functions, one concept a file. Each with a fast kernel names it where it is defined."""
+"""The mathematics: pure functions, one concept per file. A function with a fast kernel names it where it is defined."""
 
 from groundup.functional.activations import (
     gelu,
@@ -12,22 +12,22 @@ from groundup.functional.activations import (
     tanh,
 )
 from groundup.functional.attention import additive_attention, scaled_dot_product_attention
-from groundup.functional.auxiliary import auxiliary_cross_entropy
 from groundup.functional.convolution import conv2d
 from groundup.functional.dropout import dropout
 from groundup.functional.embedding import embedding
 from groundup.functional.graph import l2_normalize, neighbour_max, neighbour_mean, neighbour_sum, normalized_sum
-from groundup.functional.graph_losses import walk_loss
 from groundup.functional.graph_pooling import diff_pool, segment_sum
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.linear import linear
 from groundup.functional.linear_cross_entropy import linear_cross_entropy
 from groundup.functional.losses import (
+    auxiliary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
     map_loss,
     mse_loss,
     nll_loss,
+    walk_loss,
 )
 from groundup.functional.lstm import lstm, lstm_step
 from groundup.functional.margin_losses import (
@@ -41,7 +41,7 @@ from groundup.functional.margin_losses import (
 from groundup.functional.metrics import accuracy, confusion_matrix, per_class_accuracy, top_k_accuracy
 from groundup.functional.norm import batch_norm, layer_norm, rms_norm
 from groundup.functional.pooling import adaptive_avg_pool2d, avg_pool2d, max_pool2d, pool2d
-from groundup.functional.position import relative_index, rotary, sinusoids
+from groundup.functional.positions import relative_index, rotary, sinusoids
 from groundup.functional.recurrence import rnn, rnn_step
 from groundup.functional.response_norm import local_response_norm
 from groundup.functional.sampling import affine_grid, grid_sample, resize_bicubic, thin_plate_matrix

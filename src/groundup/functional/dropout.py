@@ -1,6 +1,8 @@
-"""Dropout. Srivastava et al. 2014, JMLR 15, section 4 and (for the scaling at training time) section 10."""
+"""Dropout: units are left out at random while training."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -10,30 +12,36 @@ from groundup import checks
 from groundup.backend import fused_by
 from groundup.kernels import dropout as kernels
 
-
-def _check(
-    x: Tensor,
-    p: float = 0.5,
-    training: bool = True,
-    inplace: bool = False,
-    generator: torch.Generator | None = None,
-) -> None:
-    checks.floating("x", x)
-    checks.probability("p", p)
+Probability = Annotated[float, checks.probability]
 
 
-@fused_by(kernels.dropout, check=_check)
+@fused_by(kernels.dropout)
 def dropout(
     x: Float[Tensor, "*shape"],
-    p: float = 0.5,
+    p: Probability = 0.5,
     training: bool = True,
     inplace: bool = False,
     generator: torch.Generator | None = None,
 ) -> Float[Tensor, "*shape"]:
-    """y = x r / (1 - p), r ~ Bernoulli(1 - p) for each element; the identity when not training.
+    """y = x r / (1 - p), r ~ Bernoulli(1 - p) for each element; y = x when not training.
 
-    Dividing while training ("inverted" dropout) keeps E[y] = x, so that nothing is scaled at test time.
-    p: the probability of dropping, in [0, 1]. generator: the source of r, the global one if None.
+    Why: a unit that may be missing cannot be relied on, so that units do not learn to correct one another's mistakes on
+    the training data. One network then trains as an average of many thinned ones. The division keeps E[y] = x, so that
+    nothing has to be scaled at test time ("inverted" dropout; the paper scales the weights at test time instead).
+
+    Args:
+        x: any shape.
+        p: the probability of dropping an element, in [0, 1].
+        training: False returns x.
+        inplace: write the result into x.
+        generator: the source of r; None is the global one of x's device.
+
+    Srivastava et al. 2014, Dropout, JMLR 15, section 4; the scaling while training: section 10.
+
+    Example:
+        >>> y = dropout(torch.ones(1000), 0.5)
+        >>> sorted(set(y.tolist()))
+        [0.0, 2.0]
     """
     if not training or p == 0:
         return x

@@ -1,4 +1,7 @@
-"""What a node gathers from its neighbours: sums, means, maxima, and the normalised product of graph convolution.
+"""Sums, means and maxima over the neighbours of a node, and the normalised product of graph convolution.
+
+Why: the nodes of a graph have no order, and each its own number of neighbours. A sum, a mean or a maximum over the
+neighbours depends on neither, so that one layer works on any graph.
 
 Legend: B batch, N nodes, C features, E edges; A the adjacency: row i gathers from its non-zero columns, with the
 weights a_ij (an edge from j to i); d_i = Σ_j a_ij the degree, the sum of the row.
@@ -14,15 +17,22 @@ gather, the others are only gathered from, and y is (M, C). Sampled neighbourhoo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from groundup import checks
-from groundup.backend import fused_by
+from groundup.backend import checked, fused_by
+from groundup.functional.precision import widen
 from groundup.kernels import graph as kernels
+from groundup.rules import graphs as rules
+
+#: The features of nodes: of one graph, or of a batch of graphs of equal size.
+Nodes = Float[Tensor, "N C"] | Float[Tensor, "B N C"]
+#: A, whose shape and layout `groundup.rules.graphs` compares with the nodes.
+Adjacency = Annotated[Float[Tensor, "*B M N"], checks.tensor]
 
 
 class Edges(NamedTuple):
@@ -38,43 +48,13 @@ class Edges(NamedTuple):
     order: Tensor | None = None
 
 
-def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None, partial: bool = False) -> None:
-    """x (N, C) with A (N, N), dense or sparse, or x (B, N, C) with a dense A (B, N, N); mask as x without features.
-
-    `partial` admits x (N, C) with an A of fewer rows as well.
-    """
-    checks.rank("x", checks.floating("x", x), 2, 3, layout="(N, C) or (B, N, C)")
-    pairs = checks.tensor("adj", adj).dtype in (torch.int64, torch.int32) and adj.dim() == 2 and adj.size(0) == 2
-    if pairs and adj.size(1) != x.size(-2):
-        raise TypeError(
-            f"adj must be an adjacency (N, N), got {adj.dtype} of shape {tuple(adj.shape)}, which looks like an "
-            "edge_index (from, to): pass Graph.from_edges(edge_index.T, num_nodes=len(x), directed=True).adj, with "
-            "Graph from groundup.data"
-        )
-    checks.floating("adj", adj)
-    if adj.layout not in (torch.strided, torch.sparse_coo, torch.sparse_csr):
-        raise TypeError(f"adj must be dense, sparse COO or sparse CSR, got {adj.layout}; convert with adj.to_sparse()")
-    if adj.layout != torch.strided and x.dim() != 2:
-        raise ValueError(
-            f"x must have shape (N, C) with a sparse adj, got {tuple(x.shape)}: join the graphs of a batch to one "
-            "graph with a block-diagonal adj"
-        )
-    if adj.layout == torch.sparse_coo and adj.dense_dim() > 0:
-        raise ValueError(f"adj must hold one number an edge, got {adj.dense_dim()} dense axes")
-    expected = (*x.shape[:-1], x.size(-2))
-    fewer = partial and x.dim() == adj.dim() == 2 and adj.size(0) < adj.size(1) == x.size(0)
-    if tuple(adj.shape) != expected and not fewer:
-        raise ValueError(f"adj must have shape {expected} for x {tuple(x.shape)}, got {tuple(adj.shape)}")
-    if mask is None:
-        return
-    if checks.tensor("mask", mask).dtype != torch.bool:
-        raise TypeError(f"mask must be boolean (True = a real node), got {mask.dtype}")
-    if mask.shape != x.shape[:-1]:
-        raise ValueError(f"mask must have shape {tuple(x.shape[:-1])}, one for each node, got {tuple(mask.shape)}")
-
-
 def edges(adj: Float[Tensor, "M N"], ordered: bool = False) -> Edges:
-    """The entries of a sparse adjacency; derivatives flow to its values. `ordered` for several sums along them."""
+    """Return the entries of a sparse adjacency; derivatives flow to its values.
+
+    Args:
+        adj: A, sparse.
+        ordered: also compute `Edges.order`, for several sums over the same edges.
+    """
     if ordered:
         plain = edges(adj)
         return plain._replace(order=kernels.order_of(plain.col, adj.size(1)))
@@ -90,16 +70,16 @@ def edges(adj: Float[Tensor, "M N"], ordered: bool = False) -> Edges:
 
 
 def blank(x: Float[Tensor, "*B N C"], mask: Bool[Tensor, "*B N"] | None) -> Float[Tensor, "*B N C"]:
-    """Zeros for padded nodes: whatever stood there, NaN too, reaches neither a result nor a gradient."""
+    """Return x with zeros for padded nodes, so that no padding, NaN included, reaches a result or a gradient."""
     return x if mask is None else torch.where(mask[..., None], x, 0)
 
 
-def on_real(
+def apply_to_real_nodes(
     function: Callable[[Tensor], Tensor], x: Float[Tensor, "*B N C"], mask: Bool[Tensor, "*B N"] | None
 ) -> Float[Tensor, "*B N O"]:
-    """`function` of the rows of real nodes alone, (n, C) to (n, O), and zeros for padded ones.
+    """Apply `function`, (n, C) to (n, O), to the rows of real nodes alone; padded ones get zeros.
 
-    What looks across rows, as batch normalisation does, must not see the padding.
+    Why: a function that looks across rows, as batch normalisation does, must not see the padding.
     """
     rows = x.flatten(0, -2)
     if mask is None:
@@ -110,8 +90,8 @@ def on_real(
     return y.new_zeros(len(rows), y.size(1)).index_copy(0, real, y).view(*x.shape[:-1], y.size(1))
 
 
-def _real(x: Tensor, adj: Tensor | Edges, mask: Tensor | None) -> tuple[Tensor, Tensor | Edges]:
-    """x and A without padded nodes; a sparse A as its edges."""
+def without_padding(x: Tensor, adj: Tensor | Edges, mask: Tensor | None) -> tuple[Tensor, Tensor | Edges]:
+    """Return x and A without padded nodes; a sparse A as its edges."""
     x = blank(x, mask)
     if isinstance(adj, Tensor) and adj.layout == torch.strided:
         if mask is not None:
@@ -134,88 +114,114 @@ def edge_sum(
 ) -> Float[Tensor, "M C"]:
     """y_i = Σ_{e: row[e] = i} weight[e] x_{col[e]}: the product of a sparse matrix and x, edge by edge.
 
-    Edges as `edges` gives them: by row, no pair twice. y has `size` rows, as many as x if None. `order`: see `Edges`.
+    Args:
+        x: the features of the nodes.
+        row, col, weight: as `edges` returns them: in order of row, no pair twice.
+        size: M, the number of rows of y; None is as many as x has.
+        order: see `Edges`.
     """
-    wide = _as_wide(x)
+    wide = widen(x)
     messages = weight.to(wide.dtype)[:, None] * wide.index_select(0, col)
     return wide.new_zeros(x.size(0) if size is None else size, x.size(1)).index_add(0, row, messages).to(x.dtype)
 
 
 def sparse_linear(x: Float[Tensor, "N I"], weight: Float[Tensor, "O I"]) -> Float[Tensor, "N O"]:
-    """x Wᵀ for a sparse x in COO layout: a bag of words costs what it holds, not what it might."""
+    """Return x Wᵀ for a sparse x in COO layout, in the time of its non-zero entries: a bag of words is mostly zeros."""
     row, col, value, size, _ = edges(x)
     return edge_sum(weight.mT, row, col, value, size)
 
 
-def _product(graph: Tensor | Edges, x: Tensor) -> Tensor:
-    """A x."""
+def product(graph: Tensor | Edges, x: Tensor) -> Tensor:
+    """Return A x."""
     if isinstance(graph, Edges):
         return edge_sum(x, *graph)
     return graph.to(x.dtype) @ x
 
 
-def _degree(graph: Tensor | Edges, x: Tensor) -> Tensor:
-    """d_i = Σ_j a_ij, (..., N): the sum of the row that the product gathers along."""
-    dtype = _as_wide(x).dtype
+def degrees(graph: Tensor | Edges, x: Tensor) -> Tensor:
+    """Return d_i = Σ_j a_ij, (..., N)."""
+    dtype = widen(x).dtype
     if isinstance(graph, Edges):
         return x.new_zeros(graph.size, dtype=dtype).index_add(0, graph.row, graph.weight.to(dtype))
     return graph.sum(-1, dtype=dtype)
 
 
-def _missing_loops(graph: Tensor | Edges, x: Tensor) -> Tensor:
-    """1 for a node without an edge to itself, 0 for one that has its own, (..., N)."""
-    dtype = _as_wide(x).dtype
+def missing_loops(graph: Tensor | Edges, x: Tensor) -> Tensor:
+    """Return 1 for each node without an edge to itself, else 0, (..., N)."""
+    dtype = widen(x).dtype
     if isinstance(graph, Edges):
         loop = ((graph.row == graph.col) & (graph.weight != 0)).to(dtype)
         return 1 - x.new_zeros(graph.size, dtype=dtype).index_add(0, graph.row, loop)
     return (graph.diagonal(dim1=-2, dim2=-1) == 0).to(dtype)
 
 
-def neighbour_sum(
-    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B M N"] | Edges, mask: Bool[Tensor, "*B N"] | None = None
-) -> Float[Tensor, "*B M C"]:
-    """y_i = Σ_j a_ij x_j. `adj` may be its `edges`, which are then not looked for again; nor checked."""
-    if isinstance(adj, Tensor):
-        check_graph(x, adj, mask, partial=True)
-    x, graph = _real(x, adj, mask)
-    return _product(graph, x).to(x.dtype)
+@checked(rules.neighbours, remember=False)
+def neighbour_sum(x: Nodes, adj: Adjacency | Edges, mask: Bool[Tensor, "..."] | None = None) -> Float[Tensor, "*B M C"]:
+    """y_i = Σ_j a_ij x_j
+
+    Args:
+        x: the features of the nodes.
+        adj: A, dense or sparse; or its `edges`, for several sums over one graph. These are not checked again.
+        mask: True = a real node; None = all are.
+
+    Example:
+        >>> neighbour_sum(torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        tensor([[2.],
+                [1.]])
+    """
+    x, graph = without_padding(x, adj, mask)
+    return product(graph, x).to(x.dtype)
 
 
+@checked(rules.neighbours, remember=False)
 def neighbour_mean(
-    x: Float[Tensor, "*B N C"],
-    adj: Float[Tensor, "*B M N"],
-    mask: Bool[Tensor, "*B N"] | None = None,
+    x: Nodes,
+    adj: Adjacency,
+    mask: Bool[Tensor, "..."] | None = None,
     with_self: bool = False,
 ) -> Float[Tensor, "*B M C"]:
     """y_i = Σ_j a_ij x_j / Σ_j a_ij; zero for an isolated node.
 
-    `with_self` counts each node among its neighbours, with weight 1 where A has no a_ii of its own.
+    Args:
+        x, adj, mask: see `neighbour_sum`; `adj` must be a tensor.
+        with_self: count each node among its neighbours, with weight 1 where A has no a_ii of its own.
+
+    Example:
+        >>> neighbour_mean(torch.tensor([[1.0], [2.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), with_self=True)
+        tensor([[1.5000],
+                [1.5000]])
     """
-    check_graph(x, adj, mask, partial=True)
-    x, graph = _real(x, adj, mask)
-    degree = _degree(graph, x)
-    loop = _missing_loops(graph, x) if with_self else None
+    x, graph = without_padding(x, adj, mask)
+    degree = degrees(graph, x)
+    loop = missing_loops(graph, x) if with_self else None
     if loop is not None:
         degree = degree + loop
     share = torch.where(degree > 0, degree, torch.inf)  # over which an isolated node's total is 0
     if isinstance(graph, Edges):  # one division an edge, not one a feature
-        y = _product(graph._replace(weight=graph.weight / share.index_select(0, graph.row)), x)
+        y = product(graph._replace(weight=graph.weight / share.index_select(0, graph.row)), x)
     else:
-        y = _product(graph, x) / share[..., None]
+        y = product(graph, x) / share[..., None]
     if loop is not None:
         y = y + (loop / share)[..., None] * x[..., : adj.size(-2), :]
     return y.to(x.dtype)
 
 
-def neighbour_max(
-    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B M N"], mask: Bool[Tensor, "*B N"] | None = None
-) -> Float[Tensor, "*B M C"]:
+@checked(rules.neighbours, remember=False)
+def neighbour_max(x: Nodes, adj: Adjacency, mask: Bool[Tensor, "..."] | None = None) -> Float[Tensor, "*B M C"]:
     """y_i = max_{j: a_ij ≠ 0} x_j, feature by feature; zero for an isolated node. Weights do not scale it.
 
-    Equal largest ones share the gradient. A dense A compares all pairs, in O(N² C) memory; a sparse one only edges.
+    Equal maxima share the gradient.
+
+    Args:
+        x, adj, mask: see `neighbour_sum`; `adj` must be a tensor. A dense A compares all pairs of nodes, in O(N² C)
+            memory; a sparse one only the ends of edges.
+
+    Example:
+        >>> neighbour_max(torch.tensor([[1.0], [2.0]]), torch.ones(2, 2))
+        tensor([[2.],
+                [2.]])
     """
-    check_graph(x, adj, mask, partial=True)
-    x, graph = _real(x, adj, mask)
+    x, graph = without_padding(x, adj, mask)
     if x.size(-2) == 0:
         return x
     if isinstance(graph, Edges):
@@ -228,23 +234,32 @@ def neighbour_max(
     return torch.where(y == -torch.inf, 0, y)
 
 
-def normalized_sum(
-    x: Float[Tensor, "*B N C"], adj: Float[Tensor, "*B N N"], mask: Bool[Tensor, "*B N"] | None = None
-) -> Float[Tensor, "*B N C"]:
+@checked(rules.normalized_sum, remember=False)
+def normalized_sum(x: Nodes, adj: Adjacency, mask: Bool[Tensor, "..."] | None = None) -> Float[Tensor, "*B N C"]:
     """D̃^-1/2 Ã D̃^-1/2 x with Ã = A + I and D̃_ii = Σ_j Ã_ij; an isolated node keeps its x.
 
-    A node that has an edge to itself already keeps that one's weight, a_ii, instead of a 1 more.
+    Why: the identity keeps a node's own features. Dividing by the degrees of both ends keeps the eigenvalues
+    within (-1, 1], so that repeated layers do not blow features up, and nodes of many neighbours do not dominate.
+
+    Args:
+        x, adj, mask: see `neighbour_sum`; `adj` must be a square tensor. A node with an edge to itself keeps its weight
+            a_ii, and gets no 1 on top.
+
     Kipf and Welling 2017, Semi-Supervised Classification with Graph Convolutional Networks, arXiv:1609.02907,
-    equation 2 and section 2.2's renormalisation.
+    equation 2 and the renormalisation of section 2.2.
+
+    Example:
+        >>> normalized_sum(torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        tensor([[2.],
+                [2.]])
     """
-    check_graph(x, adj, mask)
-    x, graph = _real(x, adj, mask)
-    loop = _missing_loops(graph, x)[..., None]  # Ã = A + diag(loop)
-    degree = _degree(graph, x)[..., None] + loop
+    x, graph = without_padding(x, adj, mask)
+    loop = missing_loops(graph, x)[..., None]  # Ã = A + diag(loop)
+    degree = degrees(graph, x)[..., None] + loop
     alone = degree <= 0
     scale = torch.where(alone, 0, torch.where(alone, 1, degree).rsqrt())  # D̃^-1/2
     scaled = (scale * x).to(x.dtype)
-    return (scale * (_product(graph, scaled) + loop * scaled)).to(x.dtype)
+    return (scale * (product(graph, scaled) + loop * scaled)).to(x.dtype)
 
 
 def neighbours(
@@ -253,9 +268,13 @@ def neighbours(
     shuffle: bool = False,
     generator: torch.Generator | None = None,
 ) -> tuple[Int[Tensor, " E"], Int[Tensor, " E"]]:
-    """(row, col): node row[e] has the neighbour col[e]; by row, within a row by column, or with `shuffle` at random.
+    """Return (row, col): node row[e] has the neighbour col[e].
 
-    The nodes of a batch are counted through: node i of graph b is b N + i.
+    Args:
+        adj: A, dense or sparse. The nodes of a batch are counted through: node i of graph b is b N + i.
+        mask: True = a real node.
+        shuffle: the neighbours of a node come in random order, else in that of their columns.
+        generator: of that order.
     """
     if adj.layout == torch.strided:
         m, n = adj.shape[-2:]
@@ -273,11 +292,12 @@ def neighbours(
 
 
 def l2_normalize(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
-    """x / ‖x‖₂ along `dim`; what is zero stays zero, with a finite gradient."""
-    wide = _as_wide(x)
+    """x / ‖x‖₂ along `dim`; a zero vector stays zero, with a finite gradient.
+
+    Example:
+        >>> l2_normalize(torch.tensor([3.0, 4.0]))
+        tensor([0.6000, 0.8000])
+    """
+    wide = widen(x)
     norm = torch.linalg.vector_norm(wide, dim=dim, keepdim=True)
     return (wide / torch.where(norm == 0, 1, norm)).to(x.dtype)
-
-
-def _as_wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,4 +1,4 @@
-"""From the nodes of graphs to one vector a graph, or to a smaller graph.
+"""From the nodes of graphs to one vector per graph, or to a smaller graph.
 
 Legend: B batch, N nodes, C features, K clusters; A the adjacency, Z the nodes' features, S the soft assignment of
 nodes to clusters.
@@ -10,80 +10,82 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from groundup import checks
-from groundup.functional.graph import blank, check_graph, edges, neighbour_sum
+from groundup.backend import checked
+from groundup.functional.graph import Adjacency, Nodes, blank, edges, neighbour_sum
+from groundup.functional.precision import widen
 from groundup.functional.softmax import log_softmax, softmax
+from groundup.rules import graphs as rules
 
 
+@checked(rules.segment_sum, values=rules.segments)
 def segment_sum(
     x: Float[Tensor, "N C"], index: Int[Tensor, " N"], num_segments: int | None = None
 ) -> Float[Tensor, "G C"]:
     """y_g = Σ_{n: index[n] = g} x_n for g = 0 .. num_segments - 1, in any order; zeros for a segment with nothing.
 
-    num_segments=None takes the largest index for the last: segments after it, all empty, are then not counted.
+    Args:
+        x: the features of all nodes of all graphs.
+        index: the graph that each node belongs to.
+        num_segments: G; None is the largest index plus one, which leaves out graphs without nodes after it.
+
+    Example:
+        >>> segment_sum(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([0, 1, 0]))
+        tensor([[4.],
+                [2.]])
     """
-    checks.rank("x", checks.floating("x", x), 2, layout="(N, C)")
-    if checks.tensor("index", index).dtype not in (torch.int64, torch.int32):
-        raise TypeError(f"index must be int64 or int32, got {index.dtype}; convert with index.long()")
-    if tuple(index.shape) != (x.size(0),):
-        raise ValueError(f"index must have shape ({x.size(0)},), one for each row of x, got {tuple(index.shape)}")
     if num_segments is None:
         num_segments = int(index.max()) + 1 if index.numel() > 0 else 0
-    num_segments = checks.integer("num_segments", num_segments, 0)
-    if index.numel() > 0 and checks.readable(index):  # elsewhere the sum itself stops at a wrong index
-        low, high = (int(bound) for bound in index.aminmax())
-        if low < 0 or high >= num_segments:
-            raise ValueError(f"index must lie in [0, {num_segments - 1}], got {low if low < 0 else high}")
-    wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    wide = widen(x)
     return wide.new_zeros(num_segments, x.size(1)).index_add(0, index, wide).to(x.dtype)
 
 
+@checked(rules.diff_pool, remember=False)
 def diff_pool(
-    z: Float[Tensor, "*B N C"],
-    adj: Float[Tensor, "*B N N"],
+    z: Nodes,
+    adj: Adjacency,
     assignment_logits: Float[Tensor, "*B N K"],
-    mask: Bool[Tensor, "*B N"] | None = None,
+    mask: Bool[Tensor, "..."] | None = None,
 ) -> tuple[Float[Tensor, "*B K C"], Float[Tensor, "*B K K"], Float[Tensor, ""], Float[Tensor, ""]]:
     """(X', A', link loss, entropy loss) of a graph coarsened to K clusters:
 
         S  = softmax(logits), each real node's row over the clusters; rows of padded nodes are 0
         X' = Sᵀ Z                                            equation 3
         A' = Sᵀ A S                                          equation 4
-        link loss = ‖A - S Sᵀ‖_F / n²                        section 3.3, L_LP, an entry's share of it
+        link loss = ‖A - S Sᵀ‖_F / n²                        section 3.3, L_LP, per entry of A
         entropy loss = Σ_i H(S_i) / n,  H(p) = -Σ_k p_k log p_k             L_E
 
     n counts a graph's real nodes (`mask`, True = real); the losses are means over the graphs that have any, so that
     neither padding nor the rest of a batch changes them. For one graph without padding they are those of PyTorch
     Geometric, whose link loss takes a single norm over the whole batch, and whose both losses count padded nodes.
-    A dense, or for one graph sparse, when the link loss takes O(E K + N K²); A' is dense.
+
+    Why the losses: S learns from the loss of the graph's class alone only slowly. The first asks that neighbours share
+    a cluster, the second that each node has one.
+
+    Args:
+        z: Z.
+        adj: A, dense; or for one graph sparse, where the link loss takes O(E K + N K²). A' is dense.
+        assignment_logits: the scores of each node's clusters.
+        mask: True = a real node; None = all are.
+
     Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling, arXiv:1806.08804.
     """
-    check_graph(z, adj, mask)
-    checks.floating("assignment_logits", assignment_logits)
-    if assignment_logits.dim() != z.dim() or assignment_logits.shape[:-1] != z.shape[:-1]:
-        raise ValueError(
-            f"assignment_logits must have shape {(*z.shape[:-1], 'K')}, a row for each node of z, "
-            f"got {tuple(assignment_logits.shape)}"
-        )
-    checks.require(assignment_logits.size(-1) > 0, "assignment_logits must have at least one cluster, got 0")
-
     s = softmax(blank(assignment_logits, mask), -1, None if mask is None else mask[..., None])
     x = s.mT @ blank(z, mask)
     coarse = s.mT @ neighbour_sum(s.to(z.dtype), adj, mask)
 
-    wide = s.float() if s.dtype in (torch.float16, torch.bfloat16) else s
+    wide = widen(s)
     real = wide.new_ones(wide.shape[:-1]) if mask is None else mask.to(wide.dtype)
     n = real.sum(-1)
     log_s = log_softmax(blank(assignment_logits, mask).to(wide.dtype))
     entropy = -(wide * torch.where(log_s == -torch.inf, 0, log_s)).sum((-2, -1))
     graphs = (n > 0).sum().clamp(min=1)
     n = torch.where(n > 0, n, 1)
-    link = _distance(adj, wide, mask) / (n * n)
+    link = link_distance(adj, wide, mask) / (n * n)
     return x, coarse, (link.sum() / graphs).to(z.dtype), ((entropy / n).sum() / graphs).to(z.dtype)
 
 
-def _distance(adj: Tensor, s: Tensor, mask: Tensor | None) -> Tensor:
-    """‖A - S Sᵀ‖_F of each graph."""
+def link_distance(adj: Tensor, s: Tensor, mask: Tensor | None) -> Tensor:
+    """Return ‖A - S Sᵀ‖_F of each graph."""
     if adj.layout == torch.strided:
         if mask is not None:
             adj = torch.where(mask[..., :, None] & mask[..., None, :], adj, 0)

@@ -1,29 +1,35 @@
-"""The affine map."""
+"""The affine map, the product of a matrix and a vector plus a shift: what most layers are made of."""
 
 from __future__ import annotations
 
 from jaxtyping import Float
 from torch import Tensor
 
-from groundup import checks
 from groundup.backend import fused_by
 from groundup.kernels import linear as kernels
 
 
-def _check(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
-    if checks.floating("x", x).dim() > 0 and x.size(-1) == weight.size(1):
-        return
-    if x.dim() == 0:
-        raise ValueError("x must have shape (..., in_features), got a scalar")
-    checks.size("x", x, -1, weight.size(1), "features, as weight (out_features, in_features) has")
-
-
-@fused_by(kernels.linear, check=_check)
+@fused_by(kernels.linear)
 def linear(
     x: Float[Tensor, "*batch in_features"],
     weight: Float[Tensor, "out_features in_features"],
     bias: Float[Tensor, " out_features"] | None = None,
 ) -> Float[Tensor, "*batch out_features"]:
-    """y = x Wᵀ + b: each row of W is one output's weights."""
+    """y = x Wᵀ + b: each output is a weighted sum of all inputs.
+
+    Why Wᵀ: samples are rows of x, and each row of W holds the weights of one output. The bias moves the point at which
+    an output changes its sign; without it every hyperplane passes through the origin.
+
+    Args:
+        x: any number of leading axes.
+        weight: W.
+        bias: b; None leaves it out.
+
+    Example:
+        >>> x, weight, bias = torch.ones(2, 3), torch.eye(3), torch.arange(3.0)
+        >>> linear(x, weight, bias)
+        tensor([[1., 2., 3.],
+                [1., 2., 3.]])
+    """
     y = x @ weight.mT
     return y if bias is None else y + bias

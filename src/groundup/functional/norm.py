@@ -1,5 +1,9 @@
 """Normalisation: statistics in float32 or wider whatever the input's type, the result in the input's type.
 
+Why normalise: while the layers below a unit learn, the scale and the offset of its inputs move. With mean 0 and
+variance 1 at every layer, gradients neither vanish nor explode with depth, larger learning rates work, and the initial
+weights matter less.
+
 Legend: N batch, C channels, m the number of values in one channel of the batch; n the number of features of a sample.
 """
 
@@ -12,48 +16,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from groundup import checks
 from groundup.backend import fused_by
+from groundup.functional.precision import widen
 from groundup.kernels import norm as kernels
+from groundup.rules import norms as rules
 
 
-def _check_batch_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> None:
-    checks.floating("x", x)
-    if x.dim() < 2:
-        raise ValueError(f"x must have shape (N, C, ...), got {x.dim()} axes: {tuple(x.shape)}")
-    channels = x.size(1)
-    for name, value in (
-        ("running_mean", running_mean),
-        ("running_var", running_var),
-        ("weight", weight),
-        ("bias", bias),
-    ):
-        if value is not None and value.numel() != channels:
-            raise ValueError(
-                f"x must have {value.numel()} channels (axis 1), as {name} has, got {x.size(1)}: shape {tuple(x.shape)}"
-            )
-    if (running_mean is None) != (running_var is None):
-        raise ValueError("running_mean and running_var must be given together, or both be None")
-    if training:
-        if x.numel() == x.size(1):
-            raise ValueError(
-                f"x must have more than one value per channel when training, got shape {tuple(x.shape)}: "
-                "use a larger batch, or eval()"
-            )
-    elif running_mean is None:
-        raise ValueError("running_mean and running_var are needed when not training")
-
-
-@fused_by(kernels.batch_norm, check=_check_batch_norm)
+@fused_by(kernels.batch_norm, rules.batch_norm)
 def batch_norm(
     x: Float[Tensor, "N C *rest"],
     running_mean: Float[Tensor, " C"] | None,
@@ -64,20 +33,41 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Float[Tensor, "N C *rest"]:
-    """y = γ (x - μ) / √(σ² + ε) + β for each channel; γ is `weight`, β is `bias`.
+    """y = γ (x - μ) / √(σ² + ε) + β for each channel
 
-    Training: μ = Σ x / m and σ² = Σ (x - μ)² / m over the batch (Ioffe and Szegedy 2015, arXiv:1502.03167,
-    algorithm 1), and the running statistics move towards μ and the unbiased variance m / (m - 1) σ² (algorithm 2,
-    step 10):  running ← (1 - momentum) running + momentum · new,  in place.
+    Training: μ = Σ x / m and σ² = Σ (x - μ)² / m over the batch (algorithm 1), and the running statistics move towards
+    μ and the unbiased variance m / (m - 1) σ² (algorithm 2, step 10), in place:
+
+        running ← (1 - momentum) running + momentum · new
+
     Otherwise μ and σ² are the running statistics.
+
+    Why two modes: at test time a sample's result must not depend on the other samples of its batch. Why γ and β: they
+    let a layer undo the normalisation where that is best. Why ε: the variance of a channel may be 0.
+
+    Args:
+        x: any number of axes after the channels.
+        running_mean, running_var: the running statistics, changed in place when training; None keeps none.
+        weight: γ; None is 1.
+        bias: β; None is 0.
+        training: use the statistics of the batch.
+        momentum: how far the running statistics move.
+        eps: ε.
+
+    Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167.
+
+    Example:
+        >>> batch_norm(torch.tensor([[1.0], [3.0]]), None, None, training=True)
+        tensor([[-1.0000],
+                [ 1.0000]])
     """
     axes = [0, *range(2, x.dim())]
-    column = (-1, *[1] * (x.dim() - 2))  # (C, 1, ..., 1): one number a channel
-    wide = _as_wide(x)
+    column = (-1, *[1] * (x.dim() - 2))  # C, 1, ..., 1: one number per channel
+    wide = widen(x)
 
-    if training:
+    if training or running_mean is None or running_var is None:
         mean = wide.mean(axes)
-        # A large offset makes the rounding of a first mean visible; the mean of what it leaves takes that out.
+        # A large offset makes the rounding of the first mean visible; the mean of the rest removes it.
         mean = mean + (wide - mean.view(column)).detach().mean(axes)
         centred = wide - mean.view(column)
         var = (centred * centred).mean(axes)
@@ -87,8 +77,6 @@ def batch_norm(
                 running_mean.mul_(1 - momentum).add_(momentum * mean)
                 running_var.mul_(1 - momentum).add_(momentum * var * m / (m - 1))
     else:
-        assert running_mean is not None  # held by the check
-        assert running_var is not None
         var = running_var.to(wide.dtype)
         centred = wide - running_mean.to(wide.dtype).view(column)
 
@@ -100,28 +88,7 @@ def batch_norm(
     return y.to(x.dtype)
 
 
-def _check_features(x: Tensor, normalized_shape: Sequence[int], **parameters: Tensor | None) -> None:
-    checks.floating("x", x)
-    shape = tuple(normalized_shape)
-    checks.require(len(shape) > 0, "normalized_shape must have at least one axis, got ()")
-    if tuple(x.shape[-len(shape) :]) != shape:
-        raise ValueError(f"x must end in the axes {shape} (normalized_shape), got shape {tuple(x.shape)}")
-    for name, value in parameters.items():
-        if value is not None and tuple(value.shape) != shape:
-            raise ValueError(f"{name} must have the shape {shape} (normalized_shape), got {tuple(value.shape)}")
-
-
-def _check_layer_norm(
-    x: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> None:
-    _check_features(x, normalized_shape, weight=weight, bias=bias)
-
-
-@fused_by(kernels.layer_norm, check=_check_layer_norm)
+@fused_by(kernels.layer_norm, rules.layer_norm)
 def layer_norm(
     x: Float[Tensor, "*shape"],
     normalized_shape: Sequence[int],
@@ -129,15 +96,28 @@ def layer_norm(
     bias: Float[Tensor, "..."] | None = None,
     eps: float = 1e-5,
 ) -> Float[Tensor, "*shape"]:
-    """y = g (x - μ) / √(σ² + ε) + b for each sample on its own; g is `weight`, b is `bias`.
+    """y = g (x - μ) / √(σ² + ε) + b, with μ = Σ x / n and σ² = Σ (x - μ)² / n for each sample on its own
 
-    μ = Σ x / n and σ² = Σ (x - μ)² / n over the n features in the last axes, `normalized_shape`; the same in training
-    and at test time. Ba et al. 2016, Layer Normalization, arXiv:1607.06450, equation 3.
+    Why not over the batch: a sequence has its own length, and a batch of one its own statistics. Layer normalisation is
+    the same in training and at test time, for any batch.
+
+    Args:
+        x: samples; statistics are taken over the last axes.
+        normalized_shape: the sizes of these axes; n is their product.
+        weight: g; None is 1.
+        bias: b; None is 0.
+        eps: ε.
+
+    Ba et al. 2016, Layer Normalization, arXiv:1607.06450, equation 3.
+
+    Example:
+        >>> layer_norm(torch.tensor([1.0, 3.0]), [2])
+        tensor([-1.0000,  1.0000])
     """
     axes = list(range(-len(normalized_shape), 0))
-    wide = _as_wide(x)
+    wide = widen(x)
     mean = wide.mean(axes, keepdim=True)
-    # As in batch_norm: the mean of what is left takes out the rounding of the first.
+    # As in batch_norm: the mean of the rest removes the rounding of the first mean.
     mean = mean + (wide - mean).detach().mean(axes, keepdim=True)
     centred = wide - mean
     var = (centred * centred).mean(axes, keepdim=True)
@@ -149,18 +129,7 @@ def layer_norm(
     return y.to(x.dtype)
 
 
-def _check_rms_norm(
-    x: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    eps: float | None = None,
-    partial: float = 1.0,
-) -> None:
-    _check_features(x, normalized_shape, weight=weight)
-    checks.require(0 < partial <= 1, f"partial must be a share of the features in (0, 1], got {partial}")
-
-
-@fused_by(kernels.rms_norm, check=_check_rms_norm)
+@fused_by(kernels.rms_norm, rules.rms_norm)
 def rms_norm(
     x: Float[Tensor, "*shape"],
     normalized_shape: Sequence[int],
@@ -168,20 +137,28 @@ def rms_norm(
     eps: float | None = None,
     partial: float = 1.0,
 ) -> Float[Tensor, "*shape"]:
-    """y = g x / RMS(x),  RMS(x) = √(Σ x_i² / n + ε) over the last axes, `normalized_shape`; g is `weight`.
+    """y = g x / RMS(x) with RMS(x) = √(Σ x_i² / n + ε)
 
-    `partial` = p estimates RMS from the first k = ⌈n p⌉ features alone (pRMSNorm; the paper uses p = 6.25 %).
-    eps=None is the machine epsilon of the type that the statistics are kept in.
-    Zhang and Sennrich 2019, arXiv:1910.07467, equation 4 and section 4. The paper has no ε; inside the root, it also
-    bounds the gradient of small activations.
+    Why: of layer normalisation, the paper finds, rescaling is what helps; recentring costs time and changes little.
+
+    Args:
+        x: samples; the mean is taken over the last axes.
+        normalized_shape: the sizes of these axes; n is their product.
+        weight: g; None is 1.
+        eps: ε; None is the machine epsilon of the type that the statistics are kept in. The paper has none. Inside the
+            root it also bounds the gradient of small activations.
+        partial: the share p of the features that RMS is estimated from, the first ⌈n p⌉ (pRMSNorm; the paper's p is
+            6.25 %).
+
+    Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467, equation 4 and section 4.
+
+    Example:
+        >>> rms_norm(torch.tensor([3.0, 4.0]), [2])
+        tensor([0.8485, 1.1314])
     """
-    n, wide = prod(normalized_shape), _as_wide(x)
-    k = ceil(n * partial - 1e-9)  # not one more for the rounding of n p
+    n, wide = prod(normalized_shape), widen(x)
+    k = ceil(n * partial - 1e-9)  # the rounding of n p must not add one
     squares = (wide * wide).flatten(-len(normalized_shape))[..., :k]
     mean_square = squares.mean(-1).view(*x.shape[: -len(normalized_shape)], *[1] * len(normalized_shape))
     y = wide * (mean_square + (torch.finfo(wide.dtype).eps if eps is None else eps)).rsqrt()
     return (y if weight is None else y * weight).to(x.dtype)
-
-
-def _as_wide(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

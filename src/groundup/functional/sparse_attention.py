@@ -24,15 +24,16 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from groundup import checks
+from groundup.backend import checked
 from groundup.functional.attention import scaled_dot_product_attention
-from groundup.functional.dropout import dropout
+from groundup.functional.dropout import Probability, dropout
+from groundup.functional.precision import widen
 from groundup.functional.softmax import softmax
 from groundup.functional.windows import pad2d
+from groundup.rules import attention as rules
 
 Pattern = Literal["fixed", "strided"]
 Part = Literal["local", "column", "union"]
-PATTERNS = ("fixed", "strided")
 #: Without need_weights it gives the output alone.
 attend = cast(Callable[..., Tensor], scaled_dot_product_attention)
 Heads = Float[Tensor, "*heads n D"]
@@ -51,131 +52,117 @@ def sparse_mask(
     return seen & (j <= i)
 
 
+@checked(rules.sparse_attention)
 def local_attention(
     query: Heads,
     key: Heads,
-    value: Heads,
+    value: Float[Tensor, "*heads n V"],
     block_size: int,
     pattern: Pattern = "fixed",
-    dropout_p: float = 0.0,
-) -> Heads:
+    dropout_p: Probability = 0.0,
+) -> Float[Tensor, "*heads n V"]:
     """Attention over A⁽¹⁾ alone: n · l scores (fixed), or n · 2l (strided)."""
-    n, l = _check(query, key, value, block_size), block_size
-    q, k, v = (_blocks(x, l) for x in (query, key, value))  # ..., b, l, D
+    n, l = query.size(-2), block_size
+    q, k, v = (split_blocks(x, l) for x in (query, key, value))  # ..., b, l, D
     if pattern == "fixed":
         y = attend(q, k, v, is_causal=True, dropout_p=dropout_p)
     else:
-        mask = _window_mask(q.size(-3), l, q.device)  # b, l, 2l
+        mask = window_mask(q.size(-3), l, q.device)  # b, l, 2l
         mask = mask.view(*[1] * (q.dim() - 3), *mask.shape)
-        y = attend(q, _with_previous(k), _with_previous(v), mask, dropout_p=dropout_p)
-    return _flat(y)[..., :n, :]
+        y = attend(q, add_previous_block(k), add_previous_block(v), mask, dropout_p=dropout_p)
+    return join_blocks(y)[..., :n, :]
 
 
+@checked(rules.sparse_attention)
 def column_attention(
     query: Heads,
     key: Heads,
-    value: Heads,
+    value: Float[Tensor, "*heads n V"],
     block_size: int,
     columns: int = 1,
     pattern: Pattern = "fixed",
-    dropout_p: float = 0.0,
-) -> Heads:
+    dropout_p: Probability = 0.0,
+) -> Float[Tensor, "*heads n V"]:
     """Attention over A⁽²⁾ alone: n · c n/l scores (fixed), or n · n/l (strided).
 
     In the fixed pattern the first l - c queries have no key yet: they get zeros.
     """
-    n, l = _check(query, key, value, block_size, columns), block_size
+    n, l = query.size(-2), block_size
     if pattern == "strided":  # l interleaved sequences of b tokens, each causal
-        q, k, v = (_residues(_blocks(x, l)) for x in (query, key, value))  # ..., l, b, D
+        q, k, v = (swap_residues(split_blocks(x, l)) for x in (query, key, value))  # ..., l, b, D
         y = attend(q, k, v, is_causal=True, dropout_p=dropout_p)
-        return _flat(_residues(y))[..., :n, :]
-    k, v = (_columns(_blocks(x, l), columns) for x in (key, value))  # ..., b c, D
+        return join_blocks(swap_residues(y))[..., :n, :]
+    k, v = (last_columns(split_blocks(x, l), columns) for x in (key, value))  # ..., b c, D
     i = torch.arange(n, device=query.device)
-    j = _columns(torch.arange(k.size(-2) // columns * l, device=query.device).view(-1, l, 1), columns)
+    j = last_columns(torch.arange(k.size(-2) // columns * l, device=query.device).view(-1, l, 1), columns)
     return attend(query, k, v, j.view(-1) <= i[:, None], dropout_p=dropout_p)
 
 
+@checked(rules.sparse_attention)
 def merged_attention(
     query: Heads,
     key: Heads,
-    value: Heads,
+    value: Float[Tensor, "*heads n V"],
     block_size: int,
     columns: int = 1,
     pattern: Pattern = "fixed",
-    dropout_p: float = 0.0,
-) -> Heads:
+    dropout_p: Probability = 0.0,
+) -> Float[Tensor, "*heads n V"]:
     """One softmax over A⁽¹⁾ ∪ A⁽²⁾: n · (l + c n/l) scores (fixed), or n · (2l + n/l) (strided).
 
     The scores of the two parts stand side by side; the second leaves out what the first has.
     """
-    n, l = _check(query, key, value, block_size, columns), block_size
-    wide = torch.float32 if query.dtype in (torch.float16, torch.bfloat16) else query.dtype
-    q, k, v = (_blocks(x.to(wide), l) for x in (query, key, value))  # ..., b, l, D
+    n, l = query.size(-2), block_size
+    q, k, v = (split_blocks(widen(x), l) for x in (query, key, value))  # ..., b, l, D
     q = q / sqrt(query.size(-1))
     block = torch.arange(q.size(-3), device=q.device)
     before = block[:, None] - block  # how many blocks before the query's own
     if pattern == "fixed":
         near_k, near_v, near = k, v, torch.ones(1, l, l, dtype=torch.bool, device=q.device).tril()
-        far_k, far_v = _columns(k, columns), _columns(v, columns)  # ..., b c, D
+        far_k, far_v = last_columns(k, columns), last_columns(v, columns)  # ..., b c, D
         far = (before > 0).repeat_interleave(columns, 1)  # those of its own block are near
-        lined, blocked = _flat, lambda x: x.unflatten(-2, (-1, l))  # ..., n, D: all queries see these columns
+        lined, blocked = join_blocks, lambda x: x.unflatten(-2, (-1, l))  # ..., n, D: all queries see these columns
     else:
-        near_k, near_v, near = _with_previous(k), _with_previous(v), _window_mask(q.size(-3), l, q.device)
-        far_k, far_v = _residues(k), _residues(v)  # ..., l, b, D
+        near_k, near_v, near = add_previous_block(k), add_previous_block(v), window_mask(q.size(-3), l, q.device)
+        far_k, far_v = swap_residues(k), swap_residues(v)  # ..., l, b, D
         far = before > 1  # i - j = l is near
-        lined = blocked = _residues  # ..., l, b, D: each residue of i mod l sees its own
+        lined = blocked = swap_residues  # ..., l, b, D: each residue of i mod l sees its own
 
     mask = torch.cat([near.expand(q.size(-3), l, -1), far[:, None].expand(-1, l, -1)], -1)  # b, l, near + far keys
     scores = torch.cat([q @ near_k.mT, blocked(lined(q) @ far_k.mT)], -1)
     weights = dropout(softmax(scores, -1, mask), dropout_p)
     near_weights, far_weights = weights.split([near.size(-1), far.size(-1)], -1)
-    return _flat(near_weights @ near_v + blocked(lined(far_weights) @ far_v))[..., :n, :].to(query.dtype)
+    return join_blocks(near_weights @ near_v + blocked(lined(far_weights) @ far_v))[..., :n, :].to(query.dtype)
 
 
-def _check(query: Tensor, key: Tensor, value: Tensor, block_size: int, columns: int = 1) -> int:
-    checks.integer("block_size", block_size)
-    checks.require(
-        checks.integer("columns", columns) <= block_size,
-        f"columns must be at most block_size={block_size}, got {columns}",
-    )
-    for name, x in (("query", query), ("key", key), ("value", value)):
-        if checks.floating(name, x).dim() < 2 or x.shape[:-1] != query.shape[:-1]:
-            raise ValueError(
-                f"{name} must have shape (..., n, features) with query's leading axes {tuple(query.shape[:-1])} (each "
-                f"token is a query and a key here), got {tuple(x.shape)}"
-            )
-    checks.require(query.size(-2) > 0, f"query must hold at least one token, got shape {tuple(query.shape)}")
-    return query.size(-2)
-
-
-def _blocks(x: Float[Tensor, "*heads n D"], l: int) -> Float[Tensor, "*heads b l D"]:
+def split_blocks(x: Float[Tensor, "*heads n D"], l: int) -> Float[Tensor, "*heads b l D"]:
     """Zeros at the end, up to whole blocks: no query sees them, for they lie in its future."""
     missing = -x.size(-2) % l
     return (pad2d(x, (0, missing, 0, 0)) if missing else x).unflatten(-2, (-1, l))
 
 
-def _flat(x: Tensor) -> Tensor:
+def join_blocks(x: Tensor) -> Tensor:
     """..., b, l, D -> ..., b l, D: back to a sequence."""
     return x.flatten(-3, -2)
 
 
-def _columns(x: Tensor, c: int) -> Tensor:
+def last_columns(x: Tensor, c: int) -> Tensor:
     """..., b, l, D -> ..., b c, D: the last c places of every block."""
-    return _flat(x[..., -c:, :])
+    return join_blocks(x[..., -c:, :])
 
 
-def _residues(x: Tensor) -> Tensor:
+def swap_residues(x: Tensor) -> Tensor:
     """..., b, l, D -> ..., l, b, D, and back: tokens that are l apart stand together."""
     return x.transpose(-3, -2)
 
 
-def _with_previous(x: Float[Tensor, "*heads b l D"]) -> Float[Tensor, "*heads b m D"]:
+def add_previous_block(x: Float[Tensor, "*heads b l D"]) -> Float[Tensor, "*heads b m D"]:
     """Each block behind the one before it, m = 2l: the first has zeros before it, which no query may see."""
     previous = torch.cat([torch.zeros_like(x[..., :1, :, :]), x[..., :-1, :, :]], -3)
     return torch.cat([previous, x], -2)
 
 
-def _window_mask(b: int, l: int, device: torch.device) -> Bool[Tensor, "b l m"]:
+def window_mask(b: int, l: int, device: torch.device) -> Bool[Tensor, "b l m"]:
     """Of the 2l keys of two blocks, those of {i - l, ..., i}; the first block has no block before it."""
     r, s, block = (torch.arange(size, device=device) for size in (l, 2 * l, b))
     distance = l + r[:, None] - s  # i - j

@@ -9,21 +9,7 @@ from torch import Tensor
 from groundup.kernels.support import refuses
 
 
-def _refusal(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None = None,
-    is_causal: bool = False,
-    dropout_p: float = 0.0,
-    scale: float | None = None,
-    enable_gqa: bool = False,
-    need_weights: bool = False,
-) -> str | None:
-    return "need_weights=True: it never holds the weights" if need_weights else None
-
-
-@refuses(_refusal)
+@refuses(lambda call: "need_weights=True: it never holds the weights" if call.need_weights else None)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

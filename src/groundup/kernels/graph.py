@@ -13,23 +13,21 @@ from torch import Tensor
 from groundup.kernels.support import refuses
 
 
-def _refusal(
-    x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None, order: Tensor | None = None
-) -> str | None:
-    if weight.requires_grad and torch.is_grad_enabled():
+def _refusal(call: Any) -> str | None:
+    if call.weight.requires_grad and torch.is_grad_enabled():
         return "weights that require a gradient: its backward pass would build the dense N × N matrix"
-    if x.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled(x.device.type):
-        return f"half precision ({x.dtype}): it does not keep the sums in float32"
-    if torch.compiler.is_compiling() or x.is_meta:
+    if call.x.dtype in (torch.float16, torch.bfloat16) or torch.is_autocast_enabled(call.x.device.type):
+        return f"half precision ({call.x.dtype}): it does not keep the sums in float32"
+    if torch.compiler.is_compiling() or call.x.is_meta:
         return "tracing: sparse tensors cannot be traced"
     return None
 
 
-@refuses(_refusal)
+@refuses(_refusal, by_state=True)
 def edge_sum(
     x: Tensor, row: Tensor, col: Tensor, weight: Tensor, size: int | None = None, order: Tensor | None = None
 ) -> Tensor:
-    _announced()
+    silence_beta_warning()
     return _EdgeSum.apply(x, row, col, weight.detach().to(x.dtype), x.size(0) if size is None else size, order)
 
 
@@ -72,8 +70,8 @@ def order_of(numbers: Tensor, size: int) -> Tensor:
 
 
 @cache
-def _announced() -> None:
-    """PyTorch says once a process that compressed rows are in beta; that much it may say to nobody."""
+def silence_beta_warning() -> None:
+    """PyTorch warns once per process that compressed rows are in beta: raise that warning here, where it is ignored."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.sparse_csr_tensor([0, 0], [], [], (1, 1), dtype=torch.float32)

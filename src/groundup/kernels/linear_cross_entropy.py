@@ -13,47 +13,30 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from groundup.kernels.linear import linear
-from groundup.kernels.support import refuses
+from groundup.kernels.support import refuses, takes_call
 
-_SCORES = 2**23  # held at a time
-
-
-def _refusal(
-    x: Tensor,
-    weight: Tensor,
-    target: Tensor,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> str | None:
-    return 'reduction="none"' if reduction == "none" else None
+MAX_SCORES = 2**23  # scores held at a time: 32 MB in float32
 
 
-@refuses(_refusal)
-def linear_cross_entropy(
-    x: Tensor,
-    weight: Tensor,
-    target: Tensor,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    rows, labels = x.flatten(0, -2), target.flatten()
-    total: Tensor = _Summed.apply(rows, weight, labels, ignore_index, label_smoothing)
-    if reduction == "sum":
-        return total.to(x.dtype)
-    count = (labels != ignore_index).sum()
+@refuses(lambda call: 'reduction="none"' if call.reduction == "none" else None)
+@takes_call
+def linear_cross_entropy(call: Any) -> Tensor:
+    rows, labels = call.x.flatten(0, -2), call.target.flatten()
+    total: Tensor = _SummedLoss.apply(rows, call.weight, labels, call.ignore_index, call.label_smoothing)
+    if call.reduction == "sum":
+        return total.to(call.x.dtype)
+    count = (labels != call.ignore_index).sum()
     mean = torch.where(count > 0, total / count.clamp(min=1), torch.nan)  # of no rows, NaN with a gradient of 0
-    return mean.to(x.dtype)  # only now: of a few thousand rows, float16 has no sum
+    return mean.to(call.x.dtype)  # only now: float16 cannot hold the sum of a few thousand rows
 
 
-class _Summed(torch.autograd.Function):
+class _SummedLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float) -> Tensor:
         ctx.save_for_backward(x, weight, target)
         ctx.rest, ctx.dtype = (ignore_index, smoothing), weight.dtype
         learns = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-        total, *ctx.gradients = _summed(x, weight, target, ignore_index, smoothing, learns)
+        total, *ctx.gradients = sum_losses(x, weight, target, ignore_index, smoothing, learns)
         return total
 
     @staticmethod
@@ -62,13 +45,13 @@ class _Summed(torch.autograd.Function):
         if ctx.gradients is None:  # a second time, which is rare: the first took them
             x, weight, target = ctx.saved_tensors
             ignore_index, smoothing = ctx.rest
-            _, *ctx.gradients = _summed(x, weight, target, ignore_index, smoothing, True)
+            _, *ctx.gradients = sum_losses(x, weight, target, ignore_index, smoothing, True)
         grad_x, grad_weight = (g.mul_(grad.to(g.dtype)) for g in ctx.gradients)
         ctx.gradients = None  # or the weight's, as large as the weight, would be held twice
         return grad_x, grad_weight.to(ctx.dtype), None, None, None
 
 
-def _summed(
+def sum_losses(
     x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float, learns: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """The summed loss, in float32 or wider, and, where one learns, its gradients to x and to the weight.
@@ -80,7 +63,7 @@ def _summed(
     grad_x = torch.empty_like(x) if learns else None
     grad_weight = torch.zeros_like(weight, dtype=wide) if learns else None
     total = x.new_zeros((), dtype=wide)
-    step = max(1, _SCORES // vocabulary)
+    step = max(1, MAX_SCORES // vocabulary)
     for first in range(0, x.size(0), step):
         rows = slice(first, first + step)
         z = linear(x[rows], weight).to(wide)

@@ -12,41 +12,10 @@ from torch import Tensor
 from groundup import checks
 from groundup.kernels.support import refuses
 
-
-def batch_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+batch_norm, layer_norm = F.batch_norm, F.layer_norm
 
 
-def layer_norm(
-    x: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    return F.layer_norm(x, list(normalized_shape), weight, bias, eps)
-
-
-def _rms_refusal(
-    x: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    eps: float | None = None,
-    partial: float = 1.0,
-) -> str | None:
-    return None if partial == 1 else f"partial={partial}"
-
-
-@refuses(_rms_refusal)
+@refuses(lambda call: None if call.partial == 1 else f"partial={call.partial}")
 def rms_norm(
     x: Tensor,
     normalized_shape: Sequence[int],

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor
 
 from groundup.kernels.support import refuses
 
 
-def _refusal(x: Tensor, padding: tuple[int, int, int, int], mode: str = "zeros", value: float = 0.0) -> str | None:
-    if mode != "zeros" and x.dim() not in (3, 4):
-        return f'mode "{mode}" for {x.dim()} axes'
-    if mode != "zeros" and x.numel() == 0:
-        return f'mode "{mode}" for an empty batch'
+def _refusal(call: Any) -> str | None:
+    if call.mode != "zeros" and call.x.dim() not in (3, 4):
+        return f'mode "{call.mode}" for {call.x.dim()} axes'
+    if call.mode != "zeros" and call.x.numel() == 0:
+        return f'mode "{call.mode}" for an empty batch'
     return None
 
 

@@ -9,53 +9,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from groundup.kernels.support import refuses
+from groundup.kernels.support import refuses, takes_call
 
-Pair = int | tuple[int, int]
-LARGE = 2**21  # numbers, from which on not to keep them is worth a longer call
-
-
-def max_pool2d(
-    x: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:
-    pool = F.max_pool2d_with_indices if return_indices else torch.max_pool2d
-    return pool(x, kernel_size, stride or (), padding, dilation, ceil_mode)  # type: ignore[arg-type]
+RECOMPUTE_MIN_ELEMENTS = 2**21  # of an image; from here on, not keeping it for the backward pass is worth a longer call
 
 
-def _avg_refusal(
-    x: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-    dilation: Pair = 1,
-) -> str | None:
-    return None if dilation in (1, (1, 1)) else f"dilation={dilation}"
+@takes_call
+def max_pool2d(call: Any) -> Tensor | tuple[Tensor, Tensor]:
+    pool: Any = F.max_pool2d_with_indices if call.return_indices else torch.max_pool2d
+    pooled: Tensor | tuple[Tensor, Tensor] = pool(
+        call.x, call.kernel_size, call.stride or (), call.padding, call.dilation, call.ceil_mode
+    )
+    return pooled
 
 
-@refuses(_avg_refusal)
-def avg_pool2d(
-    x: Tensor,
-    kernel_size: Pair,
-    stride: Pair | None = None,
-    padding: Pair = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-    dilation: Pair = 1,
-) -> Tensor:
-    how = kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+@refuses(lambda call: None if call.dilation in (1, (1, 1)) else f"dilation={call.dilation}")
+@takes_call
+def avg_pool2d(call: Any) -> Tensor:
+    x, *how, _ = call
     captured = torch.compiler.is_compiling() or torch.jit.is_tracing()  # neither takes a function written in Python
     # asked first: a comparison with the number of pixels would bind an exported program to smaller batches
-    if captured or x.numel() < LARGE or not x.requires_grad or not torch.is_grad_enabled():
+    if captured or x.numel() < RECOMPUTE_MIN_ELEMENTS or not x.requires_grad or not torch.is_grad_enabled():
         return F.avg_pool2d(x, *how)
     pooled: Tensor = _AveragePool.apply(x, *how)
     return pooled
@@ -94,5 +68,4 @@ class _AveragePool(torch.autograd.Function):
         return F.avg_pool2d(tangent, *ctx.how)
 
 
-def adaptive_avg_pool2d(x: Tensor, output_size: Pair) -> Tensor:
-    return F.adaptive_avg_pool2d(x, output_size)
+adaptive_avg_pool2d = F.adaptive_avg_pool2d

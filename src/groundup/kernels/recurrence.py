@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from groundup.kernels.support import refuses
+from groundup.kernels.support import refuses, takes_call
 
 
-def _sequence_refusal(x: Tensor, lengths: Tensor | None) -> str | None:
-    if x.size(1) == 0:
+def _parameters(call: Any) -> Any:
+    return call.weight_ih, call.weight_hh, call.bias_ih, call.bias_hh
+
+
+def _sequence_refusal(call: Any) -> str | None:
+    if call.x.size(1) == 0:
         return "an empty sequence"
+    lengths = call.lengths
     if lengths is None:
         return None
     if torch.compiler.is_compiling() or lengths.is_meta:
@@ -22,27 +27,12 @@ def _sequence_refusal(x: Tensor, lengths: Tensor | None) -> str | None:
     return "an empty sequence" if lengths.numel() == 0 or bool((lengths == 0).any()) else None
 
 
-def _reversed(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Time backwards, each sequence inside its own length."""
-    if lengths is None:
-        return x.flip(1)
-    t = torch.arange(x.size(1), device=x.device)
-    source = torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
-    return torch.take_along_dim(x, source[:, :, None], 1)
-
-
-def _sequence(
-    kernel: Callable[..., Any],
-    x: Tensor,
-    states: Sequence[Tensor],
-    parameters: Sequence[Tensor | None],
-    lengths: Tensor | None,
-    reverse: bool,
-) -> tuple[Tensor, ...]:
-    """(output, *states) of one layer in one direction."""
-    present = [p for p in parameters if p is not None]
-    if reverse:
-        x = _reversed(x, lengths)
+def _sequence(kernel: Callable[..., Any], call: Any, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return (output, *states) of one layer in one direction."""
+    x, lengths = call.x, call.lengths
+    present = [p for p in _parameters(call) if p is not None]
+    if call.reverse:
+        x = reverse_time(x, lengths)
     hidden = [s[None] for s in states]
     options = (present, len(present) == 4, 1, 0.0, torch.is_grad_enabled(), False)  # cuDNN: no gradient if not training
     if lengths is None:
@@ -55,206 +45,72 @@ def _sequence(
         data, *hidden = kernel(packed.data, packed.batch_sizes, hidden if len(hidden) > 1 else hidden[0], *options)
         hidden = [s.index_select(1, packed.unsorted_indices) for s in hidden]
         output, _ = pad_packed_sequence(PackedSequence(data, *packed[1:]), True, total_length=x.size(1))
-    if reverse:
-        output = _reversed(output, lengths)
+    if call.reverse:
+        output = reverse_time(output, lengths)
     return output, *(s[0] for s in hidden)
 
 
-def _rnn_step_refusal(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ln: Tensor | None = None,
-    bias_ln: Tensor | None = None,
-    nonlinearity: str = "tanh",
-) -> str | None:
-    return None if weight_ln is None else "layer normalisation"
+def reverse_time(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return x with time reversed, each sequence within its own length."""
+    if lengths is None:
+        return x.flip(1)
+    t = torch.arange(x.size(1), device=x.device)
+    source = torch.where(t < lengths[:, None], lengths[:, None] - 1 - t, t)
+    return torch.take_along_dim(x, source[:, :, None], 1)
 
 
-@refuses(_rnn_step_refusal)
-def rnn_step(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ln: Tensor | None = None,
-    bias_ln: Tensor | None = None,
-    nonlinearity: str = "tanh",
-) -> Tensor:
-    cell = torch.rnn_relu_cell if nonlinearity == "relu" else torch.rnn_tanh_cell
-    return cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
+@refuses(lambda call: None if call.weight_ln is None else "layer normalisation")
+@takes_call
+def rnn_step(call: Any) -> Tensor:
+    cell = torch.rnn_relu_cell if call.nonlinearity == "relu" else torch.rnn_tanh_cell
+    return cell(call.x, call.h, *_parameters(call))
 
 
-def _rnn_refusal(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ln: Tensor | None = None,
-    bias_ln: Tensor | None = None,
-    nonlinearity: str = "tanh",
-    lengths: Tensor | None = None,
-    reverse: bool = False,
-) -> str | None:
-    return _sequence_refusal(x, lengths) if weight_ln is None else "layer normalisation"
+def _rnn_refusal(call: Any) -> str | None:
+    return _sequence_refusal(call) if call.weight_ln is None else "layer normalisation"
 
 
-@refuses(_rnn_refusal)
-def rnn(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ln: Tensor | None = None,
-    bias_ln: Tensor | None = None,
-    nonlinearity: str = "tanh",
-    lengths: Tensor | None = None,
-    reverse: bool = False,
-) -> tuple[Tensor, ...]:
-    kernel = torch.rnn_relu if nonlinearity == "relu" else torch.rnn_tanh
-    return _sequence(kernel, x, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, reverse)
+@refuses(_rnn_refusal, by_state=True)
+@takes_call
+def rnn(call: Any) -> tuple[Tensor, ...]:
+    return _sequence(torch.rnn_relu if call.nonlinearity == "relu" else torch.rnn_tanh, call, (call.h,))
 
 
-def _lstm_step_refusal(
-    x: Tensor,
-    h: Tensor,
-    c: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ci: Tensor | None = None,
-    weight_cf: Tensor | None = None,
-    weight_co: Tensor | None = None,
-) -> str | None:
-    return None if weight_ci is None else "peepholes"
+@refuses(lambda call: None if call.weight_ci is None else "peepholes")
+@takes_call
+def lstm_step(call: Any) -> tuple[Tensor, Tensor]:
+    return torch.lstm_cell(call.x, (call.h, call.c), *_parameters(call))
 
 
-@refuses(_lstm_step_refusal)
-def lstm_step(
-    x: Tensor,
-    h: Tensor,
-    c: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ci: Tensor | None = None,
-    weight_cf: Tensor | None = None,
-    weight_co: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    return torch.lstm_cell(x, (h, c), weight_ih, weight_hh, bias_ih, bias_hh)
-
-
-def _lstm_refusal(
-    x: Tensor,
-    h: Tensor,
-    c: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ci: Tensor | None = None,
-    weight_cf: Tensor | None = None,
-    weight_co: Tensor | None = None,
-    lengths: Tensor | None = None,
-    reverse: bool = False,
-) -> str | None:
-    if weight_ci is not None:
+def _lstm_refusal(call: Any) -> str | None:
+    if call.weight_ci is not None:
         return "peepholes"
     if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
         return "being compiled: oneDNN's LSTM has no derivative there"
-    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+    if call.x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         return "autocast on a CPU: oneDNN's LSTM fails where the processor lacks the type"
-    return _sequence_refusal(x, lengths)
+    return _sequence_refusal(call)
 
 
-@refuses(_lstm_refusal)
-def lstm(
-    x: Tensor,
-    h: Tensor,
-    c: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    weight_ci: Tensor | None = None,
-    weight_cf: Tensor | None = None,
-    weight_co: Tensor | None = None,
-    lengths: Tensor | None = None,
-    reverse: bool = False,
-) -> tuple[Tensor, ...]:
-    return _sequence(torch.lstm, x, (h, c), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, reverse)
+@refuses(_lstm_refusal, by_state=True)
+@takes_call
+def lstm(call: Any) -> tuple[Tensor, ...]:
+    return _sequence(torch.lstm, call, (call.h, call.c))
 
 
-def _form_refusal(reset_after: bool, complement: bool) -> str | None:
-    if not reset_after:
+def _form_refusal(call: Any) -> str | None:
+    if not call.reset_after:
         return "reset_after=False"
-    return "complement=True" if complement else None
+    return "complement=True" if call.complement else None
 
 
-def _gru_step_refusal(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    reset_after: bool = True,
-    complement: bool = False,
-) -> str | None:
-    return _form_refusal(reset_after, complement)
+@refuses(_form_refusal)
+@takes_call
+def gru_step(call: Any) -> Tensor:
+    return torch.gru_cell(call.x, call.h, *_parameters(call))
 
 
-@refuses(_gru_step_refusal)
-def gru_step(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    reset_after: bool = True,
-    complement: bool = False,
-) -> Tensor:
-    return torch.gru_cell(x, h, weight_ih, weight_hh, bias_ih, bias_hh)
-
-
-def _gru_refusal(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    reset_after: bool = True,
-    complement: bool = False,
-    lengths: Tensor | None = None,
-    reverse: bool = False,
-) -> str | None:
-    return _form_refusal(reset_after, complement) or _sequence_refusal(x, lengths)
-
-
-@refuses(_gru_refusal)
-def gru(
-    x: Tensor,
-    h: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None = None,
-    bias_hh: Tensor | None = None,
-    reset_after: bool = True,
-    complement: bool = False,
-    lengths: Tensor | None = None,
-    reverse: bool = False,
-) -> tuple[Tensor, ...]:
-    return _sequence(torch.gru, x, (h,), (weight_ih, weight_hh, bias_ih, bias_hh), lengths, reverse)
+@refuses(lambda call: _form_refusal(call) or _sequence_refusal(call), by_state=True)
+@takes_call
+def gru(call: Any) -> tuple[Tensor, ...]:
+    return _sequence(torch.gru, call, (call.h,))

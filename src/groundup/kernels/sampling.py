@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -9,13 +11,13 @@ from torch import Tensor
 from groundup.kernels.support import refuses
 
 
-def _grid_refusal(theta: Tensor, size: tuple[int, int], align_corners: bool = True) -> str | None:
-    if theta.size(0) == 0:
+def _refusal(call: Any) -> str | None:
+    if call.theta.size(0) == 0:
         return "an empty batch"
-    return "a size of 1 with align_corners, of which it warns" if align_corners and 1 in size else None
+    return "a size of 1 with align_corners, of which it warns" if call.align_corners and 1 in call.size else None
 
 
-@refuses(_grid_refusal)
+@refuses(_refusal)
 def affine_grid(theta: Tensor, size: tuple[int, int], align_corners: bool = True) -> Tensor:
     wide = torch.promote_types(theta.dtype, torch.float32)  # bfloat16 rounds a place to 1/128 of the image
     return F.affine_grid(theta.to(wide), [theta.size(0), 1, *size], align_corners=align_corners).to(theta.dtype)

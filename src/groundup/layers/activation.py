@@ -6,6 +6,8 @@ arXiv:2002.05202, section 2.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -60,9 +62,10 @@ class GELU(nn.Module):
     approximate: "none" (BERT, ViT, Swin) or "tanh" (GPT-2). Hendrycks and Gimpel 2016, arXiv:1606.08415.
     """
 
-    def __init__(self, approximate: str = "none") -> None:
+    def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
         super().__init__()
-        self.approximate = checks.choice("approximate", approximate, ("none", "tanh"))
+        checks.choice("approximate", approximate, ("none", "tanh"))
+        self.approximate = approximate
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return gelu(x, self.approximate)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.component import component
 from groundup.functional import init
-from groundup.functional.convolution import conv2d, same_padding
-from groundup.functional.windows import PADDING_MODES, PaddingMode, pad2d
+from groundup.functional.convolution import conv2d, padding_border
+from groundup.functional.windows import PaddingMode, pad2d
+from groundup.rules.images import PADDING_MODES
 
 Pair = int | tuple[int, int]
 
@@ -87,18 +88,11 @@ class Conv2d(nn.Module):
         if self.bias is not None:
             init.inverse_sqrt_uniform_(self.bias, fan_in)
 
-    def _border(self) -> tuple[int, int, int, int]:
-        """(top, bottom, left, right)"""
-        if isinstance(self.padding, str):
-            return same_padding(self.kernel_size, self.dilation) if self.padding == "same" else (0, 0, 0, 0)
-        vertical, horizontal = self.padding
-        return vertical, vertical, horizontal, horizontal
-
     def forward(self, x: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N O P Q"]:
         padding = self.padding
         if self.padding_mode != "zeros":
-            checks.rank("x", x, 3, 4, layout="(N, C, H, W) or (C, H, W)")
-            x, padding = pad2d(x, self._border(), self.padding_mode), (0, 0)
+            border = padding_border(padding, self.kernel_size, self.dilation)
+            x, padding = pad2d(x, border, self.padding_mode), (0, 0)
         return conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:

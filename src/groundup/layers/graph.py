@@ -23,7 +23,6 @@ from groundup.functional import init
 from groundup.functional.activations import relu
 from groundup.functional.graph import (
     blank,
-    check_graph,
     l2_normalize,
     neighbour_max,
     neighbour_mean,
@@ -34,6 +33,7 @@ from groundup.functional.graph import (
 from groundup.functional.linear import linear
 from groundup.layers.linear import Linear
 from groundup.layers.recurrent_cells import LSTM_cell
+from groundup.rules.graphs import check_graph
 
 
 class _GraphCell(nn.Module):

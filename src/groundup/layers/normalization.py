@@ -94,7 +94,7 @@ class BatchNorm(nn.Module):
             init.constant_(self.bias, 0.0)
 
     def forward(self, x: Float[Tensor, "N C *rest"]) -> Float[Tensor, "N C *rest"]:
-        if self.ranks:
+        if self.ranks and x.dim() not in self.ranks:
             checks.rank("x", x, *self.ranks, layout=self.layout)
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:

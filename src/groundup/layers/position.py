@@ -17,7 +17,7 @@ from groundup import checks
 from groundup.component import component
 from groundup.functional import init
 from groundup.functional.dropout import dropout
-from groundup.functional.position import frequencies, places, relative_index, rotary, sinusoids
+from groundup.functional.positions import frequencies, relative_index, rotary, sinusoids, token_positions
 
 
 class _Derived(nn.Module):
@@ -63,7 +63,7 @@ class _PositionTable(_Derived):
         length, wide = x.size(-2), x.dtype == torch.float64
         if type(position) is int and 0 <= position <= self.max_len - length and not wide:
             return self.table[position : position + length]
-        positions = places(position, length, x.size(0), x.device)
+        positions = token_positions(position, length, x.size(0), x.device)
         return self.compute(positions).to(torch.float64 if wide else torch.float32)
 
 

@@ -19,8 +19,9 @@ from groundup.component import component
 from groundup.functional import init
 from groundup.functional.gru import gru, gru_step
 from groundup.functional.lstm import lstm, lstm_step
-from groundup.functional.recurrence import States, blank_padding, check_lengths, rnn, rnn_step, scan
+from groundup.functional.recurrence import Nonlinearity, States, blank_padding, rnn, rnn_step, scan
 from groundup.layers.keywords import TorchKeywords
+from groundup.rules.recurrence import check_lengths
 
 State = Tensor | tuple[Tensor, ...]  # one tensor (N, H), or a tuple where a cell keeps several
 
@@ -129,14 +130,15 @@ class RNN_cell(RecurrentCell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        nonlinearity: str = "tanh",
+        nonlinearity: Nonlinearity = "tanh",
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         *,
         layer_norm: bool = False,
     ) -> None:
         super().__init__(input_size, hidden_size, bias, device, dtype)
-        self.nonlinearity = checks.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        checks.choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        self.nonlinearity = nonlinearity
         for name in ("weight_ln", "bias_ln"):
             value = torch.empty(hidden_size, device=device, dtype=dtype) if layer_norm else None
             self.register_parameter(name, None if value is None else nn.Parameter(value))

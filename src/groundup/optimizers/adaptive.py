@@ -1,4 +1,10 @@
-"""A learning rate for every weight: AdaGrad (Duchi 2011), RMSProp (Hinton 2012), AdaDelta (Zeiler 2012)."""
+"""A learning rate for every weight: AdaGrad (Duchi 2011), RMSProp (Hinton 2012), AdaDelta (Zeiler 2012).
+
+Why: one learning rate must be small enough for the steepest coordinate and is then too small for flat ones. These rules
+divide each coordinate's gradient by its own usual size, so that the step does not depend on the scale of the loss.
+
+Legend: θ a parameter, g its gradient, η the learning rate `lr`, λ `weight_decay`, ε `eps`.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +13,17 @@ from typing import Any, ClassVar
 from groundup.backend import fused_by
 from groundup.component import component
 from groundup.kernels import optimizers as kernels
-from groundup.optimizers.base import Group, Optimizer, Params, Tensors, directed
+from groundup.optimizers.base import Group, Optimizer, Params, Tensors, decay_gradient
 
 
 @fused_by(kernels.adagrad_step)
-def adagrad_step(
-    params: Tensors,
-    grads: Tensors,
-    sums: Tensors,
-    steps: Tensors,
-    *,
-    lr: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
-) -> None:
-    """G ← G + g²;  θ ← θ - η g / (√G + ε)."""
+def adagrad_step(group: Group, params: Tensors, grads: Tensors, sums: Tensors, steps: Tensors) -> None:
+    """G ← G + g²;  θ ← θ - η g / (√G + ε)"""
     for p, g, G, step in zip(params, grads, sums, steps):
         step += 1
-        g = directed(p, g, weight_decay, maximize)
+        g = decay_gradient(group, p, g)
         G += g * g
-        p -= lr * g / (G.sqrt() + eps)
+        p -= group["lr"] * g / (G.sqrt() + group["eps"])
 
 
 @component(
@@ -37,7 +33,24 @@ def adagrad_step(
     oracle="torch.optim.Adagrad",
 )
 class AdaGrad(Optimizer):
-    """G ← G + g²;  θ ← θ - η g / (√G + ε).
+    """G ← G + g²;  θ ← θ - η g / (√G + ε)
+
+    Coordinates that are rarely used, as those of rare words, have a small G and take long steps. G only grows, so that
+    all steps shrink like 1/√t: good for convex problems, too soon for deep networks, which the two rules below avoid.
+
+    Args:
+        params: see `Optimizer`.
+        lr: η.
+        eps: ε, keeps the first steps finite.
+        weight_decay: λ, adds λθ to g.
+        maximize, check_finite: see `Optimizer`.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
+        >>> weight.grad = torch.tensor([100.0, 0.01])
+        >>> AdaGrad([weight], lr=0.1).step()
+        >>> [round(w, 4) for w in weight.tolist()]  # the first step is as long for both
+        [0.9, 0.9]
 
     Duchi, Hazan & Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic Optimization", 2011,
     https://jmlr.org/papers/v12/duchi11a.html, with the diagonal of their G. Sparse gradients, which the method was
@@ -48,6 +61,8 @@ class AdaGrad(Optimizer):
 
     torch_options: ClassVar[dict[str, Any]] = {"lr_decay": 0.0}
     rowwise = True
+
+    rule = staticmethod(adagrad_step)
 
     def __init__(
         self,
@@ -66,44 +81,26 @@ class AdaGrad(Optimizer):
     def state_names(self, group: Group) -> tuple[str, ...]:
         return ("sum", "step")
 
-    def update(self, group: Group, params: Tensors, grads: Tensors, *states: Tensors) -> None:
-        sums, steps = states
-        adagrad_step(
-            params,
-            grads,
-            sums,
-            steps,
-            lr=group["lr"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
-        )
-
 
 @fused_by(kernels.rmsprop_multi_tensor)
 def rmsprop_step(
+    group: Group,
     params: Tensors,
     grads: Tensors,
     square_avgs: Tensors,
-    grad_avgs: Tensors | None,
-    velocities: Tensors | None,
     steps: Tensors,
-    *,
-    lr: float,
-    alpha: float,
-    eps: float,
-    momentum: float,
-    weight_decay: float,
-    maximize: bool,
+    grad_avgs: Tensors | None = None,
+    velocities: Tensors | None = None,
 ) -> None:
-    """s ← αs + (1-α)g²;  d = g / (√s + ε);  θ ← θ - η d.
+    """s ← αs + (1-α)g²;  d = g / (√s + ε);  θ ← θ - η d
 
-    With `grad_avgs` ḡ, the running mean of g, the root is of the variance s - ḡ². With `velocities` b, the step is
+    With `grad_avgs` ḡ, the running average of g, the root is of the variance s - ḡ². With `velocities` b, the step is
     along b ← μb + d.
     """
+    lr, alpha, eps = group["lr"], group["alpha"], group["eps"]
     for i, (p, g, s, step) in enumerate(zip(params, grads, square_avgs, steps)):
         step += 1
-        g = directed(p, g, weight_decay, maximize)
+        g = decay_gradient(group, p, g)
         s.mul_(alpha).add_((1 - alpha) * g * g)
         variance = s
         if grad_avgs is not None:
@@ -111,7 +108,7 @@ def rmsprop_step(
             variance = s - g_bar * g_bar
         d = g / (variance.sqrt() + eps)
         if velocities is not None:
-            d = velocities[i].mul_(momentum).add_(d)
+            d = velocities[i].mul_(group["momentum"]).add_(d)
         p -= lr * d
 
 
@@ -125,15 +122,35 @@ def rmsprop_step(
     oracle="torch.optim.RMSprop",
 )
 class RMSProp(Optimizer):
-    """s ← αs + (1-α)g²;  θ ← θ - η g / (√s + ε).
+    """s ← αs + (1-α)g²;  θ ← θ - η g / (√s + ε)
 
-    Tieleman & Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012. `centered` divides by the standard
-    deviation of g in place of its root mean square (Graves 2013, arXiv:1308.0850, eqs 38-41); `momentum` μ steps
-    along b ← μb + g / (√s + ε). As `torch.optim.RMSprop`.
+    Why an average where AdaGrad has a sum: s forgets old gradients, so that steps do not shrink for ever.
+
+    Args:
+        params: see `Optimizer`.
+        lr: η.
+        alpha: α, in [0, 1].
+        eps: ε.
+        momentum: μ; above 0 the step is along b ← μb + g / (√s + ε).
+        centered: divide by the standard deviation of g instead of its root mean square (Graves 2013, arXiv:1308.0850,
+            equations 38 to 41).
+        weight_decay: λ, adds λθ to g.
+        maximize, check_finite: see `Optimizer`.
+
+    Tieleman & Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012. As `torch.optim.RMSprop`.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
+        >>> weight.grad = torch.tensor([5.0])
+        >>> RMSProp([weight], lr=0.01, alpha=0.99).step()
+        >>> round(weight.item(), 4)  # 1 - 0.01 / √0.01
+        0.9
 
     Differs from the lecture: it averages with 0.9, the default here is PyTorch's α = 0.99. TensorFlow's RMSProp has ε
     under the root and starts s at 1.
     """
+
+    rule = staticmethod(rmsprop_step)
 
     def __init__(
         self,
@@ -166,44 +183,23 @@ class RMSProp(Optimizer):
 
     def update(self, group: Group, params: Tensors, grads: Tensors, *states: Tensors) -> None:
         kept = dict(zip(self.state_names(group), states))
-        rmsprop_step(
-            params,
-            grads,
-            kept["square_avg"],
-            kept.get("grad_avg"),
-            kept.get("momentum_buffer"),
-            kept["step"],
-            lr=group["lr"],
-            alpha=group["alpha"],
-            eps=group["eps"],
-            momentum=group["momentum"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
-        )
+        optional = (kept.get("grad_avg"), kept.get("momentum_buffer"))
+        rmsprop_step(group, params, grads, kept["square_avg"], kept["step"], *optional)
 
 
 @fused_by(kernels.adadelta_multi_tensor)
 def adadelta_step(
-    params: Tensors,
-    grads: Tensors,
-    square_avgs: Tensors,
-    acc_deltas: Tensors,
-    steps: Tensors,
-    *,
-    lr: float,
-    rho: float,
-    eps: float,
-    weight_decay: float,
-    maximize: bool,
+    group: Group, params: Tensors, grads: Tensors, square_avgs: Tensors, acc_deltas: Tensors, steps: Tensors
 ) -> None:
-    """Algorithm 1: Δ = g √(u + ε) / √(s + ε), s and u being running means of g² and of Δ²;  θ ← θ - η Δ."""
+    """Algorithm 1: Δ = g √(u + ε) / √(s + ε), s and u the running averages of g² and of Δ²;  θ ← θ - η Δ"""
+    rho, eps = group["rho"], group["eps"]
     for p, g, s, u, step in zip(params, grads, square_avgs, acc_deltas, steps):
         step += 1
-        g = directed(p, g, weight_decay, maximize)
+        g = decay_gradient(group, p, g)
         s.mul_(rho).add_((1 - rho) * g * g)
         delta = g * (u + eps).sqrt() / (s + eps).sqrt()
         u.mul_(rho).add_((1 - rho) * delta * delta)
-        p -= lr * delta
+        p -= group["lr"] * delta
 
 
 @component(
@@ -213,13 +209,33 @@ def adadelta_step(
     oracle="torch.optim.Adadelta",
 )
 class AdaDelta(Optimizer):
-    """s ← ρs + (1-ρ)g²;  Δ = g √(u + ε) / √(s + ε);  u ← ρu + (1-ρ)Δ²;  θ ← θ - η Δ.
+    """s ← ρs + (1-ρ)g²;  Δ = g √(u + ε) / √(s + ε);  u ← ρu + (1-ρ)Δ²;  θ ← θ - η Δ
+
+    Why √u: g / √s has no unit, but θ has one. The size of recent updates gives the step the right unit, and replaces
+    the learning rate.
+
+    Args:
+        params: see `Optimizer`.
+        lr: η.
+        rho: ρ, in [0, 1].
+        eps: ε, without which the first step would be 0.
+        weight_decay: λ, adds λθ to g.
+        maximize, check_finite: see `Optimizer`.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
+        >>> weight.grad = torch.tensor([5.0])
+        >>> AdaDelta([weight], eps=1e-6).step()
+        >>> round(weight.item(), 4)
+        0.9968
 
     Zeiler, "ADADELTA: An Adaptive Learning Rate Method", algorithm 1, https://arxiv.org/abs/1212.5701.
     As `torch.optim.Adadelta`.
 
     Differs from the paper: it has no learning rate (η = 1, the default; schedules need one) and uses ρ = 0.95.
     """
+
+    rule = staticmethod(adadelta_step)
 
     def __init__(
         self,
@@ -244,18 +260,3 @@ class AdaDelta(Optimizer):
 
     def state_names(self, group: Group) -> tuple[str, ...]:
         return ("square_avg", "acc_delta", "step")
-
-    def update(self, group: Group, params: Tensors, grads: Tensors, *states: Tensors) -> None:
-        square_avgs, acc_deltas, steps = states
-        adadelta_step(
-            params,
-            grads,
-            square_avgs,
-            acc_deltas,
-            steps,
-            lr=group["lr"],
-            rho=group["rho"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
-        )

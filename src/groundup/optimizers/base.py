@@ -1,4 +1,4 @@
-"""The frame of every optimizer: groups, state, checks. A rule adds its hyperparameters, its state, its update."""
+"""The base of every optimizer: groups, state, checks. A rule adds its hyperparameters, its state and its step."""
 
 from __future__ import annotations
 
@@ -27,24 +27,44 @@ Params: TypeAlias = Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Iterable[G
 class Optimizer(torch.optim.Optimizer):
     """A `torch.optim.Optimizer` whose subclass is only its update rule.
 
-    A subclass passes its hyperparameters to `__init__` by name, lists its `state_names`, and updates lists of
-    tensors in `update`; `SGD` is the shortest. Everything else is here, the same for all of them:
+    A subclass passes its hyperparameters to `__init__` by name, lists its `state_names`, and names the function of its
+    `rule`; `SGD` is the shortest. Everything else is here, the same for all of them:
 
     - parameters, named parameters, or groups with hyperparameters of their own; every value is checked;
     - parameters without gradients are skipped; complex ones are stepped as pairs of reals;
-    - a sparse gradient moves the entries it names, where the rule would leave all others alone (`rowwise`);
-    - `maximize=True` climbs; `check_finite=True` raises `FloatingPointError` naming the parameter whose gradient
-      is NaN or infinite, before anything has changed;
+    - a sparse gradient moves the entries that it names, where the rule leaves all others alone (`rowwise`);
     - `state_dict` has the keys of the `torch.optim` optimizer of the same rule: each loads the other's, mid-run.
 
-    Raises `ValueError`/`TypeError` for parameters that are none, repeated or absent, and for hyperparameters out
-    of range.
+    Args:
+        params: parameters, (name, parameter) pairs, or groups: dicts with "params" and hyperparameters of their own.
+        maximize: go up the gradient instead of down.
+        check_finite: raise `FloatingPointError` that names the parameter whose gradient is NaN or infinite, before
+            anything has changed.
+        hyperparameters: those of the rule.
+
+    Raises:
+        ValueError, TypeError: for parameters that are none, repeated or absent, and for hyperparameters out of range.
+
+    Example:
+        >>> class SignDescent(Optimizer):
+        ...     @staticmethod
+        ...     def rule(group, params, grads):
+        ...         for p, g in zip(params, grads):
+        ...             p -= group["lr"] * g.sign()
+        >>> weight = nn.Parameter(torch.ones(2))
+        >>> weight.sum().backward()
+        >>> SignDescent([weight], lr=0.5).step()
+        >>> weight.tolist()
+        [0.5, 0.5]
     """
 
     #: What `torch.optim` calls the options that make its optimizer this rule; they travel in the `state_dict`.
     torch_options: ClassVar[dict[str, Any]] = {}
-    #: Whether an entry with zero gradient stays where it is, so that sparse gradients may be stepped.
+    #: Whether an entry with zero gradient stays as it is, so that sparse gradients can be stepped.
     rowwise: ClassVar[bool] = False
+    #: One step in place: a function of the group, which holds the hyperparameters by name, of lists of parameters and
+    #: gradients of one device and dtype, and of a list for each of `state_names`.
+    rule: ClassVar[Callable[..., None]]
 
     def __init__(
         self, params: Params, *, maximize: bool = False, check_finite: bool = False, **hyperparameters: Any
@@ -55,29 +75,35 @@ class Optimizer(torch.optim.Optimizer):
             raise TypeError("params must be an iterable of parameters, got one tensor; pass [tensor]")
         listed: list[Any] = list(params)
         require(len(listed) > 0, "params is empty: there is nothing to optimize (has a generator been used up?)")
-        defaults = _checked({**hyperparameters, "maximize": maximize, "check_finite": check_finite})
+        defaults = check_hyperparameters({**hyperparameters, "maximize": maximize, "check_finite": check_finite})
         super().__init__(listed, {**self.torch_options, **defaults})
 
     # -- what a rule defines ------------------------------------------------------------------------------------
 
     def state_names(self, group: Group) -> tuple[str, ...]:
-        """What is kept for each parameter: "step" is a count, all else is shaped like the parameter, from zero."""
+        """Name the state of each parameter: "step" is a count, others have the parameter's shape; all are 0."""
         return ()
 
     def update(self, group: Group, params: Tensors, grads: Tensors, *states: Tensors) -> None:
-        """One step in place, on tensors of one device and dtype; `states` holds a list for each of `state_names`."""
-        raise NotImplementedError(f"{type(self).__name__} must define update")
+        """Apply `rule`; `states` are in the order of `state_names`."""
+        if not hasattr(self, "rule"):
+            raise NotImplementedError(f"{type(self).__name__} must define rule")
+        self.rule(group, params, grads, *states)
 
     # -- stepping -----------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; returns what `closure`, which recomputes the loss, returns."""
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: computes the loss and its gradients again; its result is returned.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        work = [(group, *self._gathered(index, group)) for index, group in enumerate(self.param_groups)]
+        work = [(group, *self._collect(index, group)) for index, group in enumerate(self.param_groups)]
         for group, sparse, alike in work:
             names = self.state_names(group)
             for p, grad in sparse:
@@ -90,12 +116,12 @@ class Optimizer(torch.optim.Optimizer):
                 self.update(group, *lists)
         return loss
 
-    def _gathered(
+    def _collect(
         self, index: int, group: Group
     ) -> tuple[list[tuple[Tensor, Tensor]], dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]]]:
-        """(parameter, gradient) where the gradient is sparse; all other parameters and gradients by device and dtype.
+        """Return (parameter, gradient) pairs of sparse gradients; and all others, listed by device and dtype.
 
-        What could be wrong with a gradient is found here, before anything has changed.
+        A wrong gradient is found here, before anything has changed.
         """
         sparse: list[tuple[Tensor, Tensor]] = []
         alike: dict[tuple[torch.device, torch.dtype], tuple[list[Tensor], list[Tensor]]] = {}
@@ -121,14 +147,14 @@ class Optimizer(torch.optim.Optimizer):
         state = self.state[p]
         for name in names:
             if name not in state:
-                # A count lives beside its parameter, where PyTorch's fused steps look for it.
+                # A count is on its parameter's device, where PyTorch's fused steps look for it.
                 state[name] = (
                     torch.zeros((), dtype=torch.float32, device=p.device) if name == "step" else torch.zeros_like(p)
                 )
         return [state[name] for name in names]
 
     def _update_entries(self, group: Group, p: Tensor, grad: Tensor, *state: Tensor) -> None:
-        """The same update, on those entries of the parameter and its state that a sparse gradient names."""
+        """Update those entries of the parameter and its state that a sparse gradient names."""
         grad = grad.coalesce()  # an update need not be linear in g: every entry once
         where = tuple(grad.indices())
         kept = [t for t in (p, *state) if t.dim() > 0]
@@ -163,7 +189,7 @@ class Optimizer(torch.optim.Optimizer):
         if not isinstance(params, (Tensor, set)):  # torch.optim wraps the one, and says why not the other
             params = list(params)
             self._require_distinct(params)
-        super().add_param_group({**_checked(param_group), "params": params})
+        super().add_param_group({**check_hyperparameters(param_group), "params": params})
 
     def _require_distinct(self, params: list[Any]) -> None:
         names: dict[int, str] = {}
@@ -179,21 +205,21 @@ class Optimizer(torch.optim.Optimizer):
             names[id(p)] = name
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a copy of the state of this rule, ours or `torch.optim`'s; on a `ValueError` nothing has changed."""
+        """Load a copy of the state of this rule, ours or `torch.optim`'s; after a `ValueError` nothing has changed."""
         before = self.__getstate__()
         super().load_state_dict(deepcopy(state_dict))  # torch.optim alone would share the tensors
         try:
             for index, group in enumerate(self.param_groups):
-                self._settle(index, group)
+                self._complete_group(index, group)
         except (TypeError, ValueError):
             self.__dict__.update(before)
             raise
 
-    def _settle(self, index: int, group: Group) -> None:
-        """Check what was loaded for a group, and bring it into the form that `update` counts on."""
+    def _complete_group(self, index: int, group: Group) -> None:
+        """Check what was loaded for a group, and bring it into the form that `update` needs."""
         for name, value in self.defaults.items():  # saved before an option existed
             group.setdefault(name, value)
-        group.update(_checked(group))
+        group.update(check_hyperparameters(group))
         for option, ours in self.torch_options.items():
             require(
                 group[option] == ours,
@@ -211,10 +237,13 @@ class Optimizer(torch.optim.Optimizer):
                     )
 
 
-def directed(p: Tensor, g: Tensor, weight_decay: float, maximize: bool) -> Tensor:
-    """±g + λθ: the gradient to descend along, with L2 decay as a part of it."""
-    g = -g if maximize else g
-    return g + weight_decay * p if weight_decay != 0 else g
+def decay_gradient(group: Group, p: Tensor, g: Tensor) -> Tensor:
+    """Return ±g + λθ, the gradient to go down, with L2 decay as a part of it.
+
+    Why: λθ is the gradient of λ/2 ‖θ‖², so that weights which the loss does not need shrink to zero.
+    """
+    g = -g if group["maximize"] else g
+    return g + group["weight_decay"] * p if group["weight_decay"] != 0 else g
 
 
 def _as_real(t: Tensor) -> Tensor:
@@ -263,5 +292,5 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 }
 
 
-def _checked(group: Group) -> Group:
+def check_hyperparameters(group: Group) -> Group:
     return {name: CHECKS[name](name, value) if name in CHECKS else value for name, value in group.items()}

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.component import component
 from groundup.functional import l2_normalize, relu
-from groundup.functional.graph import on_real
+from groundup.functional.graph import apply_to_real_nodes
 from groundup.layers import BatchNorm1d, DiffPool, Dropout, GraphSAGE_cell, Linear, ReLU
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained
@@ -58,7 +58,7 @@ class SAGEStack(nn.Module):
     ) -> Float[Tensor, "B N LH"]:
         outputs = []
         for conv, norm in zip(self.convs, self.norms):
-            x = on_real(norm, l2_normalize(relu(conv(x, adj, mask))), mask)
+            x = apply_to_real_nodes(norm, l2_normalize(relu(conv(x, adj, mask))), mask)
             outputs.append(x)
         return torch.cat(outputs, -1)
 

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.component import component
 from groundup.functional import init, neighbour_sum, relu, segment_sum
-from groundup.functional.graph import Edges, blank, check_graph, edges, on_real
+from groundup.functional.graph import Edges, apply_to_real_nodes, blank, edges
 from groundup.layers import BatchNorm1d, Dropout, Linear, ReLU
 from groundup.models.presets import Presets
+from groundup.rules.graphs import check_graph
 from groundup.weights import Pretrained
 
 
@@ -85,7 +86,7 @@ class GINLayer(nn.Module):
         self, x: Float[Tensor, "*B N I"], adj: Float[Tensor, "*B N N"] | Edges, mask: Bool[Tensor, "*B N"] | None = None
     ) -> Float[Tensor, "*B N O"]:
         x = blank(x, mask)
-        return on_real(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
+        return apply_to_real_nodes(self.mlp, (1 + self.eps) * x + neighbour_sum(x, adj, mask), mask)
 
 
 @component(
@@ -166,7 +167,7 @@ class GIN(Pretrained, Presets, nn.Module):
         near = adj if adj.layout == torch.strided else edges(adj, ordered=True)
         scores = self.dropout(self.heads[0](self._pool(blank(x, mask), batch_index, num_graphs, mask)))
         for layer, norm, head in zip(self.layers, self.norms, list(self.heads)[1:]):
-            x = on_real(lambda rows, norm=norm: relu(norm(rows)), layer(x, near, mask), mask)  # type: ignore[misc]
+            x = apply_to_real_nodes(lambda rows, norm=norm: relu(norm(rows)), layer(x, near, mask), mask)  # type: ignore[misc]
             scores = scores + self.dropout(head(self._pool(x, batch_index, num_graphs, mask)))
         return scores
 

@@ -24,9 +24,10 @@ from groundup.component import component
 from groundup.functional.dropout import dropout
 from groundup.functional.gru import gru
 from groundup.functional.lstm import lstm
-from groundup.functional.recurrence import States, check_lengths, rnn
+from groundup.functional.recurrence import States, rnn
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell, State, as_state
+from groundup.rules.recurrence import check_lengths
 
 _TANH, _RELU = partial(rnn, nonlinearity="tanh"), partial(rnn, nonlinearity="relu")
 #: PyTorch's name -> the cell whose parameters each layer has, and the function that runs it over a sequence.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.functional import linear
-from groundup.functional.losses import REDUCTIONS, reduced
+from groundup.functional.losses import reduce_loss
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained
 
@@ -179,11 +179,11 @@ class MarginTerm:
 
     def objective(self, hinges: Float[Tensor, " N"], reduction: str) -> Float[Tensor, "..."]:
         """Return ½ ‖W‖² + C Σ hinges; each sample has an equal share of the first term."""
-        checks.choice("reduction", reduction, REDUCTIONS)
+        checks.choice("reduction", reduction, ("none", "mean", "sum"))
         margin = 0.5 * self.weight.square().sum()
         if self.weight_decay is not None:
-            return reduced(hinges + self.weight_decay * margin, reduction)
-        return reduced(self.C * hinges + margin / max(len(hinges), 1), reduction)
+            return reduce_loss(hinges + self.weight_decay * margin, reduction)
+        return reduce_loss(self.C * hinges + margin / max(len(hinges), 1), reduction)
 
 
 def check_positive(name: str, value: float) -> float:

@@ -30,7 +30,7 @@ from groundup.component import component
 from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
-from groundup.functional.position import places
+from groundup.functional.positions import token_positions
 from groundup.functional.sparse_attention import Pattern
 from groundup.layers import Dropout, Embedding, KVCache, LayerNorm, MultiHeadAttention, SparseMultiHeadAttention
 from groundup.layers.sparse_attention import Combine
@@ -184,7 +184,7 @@ class GPT2(CausalLanguageModel):
             pre_logits: return the input of the head (B, T, E), for `linear_cross_entropy` with `head_weight`.
         """
         start, mask, caches = self.locate(tokens, state)
-        positions = places(start, tokens.size(1), tokens.size(0), tokens.device)  # T, or B, T
+        positions = token_positions(start, tokens.size(1), tokens.size(0), tokens.device)  # T, or B, T
         x = self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))  # B, T, E
         for block, cache in zip(self.blocks, caches):
             x = block(x, mask=mask, cache=cache)  # B, T, E

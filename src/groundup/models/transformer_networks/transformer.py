@@ -24,7 +24,6 @@ from groundup.component import component
 from groundup.functional import init
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
-from groundup.functional.recurrence import check_lengths
 from groundup.layers import Embedding, LayerNorm, PositionalEncoding
 from groundup.layers.keywords import TorchKeywords
 from groundup.models.presets import Presets
@@ -35,6 +34,7 @@ from groundup.models.transformer_networks.transformer_layers import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from groundup.rules.recurrence import check_lengths
 from groundup.weights import Pretrained
 
 
