@@ -250,8 +250,8 @@ def normalized_sum(x: Nodes, adj: Adjacency, mask: Bool[Tensor, "..."] | None = 
 
     Example:
         >>> normalized_sum(torch.tensor([[1.0], [3.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
-        tensor([[2.],
-                [2.]])
+        tensor([[2.0000],
+                [2.0000]])
     """
     x, graph = without_padding(x, adj, mask)
     loop = missing_loops(graph, x)[..., None]  # Ã = A + diag(loop)

@@ -55,6 +55,7 @@ def gru_step(
     5 to 8.
 
     Example:
+        >>> import torch
         >>> gru_step(torch.ones(2, 3), torch.zeros(2, 4), torch.randn(12, 3), torch.randn(12, 4)).shape
         torch.Size([2, 4])
     """
@@ -84,6 +85,7 @@ def gru(
         reverse: from each sequence's end to its start.
 
     Example:
+        >>> import torch
         >>> output, h = gru(torch.ones(2, 5, 3), torch.zeros(2, 4), torch.randn(12, 3), torch.randn(12, 4))
         >>> output.shape, torch.equal(output[:, -1], h)
         (torch.Size([2, 5, 4]), True)

@@ -26,6 +26,7 @@ def linear(
         bias: b; None leaves it out.
 
     Example:
+        >>> import torch
         >>> x, weight, bias = torch.ones(2, 3), torch.eye(3), torch.arange(3.0)
         >>> linear(x, weight, bias)
         tensor([[1., 2., 3.],

@@ -40,6 +40,7 @@ def linear_cross_entropy(
     Differs from `cross_entropy`: it cannot be differentiated twice.
 
     Example:
+        >>> import torch
         >>> linear_cross_entropy(torch.zeros(2, 3), torch.ones(4, 3), torch.tensor([0, 1]))
         tensor(1.3863)
     """

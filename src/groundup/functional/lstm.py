@@ -57,6 +57,7 @@ def lstm_step(
     the equations: Graves 2013, Generating Sequences With Recurrent Neural Networks, arXiv:1308.0850, (7) to (11).
 
     Example:
+        >>> import torch
         >>> x, h, c = torch.ones(2, 3), torch.zeros(2, 4), torch.zeros(2, 4)
         >>> h, c = lstm_step(x, h, c, torch.randn(16, 3), torch.randn(16, 4))
         >>> h.shape, c.shape
@@ -91,6 +92,7 @@ def lstm(
         reverse: from each sequence's end to its start.
 
     Example:
+        >>> import torch
         >>> x, state = torch.ones(2, 5, 3), torch.zeros(2, 4)
         >>> output, h, c = lstm(x, state, state, torch.randn(16, 3), torch.randn(16, 4))
         >>> output.shape, torch.equal(output[:, -1], h)

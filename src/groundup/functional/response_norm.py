@@ -33,6 +33,7 @@ def local_response_norm(
     β = 0.75 is therefore `local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2.0)`.
 
     Example:
+        >>> import torch
         >>> local_response_norm(torch.ones(1, 3, 1), 3, alpha=3.0, beta=1.0).flatten()
         tensor([0.3333, 0.2500, 0.3333])
     """

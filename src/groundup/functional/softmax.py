@@ -71,7 +71,7 @@ def logsumexp(x: Float[Tensor, "*shape"], dim: int = -1, mask: Mask | None = Non
 
     Example:
         >>> logsumexp(torch.tensor([1000.0, 1000.0]))
-        tensor(1000.6931)
+        tensor(1000.6932)
     """
     if mask is not None:
         x = torch.where(mask, x, -torch.inf)

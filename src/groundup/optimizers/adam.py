@@ -65,6 +65,7 @@ class Adam(Optimizer):
     As `torch.optim.Adam`.
 
     Example:
+        >>> import torch
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
         >>> weight.grad = torch.tensor([100.0, -0.01])
         >>> Adam([weight], lr=0.1).step()
@@ -117,6 +118,7 @@ class AdamW(Adam):
         weight_decay: λ.
 
     Example:
+        >>> import torch
         >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
         >>> weight.grad = torch.tensor([0.0])
         >>> AdamW([weight], lr=0.1, weight_decay=0.5).step()

@@ -46,6 +46,7 @@ class AdaGrad(Optimizer):
         maximize, check_finite: see `Optimizer`.
 
     Example:
+        >>> import torch
         >>> weight = torch.nn.Parameter(torch.tensor([1.0, 1.0]))
         >>> weight.grad = torch.tensor([100.0, 0.01])
         >>> AdaGrad([weight], lr=0.1).step()
@@ -140,6 +141,7 @@ class RMSProp(Optimizer):
     Tieleman & Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012. As `torch.optim.RMSprop`.
 
     Example:
+        >>> import torch
         >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
         >>> weight.grad = torch.tensor([5.0])
         >>> RMSProp([weight], lr=0.01, alpha=0.99).step()
@@ -223,6 +225,7 @@ class AdaDelta(Optimizer):
         maximize, check_finite: see `Optimizer`.
 
     Example:
+        >>> import torch
         >>> weight = torch.nn.Parameter(torch.tensor([1.0]))
         >>> weight.grad = torch.tensor([5.0])
         >>> AdaDelta([weight], eps=1e-6).step()
