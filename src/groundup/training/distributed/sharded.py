@@ -23,8 +23,8 @@ from groundup.training.checkpoint import Checkpoints
 from groundup.training.checkpoint_files import Pause
 from groundup.training.device import can_compile
 from groundup.training.distributed import sharded_checkpoint
+from groundup.training.distributed.many_processes import FunctionOfModel, ManyProcesses, compute_slice_loss
 from groundup.training.distributed.processes import from_main, world_size
-from groundup.training.distributed.replicated import FunctionOfModel, ManyProcesses, compute_slice_loss
 from groundup.training.objectives import Objective
 from groundup.training.recompute import find_blocks, recompute_blocks
 
