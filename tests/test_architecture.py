@@ -200,7 +200,7 @@ def test_a_breach_is_found(breach):
         "y = x.unfold(2, 3, 1)",
         "y = self.linear(x)",
         "from groundup.functional import softmax\ny = softmax(x)",
-        "from groundup.kernels import activations as kernels\nkernels.relu",
+        "from groundup.kernels import elementwise as kernels\nkernels.relu",
     ],
 )
 def test_what_is_allowed_is_allowed(fine):

@@ -68,8 +68,8 @@ def test_what_does_not_pass_is_named(call, error, words):
 def test_values_are_read_only_where_it_is_cheap():
     """Not on meta tensors, not while compiling, not under vmap."""
     bad = torch.tensor([7])
-    assert checks.readable(bad)
-    assert not checks.readable(bad.to("meta"))
+    assert checks.can_read_values(bad)
+    assert not checks.can_read_values(bad.to("meta"))
     assert checks.labels("y", bad.to("meta"), 3).is_meta
     torch.vmap(lambda y: checks.labels("y", y, 3))(bad[None])
     torch.compile(lambda y: checks.labels("y", y, 3) + 1, fullgraph=True, backend="eager")(bad)

@@ -117,7 +117,7 @@ def channels(name: str, value: Tensor, expected: int, as_in: str = "") -> Tensor
     return value
 
 
-def readable(value: Tensor) -> bool:
+def can_read_values(value: Tensor) -> bool:
     """Whether a check may look at the values at no great cost: a plain tensor on the CPU, not being traced."""
     return (
         value.device.type == "cpu"
@@ -127,7 +127,7 @@ def readable(value: Tensor) -> bool:
     )
 
 
-def transformed() -> bool:
+def is_transformed() -> bool:
     """Whether a transform of torch.func (vmap, grad, ...) is at work; while compiling no: there one is always found."""
     return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
 
@@ -145,7 +145,7 @@ def indices(name: str, value: Any, count: int, of: str) -> Tensor:
     Like `labels`, it skips values that cannot be read cheaply; there, the look-up itself stops at a wrong one.
     """
     index_type(name, tensor(name, value))
-    if value.numel() > 0 and readable(value):
+    if value.numel() > 0 and can_read_values(value):
         low, high = (int(bound) for bound in value.aminmax())
         if low < 0 or high >= count:
             raise ValueError(f"{name} must lie in [0, {count - 1}], {of} being {count}, got {low if low < 0 else high}")
@@ -157,7 +157,7 @@ def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None
 
     It looks at the values, so it passes over what cannot be read cheaply; there the kernel's own assertion speaks.
     """
-    if target.numel() == 0 or not readable(target):
+    if target.numel() == 0 or not can_read_values(target):
         return target
     low, high = (int(bound) for bound in target.aminmax())
     if low >= 0 and high < num_classes:
@@ -175,6 +175,6 @@ def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None
 
 def signs(name: str, target: Tensor) -> Tensor:
     """Labels of two classes, each -1 or +1; like `labels`, it looks only where that is cheap."""
-    if readable(target) and not ((target == 1) | (target == -1)).all():
+    if can_read_values(target) and not ((target == 1) | (target == -1)).all():
         raise ValueError(f"{name} must hold only -1 and +1; for labels in {{0, 1}} pass 2 * y - 1")
     return target

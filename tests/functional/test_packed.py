@@ -10,8 +10,7 @@ from groundup import backend
 from groundup.functional import linear
 from groundup.generation import generate
 from groundup.kernels import linear as kernels
-from groundup.kernels import packed as layouts
-from groundup.kernels.packed import packed
+from groundup.kernels.linear import pack_weights
 from groundup.models.transformer_networks import GPT2, LLaMA2
 
 pytestmark = pytest.mark.body("auto")
@@ -37,7 +36,7 @@ def copies(monkeypatch):
 @pytest.mark.parametrize("with_bias", [False, True])
 def test_equals_pytorchs(copies, rows, shape, with_bias):
     weight, bias = torch.randn(shape).requires_grad_(), torch.randn(shape[0]) if with_bias else None
-    with packed([weight], rows), torch.no_grad():
+    with pack_weights([weight], rows), torch.no_grad():
         for size in ((rows, 1), (1,), (3, 5), (rows,), ()):
             x = torch.randn(*size, shape[1])
             torch.testing.assert_close(linear(x, weight, bias), F.linear(x, weight, bias), rtol=1e-4, atol=1e-4)
@@ -45,12 +44,12 @@ def test_equals_pytorchs(copies, rows, shape, with_bias):
         linear(torch.randn(65, shape[1]), weight, bias)  # more rows than it is for
         assert linear(torch.randn(0, shape[1]), weight, bias).shape == (0, shape[0])
         assert copies() == 5
-    assert not layouts._packed
+    assert not kernels._packed
 
 
 def test_only_within_and_while_it_holds(copies):
     weight, x = torch.randn(400, 300).requires_grad_(), torch.randn(4, 300)
-    with packed([weight], 4):
+    with pack_weights([weight], 4):
         linear(x, weight).sum().backward()  # a gradient is asked for
         with torch.no_grad(), backend("reference"):
             linear(x, weight)
@@ -68,14 +67,14 @@ def test_only_within_and_while_it_holds(copies):
 
 def test_nested_and_left_by_an_error(copies):
     one, other = torch.randn(300, 300), torch.randn(300, 300)
-    with torch.no_grad(), packed([one], 4):
-        with suppress(RuntimeError), packed([one, other], 4):
-            assert len(layouts._packed) == 2
+    with torch.no_grad(), pack_weights([one], 4):
+        with suppress(RuntimeError), pack_weights([one, other], 4):
+            assert len(kernels._packed) == 2
             raise RuntimeError
         linear(torch.randn(4, 300), one)
         linear(torch.randn(4, 300), other)
     assert copies() == 1
-    assert not layouts._packed
+    assert not kernels._packed
 
 
 @pytest.mark.parametrize(
@@ -89,16 +88,16 @@ def test_nested_and_left_by_an_error(copies):
     ],
 )
 def test_what_is_left_as_it_lies(weight):
-    with packed([weight], 4):
-        assert not layouts._packed
+    with pack_weights([weight], 4):
+        assert not kernels._packed
 
 
 def test_no_more_than_there_is_room_for(monkeypatch):
-    monkeypatch.setattr(layouts, "MOST", 4 * 300 * 300 * 2)
+    monkeypatch.setattr(kernels, "PACK_MAX_BYTES", 4 * 300 * 300 * 2)
     weights = [torch.randn(300, 300) for _ in range(3)]
     for rows, count in ((4, 2), (1, 0), (65, 0)):
-        with packed(weights, rows):
-            assert len(layouts._packed) == count
+        with pack_weights(weights, rows):
+            assert len(kernels._packed) == count
 
 
 @pytest.mark.parametrize("width", [1, 3])
@@ -112,8 +111,8 @@ def test_decoding_uses_them(copies, monkeypatch, model, width):
     how = {"max_new_tokens": 20, "temperature": 0.0, "width": width, "stop": 999}
     found = generate(model, prompts, **how)
     assert copies() >= found.tokens.size(1) * 2 * 4
-    assert not layouts._packed
-    monkeypatch.setattr(layouts, "MOST", 0)
+    assert not kernels._packed
+    monkeypatch.setattr(kernels, "PACK_MAX_BYTES", 0)
     plain = generate(model, prompts, **how)
     torch.testing.assert_close(found.log_p, plain.log_p, rtol=1e-4, atol=1e-4)
     assert torch.equal(found.tokens, plain.tokens)

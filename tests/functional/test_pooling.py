@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from groundup import backend
 from groundup.functional import avg_pool2d
-from groundup.kernels import pooling as kernels
+from groundup.kernels import images as kernels
 from groundup.layers import AvgPool2d
 
 pytestmark = pytest.mark.body("auto")

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from groundup.backend import checked, fused_by
-from groundup.kernels import activations as kernels
+from groundup.kernels import elementwise as kernels
 from groundup.rules import elementwise as rules
 
 Array = Float[Tensor, "*shape"]

@@ -12,7 +12,7 @@ from torch import Tensor
 from groundup import checks
 from groundup.backend import fused_by
 from groundup.functional.windows import Pair, pad2d, windows
-from groundup.kernels import convolution as kernels
+from groundup.kernels import images as kernels
 from groundup.rules import images as rules
 
 

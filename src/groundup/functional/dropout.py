@@ -10,7 +10,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.kernels import dropout as kernels
+from groundup.kernels import elementwise as kernels
 
 Probability = Annotated[float, checks.probability]
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from groundup.backend import fused_by
-from groundup.kernels import embedding as kernels
+from groundup.kernels import elementwise as kernels
 from groundup.rules import elementwise as rules
 
 

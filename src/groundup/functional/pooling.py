@@ -18,7 +18,7 @@ from groundup import checks
 from groundup.backend import checked, fused_by
 from groundup.functional.precision import widen
 from groundup.functional.windows import Pair, pad2d, windows
-from groundup.kernels import pooling as kernels
+from groundup.kernels import images as kernels
 from groundup.rules import images as rules
 
 Images = Float[Tensor, "N C H W"] | Float[Tensor, "C H W"]

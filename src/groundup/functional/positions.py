@@ -14,7 +14,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import checked, fused_by
-from groundup.kernels import positions as kernels
+from groundup.kernels import elementwise as kernels
 
 
 def frequencies(features: int, base: float, device: torch.device | None = None) -> Float[Tensor, " pairs"]:

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from groundup.backend import checked, fused_by
-from groundup.kernels import sampling as kernels
+from groundup.kernels import images as kernels
 from groundup.rules import images as rules
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from groundup.backend import fused_by
 from groundup.functional.precision import widen
-from groundup.kernels import softmax as kernels
+from groundup.kernels import elementwise as kernels
 from groundup.rules import elementwise as rules
 
 Mask = Bool[Tensor, "..."]

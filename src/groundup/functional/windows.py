@@ -13,7 +13,7 @@ from torch import Tensor
 
 from groundup import checks
 from groundup.backend import fused_by
-from groundup.kernels import padding as kernels
+from groundup.kernels import images as kernels
 from groundup.rules import images as rules
 
 Pair = Annotated[int | tuple[int, int], checks.pair]

@@ -17,7 +17,7 @@ from groundup.data.text.batches import pad_sequences
 from groundup.generation.beam import beam_search
 from groundup.generation.sampling import check_sampling, sample
 from groundup.generation.state import Sequences
-from groundup.kernels.packed import packed
+from groundup.kernels.linear import pack_weights
 from groundup.layers import Linear
 
 PAST_CONTEXT = ("refuse", "slide")
@@ -89,7 +89,7 @@ def generate(
         step, (start, state) = model.step, _read_recurrent(model, rows)
     else:
         step, start, state = _begin(model, rows, max_new_tokens, past_context, chunk)
-    with packed(_matrices(model) if max_new_tokens >= PACKING_MIN_TOKENS else (), len(rows) * width):
+    with pack_weights(_matrices(model) if max_new_tokens >= PACKING_MIN_TOKENS else (), len(rows) * width):
         if width > 1:
             found = beam_search(
                 step, start, state, width=width, max_len=max_new_tokens, stop=stop, length_penalty=length_penalty

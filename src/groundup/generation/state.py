@@ -94,9 +94,9 @@ def check_logits(logits: Tensor, rows: int, stops: Tensor) -> Float[Tensor, "B V
     """Return the logits of a step in float32 or wider; raise if they are wrong."""
     checks.rank("logits", checks.floating("logits", logits), 2, layout="(B, V), which step must return first")
     checks.size("logits", logits, 0, rows, "rows, as step was given")
-    if stops.numel() > 0 and checks.readable(stops) and int(stops.max()) >= logits.size(1):
+    if stops.numel() > 0 and checks.can_read_values(stops) and int(stops.max()) >= logits.size(1):
         raise ValueError(f"stop must lie in [0, {logits.size(1) - 1}], the vocabulary, got {int(stops.max())}")
-    if checks.readable(logits) and logits.numel() > 0:
+    if checks.can_read_values(logits) and logits.numel() > 0:
         top = logits.amax(-1)
         if bool((top.isnan() | (top == torch.inf)).any()):
             wrong = "NaN" if bool(top.isnan().any()) else "inf"

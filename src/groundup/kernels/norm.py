@@ -28,7 +28,7 @@ def rms_norm(
 
 def local_response_norm(x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     a = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-    if checks.transformed() or torch.jit.is_tracing():  # neither takes a function written in Python, not in this form
+    if checks.is_transformed() or torch.jit.is_tracing():  # neither supports _ResponseNorm
         return (_inhibition(a, size, alpha, k).pow(-beta) * a).to(x.dtype)
     return _ResponseNorm.apply(a, size, alpha, beta, k).to(x.dtype)
 

@@ -246,3 +246,37 @@ def _adadelta(group: Group, params: Tensors, grads: Tensors, square_avgs: Tensor
     torch._foreach_mul_(acc_deltas, rho)
     torch._foreach_addcmul_(acc_deltas, deltas, deltas, value=1 - rho)
     torch._foreach_add_(params, deltas, alpha=-group["lr"])
+
+
+# --- clipping of gradients ----------------------------------------------------------------------------------
+
+
+def _group_by_device_and_dtype(tensors: Tensors) -> list[Tensors]:
+    """Return the tensors in groups of one device and one dtype, as multi-tensor kernels take them."""
+    groups: dict[tuple[torch.device, torch.dtype], Tensors] = {}
+    for tensor in tensors:
+        groups.setdefault((tensor.device, tensor.dtype), []).append(tensor)
+    return list(groups.values())
+
+
+def scale_to_global_norm_(tensors: Tensors, max_norm: float) -> Tensor:
+    """Clip with one multi-tensor call per dtype; the scale stays on the device, so that no call waits for it."""
+    home, norms = tensors[0].device, []
+    groups = _group_by_device_and_dtype(tensors)
+    for group in groups:
+        wide = torch.promote_types(group[0].dtype, torch.float32)
+        norms += [norm.to(home) for norm in torch._foreach_norm(group, 2, dtype=wide)]
+    norm = torch.linalg.vector_norm(torch.stack(norms))
+    if max_norm == torch.inf:
+        return norm
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    for group in groups:
+        torch._foreach_mul_(group, scale.to(group[0].device))
+    return norm
+
+
+def clamp_(tensors: Tensors, limit: float) -> None:
+    """Clamp every tensor to [-limit, limit]."""
+    for group in _group_by_device_and_dtype(tensors):
+        torch._foreach_clamp_min_(group, -limit)
+        torch._foreach_clamp_max_(group, limit)

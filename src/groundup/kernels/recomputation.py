@@ -27,7 +27,7 @@ def recompute(function: Callable[..., Tensor], *inputs: Tensor, norm: nn.Module)
     Where no graph is built, in an exported program, and under `torch.func`, which does not support checkpoints, it is
     called as usual.
     """
-    if not torch.is_grad_enabled() or checks.transformed() or torch.compiler.is_exporting():
+    if not torch.is_grad_enabled() or checks.is_transformed() or torch.compiler.is_exporting():
         return function(*inputs)
     options: dict[str, Any] = {"use_reentrant": False, "preserve_rng_state": False}
     if not torch.compiler.is_compiling():  # a compiled program recomputes without moving the statistics again

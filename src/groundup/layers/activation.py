@@ -105,7 +105,7 @@ class GLU(nn.Module):
         return glu(self.proj(x))
 
 
-def gated_width(embed_dim: int, multiple_of: int = 256, multiplier: float = 1.0) -> int:
+def compute_gated_width(embed_dim: int, multiple_of: int = 256, multiplier: float = 1.0) -> int:
     """F: two thirds of 4 E, so that three matrices weigh as much as two of 4 E; times `multiplier`, rounded up.
 
     LLaMA's 4096 has 11008. Touvron et al. 2023, arXiv:2302.13971, section 2.2.

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from groundup import checks
 from groundup.backend import backend
-from groundup.kernels.convolution import to_channels_last
+from groundup.kernels.images import to_channels_last
 from groundup.layers import Conv2d, Linear
 from groundup.models.presets import Presets
 from groundup.weights import Pretrained

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from groundup.backend import fused_by
 from groundup.checks import probability, real, require
-from groundup.kernels import clipping as kernels
+from groundup.kernels import optimizers as kernels
 
 Parameters = Tensor | Iterable[Tensor]
 

@@ -75,7 +75,7 @@ def segment_sum(call: Any) -> None:
 
 def segments(call: Any) -> None:
     """Each index is one of the segments."""
-    if call.index.numel() > 0 and checks.readable(call.index):
+    if call.index.numel() > 0 and checks.can_read_values(call.index):
         low, high = (int(bound) for bound in call.index.aminmax())
         count = high + 1 if call.num_segments is None else call.num_segments
         if low < 0 or high >= count:

@@ -54,7 +54,7 @@ def check_length_types(x: Tensor, lengths: Tensor | None) -> None:
 
 
 def check_length_values(x: Tensor, lengths: Tensor | None) -> None:
-    if lengths is not None and lengths.numel() > 0 and checks.readable(lengths):
+    if lengths is not None and lengths.numel() > 0 and checks.can_read_values(lengths):
         low, high = (int(bound) for bound in lengths.aminmax())
         if low < 0 or high > x.size(1):
             raise ValueError(f"lengths must lie in [0, {x.size(1)}], got {low if low < 0 else high}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from groundup.layers.activation import gated_width
+from groundup.layers.activation import compute_gated_width
 from groundup.weights.config import read_object
 from groundup.weights.language_tables import gpt2_table, llama_table
 from groundup.weights.weight_files import PARAMS
@@ -198,7 +198,7 @@ def arguments_of(params: Mapping[str, Any], where: str | Path = "params.json") -
         "num_layers": read("n_layers"),
         "num_heads": heads,
         "num_kv_heads": read("n_kv_heads", default=heads),
-        "hidden_dim": gated_width(width, multiple, read("ffn_dim_multiplier", float, 1.0)),
+        "hidden_dim": compute_gated_width(width, multiple, read("ffn_dim_multiplier", float, 1.0)),
         "eps": read("norm_eps", float),
         "base": read("rope_theta", float, BASE),
     }
@@ -221,8 +221,8 @@ def params_of(arguments: Mapping[str, Any], known_context: bool = False) -> dict
     only if a reader needs it: it must be removed for Meta's code.
     """
     width = arguments["hidden_dim"]
-    usual = width == gated_width(arguments["embed_dim"])
-    half = width / (2 * gated_width(arguments["embed_dim"], 1))  # rounded up to one multiple of the width itself
+    usual = width == compute_gated_width(arguments["embed_dim"])
+    half = width / (2 * compute_gated_width(arguments["embed_dim"], 1))  # rounded up to a multiple of the width
     return {
         "dim": arguments["embed_dim"],
         "n_layers": arguments["num_layers"],

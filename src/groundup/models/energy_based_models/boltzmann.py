@@ -145,7 +145,7 @@ class RestrictedBoltzmannMachine(nn.Module):
             generator: for `exact=False`.
         """
         self._check("v", v, "visible")
-        if checks.readable(v) and not ((v == 0) | (v == 1)).all():
+        if checks.can_read_values(v) and not ((v == 0) | (v == 1)).all():
             raise ValueError("v must hold only 0 and 1 for a pseudo-likelihood; binarise it, as with (v > 0.5).float()")
         if not exact:
             drawn = torch.randint(self.num_visible, (*v.shape[:-1], 1), generator=generator, device=v.device)
@@ -272,7 +272,7 @@ class RestrictedBoltzmannMachine(nn.Module):
         checks.floating(name, value)
         checks.require(value.dim() > 0, f"{name} must have shape (..., {units}), got a scalar")
         checks.size(name, value, -1, units, f"{layer} units")
-        if value.numel() > 0 and checks.readable(value):
+        if value.numel() > 0 and checks.can_read_values(value):
             low, high = (bound.item() for bound in value.detach().aminmax())
             if not (low >= 0 and high <= 1):
                 raise ValueError(

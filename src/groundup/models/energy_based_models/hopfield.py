@@ -160,7 +160,7 @@ class HopfieldNetwork(nn.Module):
     def _prepare(self, name: str, states: Tensor) -> Tensor:
         """Return the states in the precision of the computation. Raises `ValueError` for other values than ±1."""
         self._check_width(name, checks.floating(name, states))
-        if checks.readable(states) and not (states.abs() == 1).all():
+        if checks.can_read_values(states) and not (states.abs() == 1).all():
             other = states[states.abs() != 1][0].item()
             raise ValueError(f"{name} must hold only -1 and +1, got {other:g}; for bits of 0 and 1 pass 2 * x - 1")
         return states.to(_wide(self.weight))

@@ -31,7 +31,7 @@ from groundup.component import component
 from groundup.functional.attention import Mask
 from groundup.functional.linear import linear
 from groundup.layers import GroupedQueryAttention, KVCache, RMSNorm, RotaryEncoding
-from groundup.layers.activation import gated_width
+from groundup.layers.activation import compute_gated_width
 from groundup.layers.multi_head_attention import Rotary
 from groundup.models.transformer_networks.block import GatedFeedForward, TransformerBlock
 from groundup.models.transformer_networks.causal import CausalLanguageModel, LanguageState
@@ -54,7 +54,7 @@ class LLaMA_TransformerBlock(TransformerBlock):
         num_heads: heads of queries.
         num_kv_heads: heads of keys and values, each shared by num_heads / num_kv_heads heads of queries; num_heads by
             default. Fewer of them make the cache smaller, which limits the batch that can be decoded.
-        hidden_dim: F; `gated_width(embed_dim)` by default.
+        hidden_dim: F; `compute_gated_width(embed_dim)` by default.
         eps: of the norms, inside the root.
         device, dtype: of the parameters.
 
@@ -78,7 +78,7 @@ class LLaMA_TransformerBlock(TransformerBlock):
     ) -> None:
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        hidden_dim = gated_width(embed_dim) if hidden_dim is None else hidden_dim
+        hidden_dim = compute_gated_width(embed_dim) if hidden_dim is None else hidden_dim
         super().__init__(
             self_attn=GroupedQueryAttention(embed_dim, num_heads, num_kv_heads, bias=False, **factory),
             feed_forward=GatedFeedForward(embed_dim, hidden_dim, **factory),
@@ -115,7 +115,7 @@ class LLaMA(CausalLanguageModel):
         num_layers: the number of blocks.
         num_heads: heads of queries.
         num_kv_heads: heads of keys and values; num_heads by default.
-        hidden_dim: F; `gated_width(embed_dim)` by default.
+        hidden_dim: F; `compute_gated_width(embed_dim)` by default.
         eps: of the norms, inside the root as in the authors' code; the paper's by default.
         base: of the angles of the rotations, see `groundup.layers.RotaryEncoding`.
         tie_embeddings: whether the head uses the matrix of the embedding.
@@ -151,7 +151,7 @@ class LLaMA(CausalLanguageModel):
         eps = self.paper_eps if eps is None else eps
         super().__init__(vocab_size, context, embed_dim, tie_embeddings, **factory)
         num_kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        hidden_dim = gated_width(embed_dim) if hidden_dim is None else hidden_dim
+        hidden_dim = compute_gated_width(embed_dim) if hidden_dim is None else hidden_dim
         # A saved config states these four as numbers.
         self.init_arguments |= {"num_kv_heads": num_kv_heads, "hidden_dim": hidden_dim, "context": context, "eps": eps}
         sizes = (embed_dim, num_heads, num_kv_heads, hidden_dim, eps)
@@ -184,7 +184,7 @@ _7B: dict[str, Any] = {}
 _13B = {"embed_dim": 5120, "num_layers": 40, "num_heads": 40}
 _33B = {"embed_dim": 6656, "num_layers": 60, "num_heads": 52}
 _65B = {"embed_dim": 8192, "num_layers": 80, "num_heads": 64}
-_70B = _65B | {"num_kv_heads": 8, "hidden_dim": gated_width(8192, 4096, 1.3)}
+_70B = _65B | {"num_kv_heads": 8, "hidden_dim": compute_gated_width(8192, 4096, 1.3)}
 
 
 @component(

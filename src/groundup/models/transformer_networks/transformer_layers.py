@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from groundup import checks
 from groundup.component import component
 from groundup.functional.attention import Mask
-from groundup.kernels.activations import name_of
+from groundup.kernels.elementwise import name_activation
 from groundup.layers import KVCache, LayerNorm, MultiHeadAttention
 from groundup.layers.cache import product_dtype
 from groundup.layers.keywords import TorchKeywords
@@ -59,7 +59,7 @@ class _TorchBlock(TransformerBlock):
 
         super().__init__(
             self_attn=attention(),
-            feed_forward=FeedForward(d_model, dim_feedforward, name_of(activation), dropout, bias, **factory),
+            feed_forward=FeedForward(d_model, dim_feedforward, name_activation(activation), dropout, bias, **factory),
             norm=lambda: LayerNorm(d_model, layer_norm_eps, bias=bias, **factory),
             cross_attn=attention() if self.has_cross_attention else None,
             norm_first=norm_first,
