@@ -236,7 +236,7 @@ BAD_INPUTS = bad_inputs(
     MultiHeadAttention=[
         (lambda: L.MultiHeadAttention(8, 3), "embed_dim must be divisible by num_heads=3, got 8"),
         (lambda: L.MultiHeadAttention(8, 2.0), "TypeError: num_heads must be an int"),
-        (multi(x[0]), "query must have shape (B, places, features), got 2 axes"),
+        (multi(x[0]), "query must have shape (B, tokens, features), got 2 axes"),
         (multi(x[..., :7]), "query must have 8 features"),
         (multi(x, x[:1]), "key must have 2 samples, as query has (axis 0), got 1"),
         (multi(x, x, x[:, :2]), "value must have shape (..., S, V) with S = 3"),

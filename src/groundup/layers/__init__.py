@@ -21,7 +21,7 @@ from groundup.layers.normalization import (
 )
 from groundup.layers.patches import PatchEmbedding
 from groundup.layers.pooling import AvgPool2d, MaxPool2d, Pool2d
-from groundup.layers.position import PositionalEncoding, RelativePositionBias2d, RotaryEncoding
+from groundup.layers.positions import PositionalEncoding, RelativePositionBias2d, RotaryEncoding
 from groundup.layers.recurrent import RNN
 from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell
 from groundup.layers.sparse_attention import ColumnBlockAttention, DiagBlockAttention, SparseMultiHeadAttention

@@ -27,10 +27,20 @@ from groundup.layers.linear import Linear
     example="DotProductAttention()(torch.randn(1, 5, 64), torch.randn(1, 9, 64), torch.randn(1, 9, 64))",
 )
 class DotProductAttention(TorchKeywords, nn.Module):
-    """softmax(Q Kᵀ / √d) V on query (..., T, d), key (..., S, d), value (..., S, v); scaled=False leaves √d out.
+    """softmax(Q Kᵀ / √d) V
 
-    dropout: of the weights, in training mode. need_weights=True: returns (output, weights (..., T, S)).
-    Vaswani et al., equation 1; unscaled, the dot score of Luong et al. 2015, arXiv:1508.04025, section 3.1.
+    Why: see `groundup.functional.scaled_dot_product_attention`, whose arguments `forward` takes.
+
+    Args:
+        scaled: divide the scores by √d; False gives the dot score of Luong et al. 2015, arXiv:1508.04025, section 3.1.
+        dropout: the probability of dropping an attention weight, in training mode.
+
+    Vaswani et al. 2017, equation 1.
+
+    Example:
+        >>> query, key, value = torch.randn(1, 5, 64), torch.randn(1, 9, 64), torch.randn(1, 9, 32)
+        >>> DotProductAttention()(query, key, value).shape
+        torch.Size([1, 5, 32])
     """
 
     def __init__(self, scaled: bool = True, dropout: float = 0.0) -> None:
@@ -72,11 +82,24 @@ class DotProductAttention(TorchKeywords, nn.Module):
     example=("AdditiveAttention(32, 64, 16)(torch.randn(1, 5, 32), torch.randn(1, 9, 64), torch.randn(1, 9, 64))"),
 )
 class AdditiveAttention(TorchKeywords, nn.Module):
-    """c_i = Σ_j α_ij value_j, α_i = softmax_j(e_ij), e_ij = vᵀ tanh(W query_i + U key_j); no biases.
+    """c_i = Σ_j α_ij value_j with α_i = softmax_j(e_ij) and e_ij = vᵀ tanh(W query_i + U key_j); no biases
 
-    query (..., T, query_size), key (..., S, key_size), value (..., S, any size). W is `query_proj`, U `key_proj`.
-    need_weights=True: returns (output, α (..., T, S)). Bahdanau et al., appendix A.1.2, whose W_a, U_a, v_a these are.
-    Differs from the paper: they begin as PyTorch's layers do, not from N(0, 0.001²) with v = 0.
+    Why: see `groundup.functional.additive_attention`.
+
+    Args:
+        query_size, key_size: the features of a query and of a key; a value may have any number.
+        hidden_size: of the small network, the rows of W (`query_proj`) and U (`key_proj`).
+        dropout: the probability of dropping an attention weight, in training mode.
+        device, dtype: of the parameters.
+
+    Bahdanau et al. 2015, appendix A.1.2, whose W_a, U_a and v_a these are. Differs from the paper: they are initialised
+    like PyTorch's layers, not from N(0, 0.001²) with v = 0.
+
+    Example:
+        >>> query, key, value = torch.randn(1, 5, 32), torch.randn(1, 9, 64), torch.randn(1, 9, 16)
+        >>> output, weights = AdditiveAttention(32, 64, 8)(query, key, value, need_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([1, 5, 16]), torch.Size([1, 5, 9]))
     """
 
     def __init__(
@@ -118,7 +141,7 @@ class AdditiveAttention(TorchKeywords, nn.Module):
             ("value", value, None),
         ):
             if checks.floating(name, x).dim() != query.dim() or x.dim() < 2:
-                raise ValueError(f"{name} must have shape (..., places, features), got {tuple(x.shape)}")
+                raise ValueError(f"{name} must have shape (..., tokens, features), got {tuple(x.shape)}")
             if size is not None:
                 checks.size(name, x, -1, size, f"features ({name}_size)")
         query, key = self.query_proj(query), self.key_proj(key)

@@ -1,5 +1,7 @@
-"""Dropout of units: Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15.
-Of whole branches: Huang et al. 2016, Deep Networks with Stochastic Depth, arXiv:1603.09382.
+"""Dropout of units, and of whole residual branches.
+
+Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from Overfitting, JMLR 15;
+Huang et al. 2016, Deep Networks with Stochastic Depth, arXiv:1603.09382.
 """
 
 from __future__ import annotations
@@ -21,9 +23,18 @@ from groundup.functional.dropout import dropout
     example="Dropout(0.5)(torch.randn(1, 64))",
 )
 class Dropout(nn.Module):
-    """y = x r / (1 - p), r ~ Bernoulli(1 - p) for each element in training mode; the identity in eval mode.
+    """y = x r / (1 - p), r ~ Bernoulli(1 - p) for each element in training mode; y = x in eval mode.
 
-    p: the probability of dropping. A drop-in for `torch.nn.Dropout`; `forward` also takes the generator to draw from.
+    Why: see `groundup.functional.dropout`. A drop-in for `torch.nn.Dropout`.
+
+    Args:
+        p: the probability of dropping an element.
+        inplace: write the result into x.
+
+    Example:
+        >>> layer = Dropout(0.5).eval()
+        >>> layer(torch.ones(3))
+        tensor([1., 1., 1.])
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
@@ -32,17 +43,27 @@ class Dropout(nn.Module):
         self.inplace = inplace
 
     def forward(self, x: Float[Tensor, "*shape"], generator: torch.Generator | None = None) -> Float[Tensor, "*shape"]:
-        return dropout(x, self.p, self.training, self.inplace, generator)
+        """Drop elements of x, drawn from `generator`, the global one by default."""
+        return dropout(x, self.p, True, self.inplace, generator) if self.training else x
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
 
 
 class StochasticDepth(nn.Module):
-    """y = x r / (1 - p), one r ~ Bernoulli(1 - p) for all of a sample in training mode; the identity in eval mode.
+    """y = x r / (1 - p), one r ~ Bernoulli(1 - p) for all of a sample in training mode; y = x in eval mode.
 
-    x (N, ...): what a residual branch adds; p: the probability of leaving the branch out. Huang et al. 2016, section 3.
-    Differs from the paper, which scales by 1 - p in eval mode instead; E[y] = x in both.
+    Why: the residual branch of a sample is left out as a whole, so that each step trains a shallower network. Gradients
+    reach the first layers more directly, and the full network is an average of many depths.
+
+    Args:
+        p: the probability of leaving out the branch x (N, ...).
+
+    Huang et al. 2016, section 3. Differs from the paper, which scales by 1 - p in eval mode instead; E[y] = x in both.
+
+    Example:
+        >>> StochasticDepth(0.5).eval()(torch.ones(2, 3)).sum()
+        tensor(6.)
     """
 
     def __init__(self, p: float) -> None:

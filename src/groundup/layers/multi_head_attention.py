@@ -23,15 +23,24 @@ from groundup.layers.cache import KVCache
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.linear import Linear
 
-#: (x (B, H, T, D), position of the first token) -> x, turned
+#: (x (B, H, T, D), position of the first token) -> x, rotated
 Rotary = Callable[[Tensor, int], Tensor]
 
 
 class HeadProjections(TorchKeywords, nn.Module):
-    """What every layer with heads has: W_Q, W_K, W_V, W_O with their biases, and the axes they take apart and join.
+    """The projections of a layer with heads, W_Q, W_K, W_V and W_O, and the axes that they split and join.
 
-    `q_proj` (E, E), `k_proj` (G D, kdim), `v_proj` (G D, vdim), `out_proj` (E, E). They begin as those of
+    `q_proj` (E, E), `k_proj` (G D, kdim), `v_proj` (G D, vdim) and `out_proj` (E, E) are initialised like those of
     `torch.nn.MultiheadAttention`: Glorot-uniform as parts of one (3 E, E) matrix, biases 0.
+
+    Args:
+        embed_dim: E, of queries and of the output; divisible by num_heads.
+        num_heads: H, heads of queries.
+        num_kv_heads: G, heads of keys and values; a divisor of H.
+        bias: whether all four projections have one.
+        dropout: the probability of dropping an attention weight, in training mode.
+        kdim, vdim: the features of keys and of values; E by default.
+        device, dtype: of the parameters.
     """
 
     def __init__(
@@ -84,17 +93,18 @@ class HeadProjections(TorchKeywords, nn.Module):
         rotary: Rotary | None,
         cache: KVCache | None,
     ) -> tuple[Float[Tensor, "B H T D"], Float[Tensor, "B G n D"], Float[Tensor, "B G n D"]]:
-        """Project, take the heads apart, turn queries and keys to their positions, and append to the cache."""
+        """Project, split into heads, rotate queries and keys to their positions, and append to the cache."""
+        D = self.head_dim
         for name, x, features in (
             ("query", query, self.embed_dim),
             ("key", key, self.kdim),
             ("value", value, self.vdim),
         ):
-            checks.rank(name, checks.floating(name, x), 3, layout="(B, places, features)")
-            checks.size(name, x, 0, query.size(0), "samples, as query has")
-            checks.size(name, x, 2, features, "features")
-        q, k, v = self.q_proj(query), self.k_proj(key), self.v_proj(value)
-        q, k, v = (x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for x in (q, k, v))  # B, H or G, T or S, D
+            if not isinstance(x, Tensor) or x.dim() != 3 or x.size(0) != query.size(0) or x.size(2) != features:
+                check_sequences(name, x, query, features)
+        q = self.q_proj(query).unflatten(-1, (-1, D)).transpose(1, 2)  # B, H, T, D
+        k = self.k_proj(key).unflatten(-1, (-1, D)).transpose(1, 2)  # B, G, S, D
+        v = self.v_proj(value).unflatten(-1, (-1, D)).transpose(1, 2)  # B, G, S, D
         if rotary is not None:
             position = 0 if cache is None else cache.length
             q, k = rotary(q, position), rotary(k, position)
@@ -103,7 +113,7 @@ class HeadProjections(TorchKeywords, nn.Module):
         return q, k, v
 
     def join(self, heads: Float[Tensor, "B H T D"]) -> Float[Tensor, "B T E"]:
-        """Concat(head_1, ..., head_H) W_O."""
+        """Return Concat(head_1, ..., head_H) W_O."""
         return self.out_proj(heads.transpose(1, 2).flatten(2))
 
     def extra_repr(self) -> str:
@@ -118,16 +128,24 @@ class HeadProjections(TorchKeywords, nn.Module):
     example="GroupedQueryAttention(64, 8, 2)(torch.randn(1, 10, 64))",
 )
 class GroupedQueryAttention(HeadProjections):
-    """Concat(head_1, ..., head_H) W_O, head_h = Attention(Q W_Q^h, K W_K^g, V W_V^g), g = ⌈h G / H⌉.
+    """Concat(head_1, ..., head_H) W_O with head_h = Attention(Q W_Q^h, K W_K^g, V W_V^g), g = ⌈h G / H⌉
 
-    H / G neighbouring query heads share one head of keys and values: G = H is multi-head attention, G = 1
-    multi-query attention (Shazeer 2019, arXiv:1911.02150). Ainslie et al. 2023, section 2.2.
+    H / G neighbouring query heads share one head of keys and values: G = H is multi-head attention, G = 1 multi-query
+    attention (Shazeer 2019, arXiv:1911.02150).
 
-    query (B, T, E); key (B, S, kdim) and value (B, S, vdim) are the query and the key if not given.
-    mask: (T, S), (B, 1, T, S), (B, 1, 1, S), (B, H, T, S); True = may attend, or a float to add.
-    rotary: turns queries and keys (a RotaryEncoding of D features, shared between layers).
-    cache: a KVCache (B, G, L, D); keys are then all n so far, S = n in the mask, and positions go on from there.
-    need_weights=True: returns (output, weights (B, H, T, S)) of every head; the layer itself keeps nothing.
+    Why: to decode a token, the keys and values of all earlier ones are read from memory, and that read is what takes
+    the time. Sharing them makes the cache H / G times smaller and costs little accuracy.
+
+    Args:
+        embed_dim, num_heads, bias, dropout, kdim, vdim, device, dtype: see `MultiHeadAttention`.
+        num_kv_heads: G, heads of keys and values; a divisor of num_heads.
+
+    Ainslie et al. 2023, section 2.2.
+
+    Example:
+        >>> layer = GroupedQueryAttention(64, 8, num_kv_heads=2)
+        >>> layer(torch.randn(2, 10, 64)).shape, layer.k_proj.weight.shape
+        (torch.Size([2, 10, 64]), torch.Size([16, 64]))
     """
 
     def forward(
@@ -141,6 +159,17 @@ class GroupedQueryAttention(HeadProjections):
         cache: KVCache | None = None,
         need_weights: bool = False,
     ) -> Float[Tensor, "B T E"] | tuple[Float[Tensor, "B T E"], Float[Tensor, "B H T n"]]:
+        """Attend.
+
+        Args:
+            query: (B, T, E).
+            key, value: (B, S, kdim) and (B, S, vdim); by default the query, and the key.
+            mask: (T, S), (B, 1, T, S), (B, 1, 1, S) or (B, H, T, S): True = may attend, or a float to add.
+            is_causal: each query attends to its own position and earlier ones only.
+            rotary: rotates queries and keys; a `RotaryEncoding` of D features, shared between layers.
+            cache: a `KVCache` (B, G, L, D). The keys are then all n so far, S = n in the mask, and positions continue.
+            need_weights: return (output, weights (B, H, T, S)).
+        """
         key = query if key is None else key
         value = key if value is None else value
         q, k, v = self.split(query, key, value, rotary, cache)
@@ -170,10 +199,28 @@ class GroupedQueryAttention(HeadProjections):
     example="MultiHeadAttention(64, 8)(torch.randn(1, 10, 64))",
 )
 class MultiHeadAttention(GroupedQueryAttention):
-    """Concat(head_1, ..., head_H) W_O, head_h = Attention(Q W_Q^h, K W_K^h, V W_V^h): every head its own keys.
+    """Concat(head_1, ..., head_H) W_O with head_h = Attention(Q W_Q^h, K W_K^h, V W_V^h)
 
-    Vaswani et al. 2017, section 3.2.2. The call is GroupedQueryAttention's. A `torch.nn.MultiheadAttention` state
-    loads as it is, and `torch_state` writes one.
+    Why several heads: one softmax gives one mean of the values, and a token needs several at once, such as the subject
+    of its verb and the word before it. H heads of E / H features cost as much as one of E.
+
+    Args:
+        embed_dim: E, of queries and of the output; divisible by num_heads.
+        num_heads: H.
+        bias: whether all four projections have one.
+        dropout: the probability of dropping an attention weight, in training mode.
+        kdim, vdim: the features of keys and of values; E by default.
+        device, dtype: of the parameters.
+
+    The call is `GroupedQueryAttention.forward`. A `torch.nn.MultiheadAttention` state loads as it is, and `torch_state`
+    writes one. Vaswani et al. 2017, section 3.2.2.
+
+    Example:
+        >>> x = torch.randn(2, 10, 64)
+        >>> output, weights = MultiHeadAttention(64, 8)(x, is_causal=True, need_weights=True)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 10, 64]), torch.Size([2, 8, 10, 10]))
+
     Differs from PyTorch's layer, for which it is no drop-in:
     - It returns the output alone: write `out = layer(x)`, not `out, weights = layer(x, x, x)`. Weights are returned,
       for each head, with need_weights=True.
@@ -212,10 +259,19 @@ class MultiHeadAttention(GroupedQueryAttention):
         return HeadProjections.extra_repr(self)
 
 
-def torch_state(state: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A MultiHeadAttention's state under the names and in the layout of `torch.nn.MultiheadAttention`.
+def check_sequences(name: str, x: Any, query: Tensor, features: int) -> None:
+    """Raise the error of an input that is not (B, tokens, features)."""
+    checks.rank(name, checks.floating(name, x), 3, layout="(B, tokens, features)")
+    checks.size(name, x, 0, query.size(0), "samples, as query has")
+    checks.size(name, x, 2, features, "features")
 
-    state: `layer.state_dict()`, or of a model that holds the layer at `prefix`; other entries are passed on.
+
+def torch_state(state: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the state of a MultiHeadAttention with the names and the layout of `torch.nn.MultiheadAttention`.
+
+    Args:
+        state: `layer.state_dict()`, or of a model that holds the layer at `prefix`; other entries are passed on.
+        prefix: of the layer's entries, such as "encoder.attention.".
     """
     parts = {f"{prefix}{n}_proj.{what}" for n in "qkv" for what in ("weight", "bias")}
     result = {name: value for name, value in state.items() if name not in parts}

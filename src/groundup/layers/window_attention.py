@@ -13,7 +13,7 @@ from groundup import checks
 from groundup.component import component
 from groundup.layers.keywords import TorchKeywords
 from groundup.layers.multi_head_attention import MultiHeadAttention
-from groundup.layers.position import RelativePositionBias2d
+from groundup.layers.positions import RelativePositionBias2d
 
 
 @component(
@@ -24,12 +24,23 @@ from groundup.layers.position import RelativePositionBias2d
     example="RelativeWindowAttention(96, 3, 7)(torch.randn(1, 49, 96))",
 )
 class RelativeWindowAttention(TorchKeywords, nn.Module):
-    """Attention(Q, K, V) = SoftMax(Q Kᵀ / √d + B) V in every head and window, B the bias of each offset (equation 4).
+    """Attention(Q, K, V) = SoftMax(Q Kᵀ / √d + B) V in every head and window, B the bias of each offset (equation 4)
 
-    x (B · W, n, E): windows of M × M tokens in reading order, those of one image together; B is shared by all.
-    mask (W, n, n): for windows shifted over the border of an image, which tokens truly are neighbours: boolean
-    (True = may attend), or a float to add. need_weights=True: returns (output, weights (B · W, H, n, n)).
-    bias: of all four projections, as Swin has them. window_size: M, or (height, width).
+    Why: attention over an image costs the square of its tokens; inside windows it costs their number times n. The
+    bias says how the score of two tokens depends on their offset, which is all that a position means in a window.
+
+    Args:
+        embed_dim: E.
+        num_heads: H.
+        window_size: M, or (height, width).
+        bias: whether the four projections have one, as Swin's do.
+        dropout: the probability of dropping an attention weight, in training mode.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> windows = torch.randn(2 * 4, 7 * 7, 96)  # 4 windows of each of 2 images
+        >>> RelativeWindowAttention(96, 3, window_size=7)(windows).shape
+        torch.Size([8, 49, 96])
     """
 
     def __init__(
@@ -53,10 +64,19 @@ class RelativeWindowAttention(TorchKeywords, nn.Module):
         mask: Bool[Tensor, "W n n"] | Float[Tensor, "W n n"] | None = None,
         need_weights: bool = False,
     ) -> Float[Tensor, "BW n E"] | tuple[Float[Tensor, "BW n E"], Float[Tensor, "BW H n n"]]:
+        """Attend inside each window.
+
+        Args:
+            x: windows of n tokens in reading order, those of one image together.
+            mask: for windows that are shifted over the border of an image: which tokens are neighbours in the image,
+                True = may attend, or a float to add.
+            need_weights: return (output, weights (B · W, H, n, n)).
+        """
         height, width = self.window_size
         n = height * width
-        checks.rank("x", checks.floating("x", x), 3, layout="(windows, tokens, embed_dim)")
-        checks.size("x", x, 1, n, f"tokens, a window of {height} × {width}")
+        if not isinstance(x, Tensor) or x.dim() != 3 or x.size(1) != n:
+            checks.rank("x", checks.floating("x", x), 3, layout="(windows, tokens, embed_dim)")
+            checks.size("x", x, 1, n, f"tokens, a window of {height} × {width}")
         scores = self.position_bias()[None]  # 1, H, n, n
         if mask is not None:
             if tuple(checks.tensor("mask", mask).shape[1:]) != (n, n) or mask.dim() != 3 or x.size(0) % mask.size(0):

@@ -1,7 +1,7 @@
 """Positions: sinusoids added to embeddings, rotations of queries and keys, and a learned bias for each offset.
 
 Vaswani et al. 2017, arXiv:1706.03762; Su et al. 2021, arXiv:2104.09864; Liu et al. 2021, arXiv:2103.14030.
-Legend: B batch, H heads, T places, E embed_dim, D head_dim, p a position.
+Legend: B batch, H heads, T tokens, E embed_dim, D head_dim, p a position.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from groundup.functional.positions import frequencies, relative_index, rotary, s
 
 
 class _Derived(nn.Module):
-    """Buffers that follow from the hyperparameters: not saved, and made anew after every move or cast.
+    """Buffers that are computed from the hyperparameters: not saved, and computed again after every move or cast.
 
-    So `.half()` does not round them, and `.to_empty()` leaves no garbage.
+    Why: `.half()` would round them, and `.to_empty()` would leave them uninitialised.
     """
 
     def derive(self, device: torch.device | None) -> None:
@@ -36,9 +36,9 @@ class _Derived(nn.Module):
 
 
 class _PositionTable(_Derived):
-    """A function of the position, its first `max_len` rows kept in float32; any other row is computed when asked for.
+    """A function of the position. The first `max_len` rows are kept in float32; others are computed when needed.
 
-    float64 inputs get rows computed in float64.
+    Inputs in float64 get rows computed in float64.
     """
 
     table: Tensor
@@ -55,11 +55,11 @@ class _PositionTable(_Derived):
         self.table = self.compute(torch.arange(self.max_len, device=device)).float()
 
     def compute(self, positions: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape features"]:
-        """The rows of these positions, in float64."""
+        """Compute the rows of these positions, in float64."""
         raise NotImplementedError
 
     def rows(self, x: Tensor, position: int | Tensor) -> Float[Tensor, "*B T features"]:
-        """The rows for x (B, ..., T, features) whose tokens stand at `position`."""
+        """Return the rows for x (B, ..., T, features), whose tokens are at `position`."""
         length, wide = x.size(-2), x.dtype == torch.float64
         if type(position) is int and 0 <= position <= self.max_len - length and not wide:
             return self.table[position : position + length]
@@ -75,11 +75,21 @@ class _PositionTable(_Derived):
     example="PositionalEncoding(64, 512)(torch.randn(1, 10, 64))",
 )
 class PositionalEncoding(_PositionTable):
-    """y = dropout(x + PE[p]), PE(p, 2i) = sin(p / 10000^(2i/E)), PE(p, 2i+1) = cos(p / 10000^(2i/E)).
+    """y = dropout(x + PE[p]), PE(p, 2i) = sin(p / 10000^(2i/E)), PE(p, 2i+1) = cos(p / 10000^(2i/E))
 
-    x: (B, T, E). position: of the first token, an int; or a tensor (B,), or (B, T) for every token's.
-    Positions past `max_len` are computed when asked for: the sinusoids have no end. Vaswani et al., section 3.5.
-    Differs from the paper: the scaling of embeddings by √E belongs to the model.
+    Why: see `groundup.functional.sinusoids`. Without positions, attention would see a set of tokens, not a sequence.
+
+    Args:
+        embed_dim: E.
+        max_len: how many rows are kept; later positions are computed when needed, because sinusoids have no end.
+        dropout: the probability of dropping an element of the sum, in training mode.
+        device: of the table.
+
+    Vaswani et al. 2017, section 3.5. Differs from the paper: the scaling of embeddings by √E belongs to the model.
+
+    Example:
+        >>> PositionalEncoding(embed_dim=4, max_len=10)(torch.zeros(1, 1, 4))
+        tensor([[[0., 1., 0., 1.]]])
     """
 
     def __init__(
@@ -92,8 +102,15 @@ class PositionalEncoding(_PositionTable):
         return sinusoids(positions, self.features, self.base)
 
     def forward(self, x: Float[Tensor, "B T E"], position: int | Int[Tensor, "..."] = 0) -> Float[Tensor, "B T E"]:
-        checks.rank("x", checks.floating("x", x), 3, layout="(B, T, E)")
-        checks.size("x", x, -1, self.features, "features (embed_dim)")
+        """Add the rows of the tokens' positions.
+
+        Args:
+            x: (B, T, E).
+            position: of the first token, an int or a tensor (B,); or of every token, a tensor (B, T).
+        """
+        if not isinstance(x, Tensor) or x.dim() != 3 or x.size(-1) != self.features:
+            checks.rank("x", checks.floating("x", x), 3, layout="(B, T, E)")
+            checks.size("x", x, -1, self.features, "features (embed_dim)")
         y = x + self.rows(x, position).to(x.dtype)
         return dropout(y, self.dropout, self.training)
 
@@ -109,13 +126,24 @@ class PositionalEncoding(_PositionTable):
     example="RotaryEncoding(32, 512)(torch.randn(1, 8, 10, 32))",
 )
 class RotaryEncoding(_PositionTable):
-    """R_p x: pair i of the features of the token at position p, turned by the angle p · base^(-2i/D).
+    """R_p x: pair i of the features of the token at position p, rotated by the angle p · base^(-2i/D)
 
-    x: (B, H, T, D), queries or keys, in any floating type; the result has the same. position: as for
-    PositionalEncoding; with a cache it is the cache's length. Past `max_len` angles are computed when asked for.
-    interleaved=True pairs neighbours (2i, 2i+1), as the paper and Meta's weights do; False pairs (i, i + D/2), as
-    Hugging Face's weights do. They are one function up to a permutation of the rows of the projections.
+    Why: see `groundup.functional.rotary`: scores depend on the distance of two tokens, and nothing is learned.
+
+    Args:
+        head_dim: D, even.
+        max_len: how many angles are kept; those of later positions are computed when needed.
+        base: of the angles.
+        interleaved: True pairs neighbours (2i, 2i+1), as the paper and Meta's weights do; False pairs (i, i + D/2), as
+            Hugging Face's weights do. The two are one function up to the order of the rows of the projections.
+        device: of the table.
+
     Su et al. 2021, section 3.
+
+    Example:
+        >>> rotary, q = RotaryEncoding(head_dim=4, max_len=10), torch.ones(1, 1, 2, 4)
+        >>> torch.equal(rotary(q)[:, :, 0], q[:, :, 0])  # position 0 is not rotated
+        True
     """
 
     def __init__(
@@ -127,7 +155,7 @@ class RotaryEncoding(_PositionTable):
         device: torch.device | str | None = None,
     ) -> None:
         checks.require(
-            checks.integer("head_dim", head_dim, 2) % 2 == 0, f"head_dim must be even (pairs turn), got {head_dim}"
+            checks.integer("head_dim", head_dim, 2) % 2 == 0, f"head_dim must be even (pairs rotate), got {head_dim}"
         )
         super().__init__(head_dim, max_len, base, device)
         self.interleaved = interleaved
@@ -137,12 +165,14 @@ class RotaryEncoding(_PositionTable):
         return torch.cat([angles.cos(), angles.sin()], -1)
 
     def forward(self, x: Float[Tensor, "B H T D"], position: int | Int[Tensor, "..."] = 0) -> Float[Tensor, "B H T D"]:
-        checks.rank("x", checks.floating("x", x), 4, layout="(B, H, T, D)")
-        checks.size("x", x, -1, self.features, "features (head_dim)")
+        """Rotate queries or keys x (B, H, T, D), of any floating type, whose tokens are at `position`."""
+        if not isinstance(x, Tensor) or x.dim() != 4 or x.size(-1) != self.features:
+            checks.rank("x", checks.floating("x", x), 4, layout="(B, H, T, D)")
+            checks.size("x", x, -1, self.features, "features (head_dim)")
         return self.at(x, position)(x, position)
 
     def at(self, x: Float[Tensor, "B ... T _"], position: int | Int[Tensor, "..."]) -> Callable[[Tensor, Any], Tensor]:
-        """What turns queries and keys of tokens that stand where those of x do: the angles, looked up once for all."""
+        """Return a function that rotates queries and keys at the positions of x's tokens: one look-up for all."""
         rows = self.rows(x, position)  # T, D or B, T, D
         cos, sin = (rows[:, None] if rows.dim() == 3 else rows).chunk(2, -1)
         return lambda heads, _: rotary(heads, cos, sin, self.interleaved)
@@ -159,10 +189,21 @@ class RotaryEncoding(_PositionTable):
     example="RelativePositionBias2d(7, 7, 3)()",
 )
 class RelativePositionBias2d(_Derived):
-    """B (H, n, n), n = height · width: B_h(i, j) = table[offset of place i from place j, h], added to the scores.
+    """B (H, n, n), n = height · width: B_h(i, j) = table[offset of position i from position j, h], added to the scores
 
-    All pairs of places with one offset share one learned number a head. table: ((2 height - 1)(2 width - 1), H),
-    from N(0, 0.02²). Liu et al. 2021 (Swin), section 3.2, equation 4.
+    Why: all pairs of positions with one offset share one learned number per head, so that a pattern learned in one
+    corner of a window holds everywhere in it.
+
+    Args:
+        height, width: of the window.
+        num_heads: H.
+        device, dtype: of the table ((2 height - 1)(2 width - 1), H), which is drawn from N(0, 0.02²).
+
+    Liu et al. 2021 (Swin), section 3.2, equation 4.
+
+    Example:
+        >>> RelativePositionBias2d(7, 7, num_heads=3)().shape
+        torch.Size([3, 49, 49])
     """
 
     index: Tensor
