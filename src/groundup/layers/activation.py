@@ -1,4 +1,6 @@
-"""Activations as layers: elementwise, and gated ones with weights of their own.
+"""Activations as layers: elementwise ones, and gated ones, which have weights.
+
+Why: without a nonlinearity between them, two linear layers are one linear layer.
 
 Gated linear units: Dauphin et al. 2017, arXiv:1612.08083, section 2;  Shazeer 2020, GLU Variants Improve Transformer,
 arXiv:2002.05202, section 2.
@@ -29,7 +31,20 @@ from groundup.layers.linear import Linear
     example="ReLU()(torch.randn(1, 64))",
 )
 class ReLU(nn.Module):
-    """max(x, 0), any shape; the subgradient at 0 is 0. A drop-in for `torch.nn.ReLU`."""
+    """y = max(x, 0)
+
+    Why: the gradient is 1 wherever a unit is active, so that it does not shrink from layer to layer as that of a
+    sigmoid does. A unit that is inactive for every sample has gradient 0 and no longer learns.
+
+    Args:
+        inplace: write the result into x, which saves its memory.
+
+    x and y have any shape. The subgradient at 0 is 0. A drop-in for `torch.nn.ReLU`.
+
+    Example:
+        >>> ReLU()(torch.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -43,7 +58,17 @@ class ReLU(nn.Module):
 
 
 class ScaledTanh(nn.Module):
-    """1.7159 tanh(2x / 3), LeCun et al. 1998, appendix A: f(±1) = ±1, and the curvature is greatest there."""
+    """y = 1.7159 tanh(2x / 3)
+
+    Why the two constants: f(1) = 1 and f(-1) = -1, and the second derivative has its extrema there. A unit whose
+    target is ±1 therefore works where tanh bends, not where it saturates and its gradient vanishes.
+
+    LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, appendix A. x and y have any shape.
+
+    Example:
+        >>> ScaledTanh()(torch.tensor([-1.0, 1.0]))
+        tensor([-1.0000,  1.0000])
+    """
 
     def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         return scaled_tanh(x)
@@ -57,9 +82,20 @@ class ScaledTanh(nn.Module):
     example="GELU()(torch.randn(1, 64))",
 )
 class GELU(nn.Module):
-    """x Φ(x), Φ the standard normal distribution function. A drop-in for `torch.nn.GELU`.
+    """y = x Φ(x), where Φ is the distribution function of the standard normal distribution
 
-    approximate: "none" (BERT, ViT, Swin) or "tanh" (GPT-2). Hendrycks and Gimpel 2016, arXiv:1606.08415.
+    Why: the paper multiplies x by 1 with probability Φ(x) and by 0 otherwise, as dropout would, but depending on x;
+    this is the expectation. It is smooth, and small negative inputs keep a gradient, which ReLU sets to 0.
+
+    Args:
+        approximate: "none" computes Φ by the error function (BERT, ViT, Swin); "tanh" is the approximation
+            ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))) (GPT-2).
+
+    x and y have any shape. A drop-in for `torch.nn.GELU`.
+
+    Example:
+        >>> GELU()(torch.tensor([-1.0, 2.0]))
+        tensor([-0.1587,  1.9545])
     """
 
     def __init__(self, approximate: Literal["none", "tanh"] = "none") -> None:
@@ -82,10 +118,22 @@ class GELU(nn.Module):
     example="GLU(64, 128)(torch.randn(1, 64))",
 )
 class GLU(nn.Module):
-    """y = (x W + b) ⊗ σ(x V + c), with x (..., in_features), y (..., out_features).
+    """y = (x W + b) ⊗ σ(x V + c)
 
-    `proj` computes both at once: its weight (2 out_features, in_features) holds W, then V, its bias b, then c. The
-    first half is linear and the second the gate, as in `torch.nn.Linear` followed by `torch.nn.GLU`.
+    Why: the gate σ(x V + c) selects, per feature, how much passes. The other factor is linear, so that the gradient has
+    a path without a saturating function; with tanh in place of the identity it would shrink at every layer (section 2).
+
+    Args:
+        in_features, out_features: sizes of the last axis of x (..., in_features) and y (..., out_features).
+        bias: False leaves out b and c.
+        device, dtype: of the parameters.
+
+    `proj` computes both products at once: its weight (2 out_features, in_features) holds W, then V, and its bias b,
+    then c. It equals `torch.nn.Linear` followed by `torch.nn.GLU`.
+
+    Example:
+        >>> GLU(64, 128)(torch.randn(2, 64)).shape
+        torch.Size([2, 128])
     """
 
     def __init__(
@@ -106,9 +154,21 @@ class GLU(nn.Module):
 
 
 def compute_gated_width(embed_dim: int, multiple_of: int = 256, multiplier: float = 1.0) -> int:
-    """F: two thirds of 4 E, so that three matrices weigh as much as two of 4 E; times `multiplier`, rounded up.
+    """Return the hidden width F of a gated feed-forward network: multiplier · ⅔ · 4 E, rounded up to a multiple.
 
-    LLaMA's 4096 has 11008. Touvron et al. 2023, arXiv:2302.13971, section 2.2.
+    Why ⅔: a gated network has three matrices, an ordinary one of width 4 E two. With two thirds of the width both have
+    the same number of weights.
+
+    Args:
+        embed_dim: E.
+        multiple_of: F is a multiple of this.
+        multiplier: a further factor; Llama 2 70B has 1.3.
+
+    Touvron et al. 2023, LLaMA, arXiv:2302.13971, section 2.2.
+
+    Example:
+        >>> compute_gated_width(4096)
+        11008
     """
     features = int(multiplier * int(2 * 4 * checks.integer("embed_dim", embed_dim) / 3))
     return -(-features // multiple_of) * multiple_of
@@ -122,9 +182,21 @@ def compute_gated_width(embed_dim: int, multiple_of: int = 256, multiplier: floa
     example="SwiGLU(64, 128)(torch.randn(1, 64))",
 )
 class SwiGLU(nn.Module):
-    """y = silu(x W + b) ⊗ (x V + c), with x (..., in_features), y (..., out_features).
+    """y = silu(x W + b) ⊗ (x V + c)
 
-    W is `gate_proj`, which is activated, and V is `up_proj`: LLaMA's names. Without biases by default, as there.
+    Why: as `GLU`, with silu(z) = z σ(z) as the gate, which also passes values above 1. The paper measures a lower
+    perplexity than with ReLU, GELU or GLU, and gives no reason.
+
+    Args:
+        in_features, out_features: sizes of the last axis of x (..., in_features) and y (..., out_features).
+        bias: True adds b and c. LLaMA has none, and so does the default.
+        device, dtype: of the parameters.
+
+    W is `gate_proj` and V is `up_proj`, LLaMA's names.
+
+    Example:
+        >>> SwiGLU(64, 128)(torch.randn(2, 64)).shape
+        torch.Size([2, 128])
     """
 
     def __init__(

@@ -1,9 +1,10 @@
-"""Conv2d and its grouped form.
+"""Two-dimensional convolution, plain and in groups of channels.
 
 LeCun et al. 1998, Gradient-Based Learning Applied to Document Recognition, section II-A;
 groups: Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, section 3.5.
 
-Legend: N batch, C input channels, O output channels, g groups, (H, W) input, (k, l) kernel, (P, Q) output.
+Legend: N batch, C input channels, O output channels, g groups, (H, W) input, (k, l) kernel, (P, Q) output, s stride,
+d dilation, p padding.
 """
 
 from __future__ import annotations
@@ -32,11 +33,29 @@ Pair = int | tuple[int, int]
     example="Conv2d(3, 16, 3, padding=1)(torch.randn(1, 3, 32, 32))",
 )
 class Conv2d(nn.Module):
-    """y[n, o, p, q] = b[o] + Σ_{c, i, j} W[o, c, i, j] · x[n, c, s p + d i, s q + d j], s the stride, d the dilation.
+    """y[n, o, i, j] = b[o] + Σ_{c, a, e} W[o, c, a, e] · x[n, c, s i + d a, s j + d e]
 
-    x (N, C, H, W) or (C, H, W);  W (O, C / g, k, l);  y (N, O, P, Q), P = ⌊(H + 2 padding - d (k - 1) - 1) / s⌋ + 1.
-    W and b begin uniform in ±1/√(C / g · k · l). `padding` is a size, a pair, "valid" or "same"; `padding_mode` is
-    "zeros", "reflect", "replicate" or "circular". A drop-in for `torch.nn.Conv2d`.
+    Why: the same k × l weights are used at every position, because an edge is an edge anywhere in an image. A fully
+    connected layer would have H W times as many weights, and would have to learn every position separately.
+
+    Args:
+        in_channels, out_channels: C and O; both divisible by g.
+        kernel_size: (k, l), or one number for both.
+        stride: s, the step of the kernel; a pair for each axis, or one number.
+        padding: p pixels at each side; or "valid" for none; or "same", with which the output has the size of the input
+            (stride 1 only).
+        dilation: d, the distance of the pixels under the kernel.
+        groups: g; W is (O, C / g, k, l), and each group of outputs reads its own group of inputs.
+        bias: False leaves out b.
+        padding_mode: "zeros"; or "reflect", "replicate" or "circular", which fill the padding from the image.
+        device, dtype: of the parameters.
+
+    x (N, C, H, W) or (C, H, W) -> y (N, O, P, Q) or (O, P, Q), with P = ⌊(H + 2p - d (k - 1) - 1) / s⌋ + 1.
+    W and b are initialised uniformly in ±1/√(C / g · k · l), as in PyTorch. A drop-in for `torch.nn.Conv2d`.
+
+    Example:
+        >>> Conv2d(3, 16, kernel_size=3, stride=2, padding=1)(torch.randn(1, 3, 32, 32)).shape
+        torch.Size([1, 16, 16, 16])
     """
 
     weight: nn.Parameter
@@ -83,6 +102,7 @@ class Conv2d(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Initialise W and b uniformly in ±1/√fan_in."""
         fan_in = prod(self.weight.shape[1:])
         init.inverse_sqrt_uniform_(self.weight, fan_in)
         if self.bias is not None:
@@ -115,7 +135,22 @@ class Conv2d(nn.Module):
     example="Conv2dGroups(32, 64, 3, groups=4)(torch.randn(1, 32, 28, 28))",
 )
 class Conv2dGroups(Conv2d):
-    """g convolutions side by side, each from its own C / g channels to its own O / g: `groups` is required."""
+    """g convolutions side by side: group i maps its C / g input channels to its O / g output channels
+
+    Why: each output reads C / g channels, so that weights and multiply-adds fall by the factor g. AlexNet split its
+    layers over two GPUs this way. With g = C each channel is filtered alone.
+
+    Args:
+        in_channels, out_channels, kernel_size, stride, padding, dilation, bias, padding_mode, device, dtype: see
+            `Conv2d`.
+        groups: g; required, and a divisor of C and O.
+
+    The same as `Conv2d(groups=g)`.
+
+    Example:
+        >>> Conv2dGroups(32, 64, 3, groups=4).weight.shape
+        torch.Size([64, 8, 3, 3])
+    """
 
     def __init__(
         self,

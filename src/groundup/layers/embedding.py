@@ -1,4 +1,4 @@
-"""Embedding: a trained vector for each word, or for whatever has an index.
+"""Embedding: a trained vector for each word, or for anything else that has an index.
 
 Bengio et al. 2003, A Neural Probabilistic Language Model, JMLR 3, section 2.
 """
@@ -23,12 +23,26 @@ from groundup.functional.embedding import embedding
     example="Embedding(1000, 64)(torch.randint(1000, (1, 10)))",
 )
 class Embedding(nn.Module):
-    """y = weight[indices], with indices (...) in [0, num_embeddings), weight (num_embeddings, embedding_dim).
+    """y = weight[indices]
 
-    y (..., embedding_dim). The table begins N(0, 1). The row `padding_idx` begins at zero and gets no gradient (a
-    negative one counts from the end, as PyTorch's does; an index in `indices` never does).
-    max_norm, norm_type, scale_grad_by_freq, sparse: see `groundup.functional.embedding`.
-    A drop-in for `torch.nn.Embedding`; a tied output layer is `linear(x, embedding.weight)`.
+    Why: words have no order and no distance. As one-hot vectors, any two are equally far apart; learned rows of words
+    that are used alike come close, so that what is learned about one holds for the other.
+
+    Args:
+        num_embeddings, embedding_dim: the shape of the table `weight`.
+        padding_idx: a row that is initialised to 0 and gets no gradient; negative numbers count from the last row.
+        max_norm: first shrink, in place, the rows looked up whose norm is larger; None = never.
+        norm_type: the p of that norm.
+        scale_grad_by_freq: divide the gradient of each row by how often it is looked up in the call.
+        sparse: the gradient of the table is a sparse tensor, which holds only the rows looked up.
+        device, dtype: of the table.
+
+    indices (...), int64 or int32 in [0, num_embeddings) -> y (..., embedding_dim). The table is initialised from
+    N(0, 1), as in PyTorch. A drop-in for `torch.nn.Embedding`. A tied output layer is `linear(x, embedding.weight)`.
+
+    Example:
+        >>> Embedding(1000, 64)(torch.tensor([[7, 2, 7]])).shape
+        torch.Size([1, 3, 64])
     """
 
     def __init__(
@@ -62,6 +76,7 @@ class Embedding(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Initialise the table from N(0, 1), and the row `padding_idx` to 0."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Squeeze and excitation: channels weighed by what the whole image says.
+"""Squeeze and excitation: each channel of an image is scaled by a gate that depends on the whole image.
 
 Hu et al. 2018, Squeeze-and-Excitation Networks, arXiv:1709.01507, section 3.
 
@@ -26,12 +26,24 @@ from groundup.layers.linear import Linear
     example="SEGate(64)(torch.randn(1, 64, 28, 28))",
 )
 class SEGate(nn.Module):
-    """x̃ = s ⊗ x,  s = σ(W₂ relu(W₁ z + b₁) + b₂),  z_c = Σ x_c / (H W):  equations 2, 3 and 4.
+    """x̃ = s ⊗ x,  s = σ(W₂ relu(W₁ z + b₁) + b₂),  z_c = Σ x_c / (H W)                     (equations 2, 3 and 4)
 
-    x and x̃ (N, C, H, W);  z and s (N, C);  W₁ (C / r, C) is `fc1`, W₂ (C, C / r) is `fc2`: 2 C² / r weights.
-    Both begin normal with variance 2 / fan_in, each its own (He et al. 2015, as in the paper's section 5), b at 0.
-    bias=False leaves b₁ and b₂ out, which the authors found to help. In a residual network the gate comes before the
-    addition.
+    Why: a convolution sees a small window. The mean z sees the whole image, and with it the network can raise the
+    channels that matter for this image and lower the others. Why the bottleneck of C / r units: two full matrices would
+    have 2 C² weights, this has 2 C² / r.
+
+    Args:
+        channels: C, a multiple of r.
+        reduction: r; 16 in the paper.
+        bias: False leaves out b₁ and b₂, which the authors found to help later.
+        device, dtype: of the parameters.
+
+    x and x̃ (N, C, H, W);  z and s (N, C);  W₁ (C / r, C) is `fc1` and W₂ (C, C / r) is `fc2`. In a residual network
+    the gate comes before the addition (figure 3).
+
+    Example:
+        >>> SEGate(64)(torch.randn(1, 64, 28, 28)).shape
+        torch.Size([1, 64, 28, 28])
     """
 
     def __init__(
@@ -53,14 +65,16 @@ class SEGate(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Initialise W₁ and W₂ from N(0, 2 / fan_in) (He et al. 2015, as in section 5 of the paper), b₁ and b₂ to 0."""
         for layer in (self.fc1, self.fc2):
             init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 init.constant_(layer.bias, 0.0)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C H W"]:
-        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
-        checks.size("x", x, 1, self.channels, "channels")
+        fits = isinstance(x, Tensor) and x.is_floating_point() and x.dim() == 4 and x.size(1) == self.channels
+        if not fits:  # fc1 sees only the means
+            checks.channels("x", checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)"), self.channels)
         z = x.mean((2, 3))  # squeeze: N, C
         s = sigmoid(self.fc2(relu(self.fc1(z))))  # excitation: N, C
         return x * s[:, :, None, None]

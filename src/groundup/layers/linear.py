@@ -1,4 +1,4 @@
-"""Linear and Flatten: the affine map, and the axes folded into one before it."""
+"""The affine map, and the flattening of several axes to one before it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,22 @@ from groundup.functional.linear import linear
     example="Linear(64, 32)(torch.randn(1, 64))",
 )
 class Linear(nn.Module):
-    """y = x Wᵀ + b, with x (..., in_features), W (out_features, in_features), y (..., out_features).
+    """y = x Wᵀ + b
 
-    W and b begin uniform in ±1/√in_features. A drop-in for `torch.nn.Linear`.
+    Why: each output is a weighted sum of all inputs, the most general linear map. Why b: without it every output is 0
+    at x = 0, and every decision boundary passes through the origin.
+
+    Args:
+        in_features, out_features: sizes of the last axis of x (..., in_features) and y (..., out_features).
+        bias: False leaves out b.
+        device, dtype: of the parameters.
+
+    W (out_features, in_features) and b are initialised uniformly in ±1/√in_features, as in PyTorch. A drop-in for
+    `torch.nn.Linear`.
+
+    Example:
+        >>> Linear(64, 32)(torch.randn(2, 64)).shape
+        torch.Size([2, 32])
     """
 
     weight: nn.Parameter
@@ -46,6 +59,7 @@ class Linear(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Initialise W and b uniformly in ±1/√in_features."""
         init.inverse_sqrt_uniform_(self.weight, self.in_features)
         if self.bias is not None:
             init.inverse_sqrt_uniform_(self.bias, self.in_features)
@@ -65,7 +79,19 @@ class Linear(nn.Module):
     example="Flatten()(torch.randn(1, 16, 5, 5))",
 )
 class Flatten(nn.Module):
-    """Axes `start_dim` to `end_dim`, both included, become one. A drop-in for `torch.nn.Flatten`."""
+    """The axes `start_dim` to `end_dim`, both included, become one axis
+
+    Why: a linear layer reads one axis of features, and a convolution gives three: channels, height and width.
+
+    Args: start_dim, end_dim: the first and the last axis; negative numbers count from the end. The default keeps the
+        batch.
+
+    A drop-in for `torch.nn.Flatten`.
+
+    Example:
+        >>> Flatten()(torch.randn(2, 16, 5, 5)).shape
+        torch.Size([2, 400])
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()

@@ -1,11 +1,13 @@
-"""Normalisation over the batch, over a sample's features, and over neighbouring channels.
+"""Normalisation over the batch, over the features of a sample, and over neighbouring channels.
 
 Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167;  Ba et al. 2016, Layer Normalization, arXiv:1607.06450;
 Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467;
 Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, section 3.3 (local response).
 
+`groundup.functional.norm` has the equations as code.
+
 Legend: N batch, C channels (num_features), μ and σ² the mean and the biased variance: in batch normalisation over all
-axes but the channel's, in layer normalisation over the last axes (normalized_shape).
+axes except the channels, in layer normalisation over the last axes (normalized_shape).
 """
 
 from __future__ import annotations
@@ -34,18 +36,34 @@ _IOFFE = "Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167"
     example="BatchNorm(64)(torch.randn(1, 64, 16))",
 )
 class BatchNorm(nn.Module):
-    """y = γ (x - μ) / √(σ² + ε) + β for x (N, C, ...) of any rank; γ is `weight`, β is `bias`.
+    """y = γ (x - μ) / √(σ² + ε) + β for each channel of x (N, C, ...), with any number of axes
 
-    Training mode takes μ and σ² from the batch (algorithm 1) and moves `running_mean` and `running_var` towards μ
-    and the unbiased variance:  running ← (1 - momentum) running + momentum · new.  Eval mode uses the running ones.
-    momentum=None makes them the plain average over all batches; track_running_stats=False always uses the batch.
+    In training mode μ and σ² are those of the batch (algorithm 1), and the running statistics move towards μ and the
+    unbiased variance:  running ← (1 - momentum) running + momentum · new.  In eval mode they replace μ and σ².
 
-    The paper writes the moving average as "momentum .9" where PyTorch, and we, write momentum=0.1.
+    Why: with mean 0 and variance 1 in every layer, gradients neither vanish nor explode with depth, and larger learning
+    rates work. Why the running statistics: at test time the result for a sample must not depend on the other samples of
+    its batch.
+
+    Args:
+        num_features: C.
+        eps: ε, because the variance of a channel may be 0.
+        momentum: how far the running statistics move; None makes them the average over all batches seen.
+        affine: learn γ (`weight`, initialised to 1) and β (`bias`, initialised to 0); they can undo the normalisation.
+        track_running_stats: False keeps no running statistics and uses those of the batch in eval mode too.
+        device, dtype: of parameters and buffers.
+
+    Differs from the paper in notation: its momentum of 0.9 is momentum=0.1 here and in PyTorch.
+
+    Example:
+        >>> BatchNorm(1, affine=False)(torch.tensor([[1.0], [3.0]]))
+        tensor([[-1.0000],
+                [ 1.0000]])
     """
 
-    #: Version 2 of PyTorch's layout added num_batches_tracked; older files lack it.
+    #: Version 2 of PyTorch's layout has num_batches_tracked; older files lack it.
     _version = 2
-    #: The ranks of x that are accepted, and their name in the error; any from 2 up if empty.
+    #: The numbers of axes that x may have (empty = any from 2), and the layout that errors name.
     ranks: ClassVar[tuple[int, ...]] = ()
     layout: ClassVar[str] = "(N, C, ...)"
 
@@ -81,6 +99,7 @@ class BatchNorm(nn.Module):
         self.reset_parameters()
 
     def reset_running_stats(self) -> None:
+        """Set the running mean to 0, the running variance to 1, and the count of batches to 0."""
         if self.running_mean is not None and self.running_var is not None:
             self.running_mean.zero_()
             self.running_var.fill_(1)
@@ -88,13 +107,14 @@ class BatchNorm(nn.Module):
             self.num_batches_tracked.zero_()
 
     def reset_parameters(self) -> None:
+        """Set γ to 1, β to 0, and reset the running statistics."""
         self.reset_running_stats()
         if self.weight is not None and self.bias is not None:
             init.constant_(self.weight, 1.0)
             init.constant_(self.bias, 0.0)
 
     def forward(self, x: Float[Tensor, "N C *rest"]) -> Float[Tensor, "N C *rest"]:
-        if self.ranks and x.dim() not in self.ranks:
+        if self.ranks and isinstance(x, Tensor) and x.dim() not in self.ranks:
             checks.rank("x", x, *self.ranks, layout=self.layout)
         momentum = self.momentum
         if self.training and self.num_batches_tracked is not None:
@@ -115,7 +135,7 @@ class BatchNorm(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, metadata: Any, *rest: Any) -> None:
         key = prefix + "num_batches_tracked"
         if (metadata.get("version") or 1) < 2 and self.num_batches_tracked is not None and key not in state_dict:
-            state_dict[key] = torch.tensor(0)  # written by PyTorch before version 2 of this layout
+            state_dict[key] = torch.tensor(0)  # PyTorch did not save it before version 2
         super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
 
     def extra_repr(self) -> str:
@@ -133,7 +153,16 @@ class BatchNorm(nn.Module):
     example="BatchNorm1d(64)(torch.randn(1, 64))",
 )
 class BatchNorm1d(BatchNorm):
-    """Batch normalisation of (N, C) or (N, C, L). A drop-in for `torch.nn.BatchNorm1d`."""
+    """Batch normalisation of vectors (N, C) and of sequences (N, C, L)
+
+    The statistics of a channel are taken over N and L: every place of a sequence is a sample of the same channel.
+
+    Args: see `BatchNorm`. A drop-in for `torch.nn.BatchNorm1d`.
+
+    Example:
+        >>> BatchNorm1d(64)(torch.randn(8, 64, 10)).shape
+        torch.Size([8, 64, 10])
+    """
 
     ranks = (2, 3)
     layout = "(N, C) or (N, C, L)"
@@ -147,14 +176,24 @@ class BatchNorm1d(BatchNorm):
     example="BatchNorm2d(64)(torch.randn(1, 64, 32, 32))",
 )
 class BatchNorm2d(BatchNorm):
-    """Batch normalisation of (N, C, H, W). A drop-in for `torch.nn.BatchNorm2d`."""
+    """Batch normalisation of images (N, C, H, W)
+
+    The statistics of a channel are taken over N, H and W, because a convolution treats all pixels alike: normalising
+    each pixel by its own statistics would undo that (section 3.2).
+
+    Args: see `BatchNorm`. A drop-in for `torch.nn.BatchNorm2d`.
+
+    Example:
+        >>> BatchNorm2d(64)(torch.randn(8, 64, 32, 32)).shape
+        torch.Size([8, 64, 32, 32])
+    """
 
     ranks = (4,)
     layout = "(N, C, H, W)"
 
 
-def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """The axes to normalise over: an int is the last one's size."""
+def to_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Return the sizes of the axes to normalise over; an int is the size of the last one."""
     sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     checks.require(len(sizes) > 0, "normalized_shape must have at least one axis, got ()")
     return tuple(checks.integer("normalized_shape", size) for size in sizes)
@@ -168,9 +207,24 @@ def _as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     example="LayerNorm(64)(torch.randn(1, 10, 64))",
 )
 class LayerNorm(nn.Module):
-    """y = g (x - μ) / √(σ² + ε) + b, μ and σ² over the last axes of each sample; g is `weight`, b is `bias`.
+    """y = g (x - μ) / √(σ² + ε) + b, with μ and σ² over the last axes of each sample
 
-    x and y (..., *normalized_shape). Training and eval mode are the same. A drop-in for `torch.nn.LayerNorm`.
+    Why not over the batch: sequences have different lengths, and a batch of one has no statistics. Layer normalisation
+    is the same in training and at test time, for any batch.
+
+    Args:
+        normalized_shape: sizes of the axes that μ and σ² are taken over; an int is the size of the last axis.
+        eps: ε.
+        elementwise_affine: learn g (`weight`, initialised to 1) and b (`bias`, initialised to 0), of that shape.
+        bias: False leaves out b alone.
+        device, dtype: of the parameters.
+
+    x and y (..., *normalized_shape). A drop-in for `torch.nn.LayerNorm`.
+
+    Example:
+        >>> y = LayerNorm(64)(torch.randn(2, 10, 64))
+        >>> bool(y.mean(-1).abs().max() < 1e-5)
+        True
     """
 
     weight: nn.Parameter | None
@@ -186,7 +240,7 @@ class LayerNorm(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _as_shape(normalized_shape)
+        self.normalized_shape = to_shape(normalized_shape)
         self.eps = checks.real("eps", eps, 0.0)
         self.elementwise_affine = elementwise_affine
         for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
@@ -195,6 +249,7 @@ class LayerNorm(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Set g to 1 and b to 0."""
         if self.weight is not None:
             init.constant_(self.weight, 1.0)
         if self.bias is not None:
@@ -215,11 +270,25 @@ class LayerNorm(nn.Module):
     example="RMSNorm(64)(torch.randn(1, 10, 64))",
 )
 class RMSNorm(nn.Module):
-    """y = g x / √(Σ x_i² / n + ε) over the last axes of each sample: layer norm that neither centres nor shifts.
+    """y = g x / RMS(x) with RMS(x) = √(Σ x_i² / n + ε), over the last axes of each sample
 
-    x and y (..., *normalized_shape); g is `weight`. `partial` = p < 1 takes the root mean square of the first ⌈n p⌉
-    features for that of all (pRMSNorm; the paper's p is 0.0625). eps=None is the machine epsilon of the statistics.
-    A drop-in for `torch.nn.RMSNorm`.
+    Why: of layer normalisation, the paper finds, rescaling is what helps; subtracting the mean costs time and changes
+    little.
+
+    Args:
+        normalized_shape: sizes of the axes that RMS is taken over, n in all; an int is the size of the last axis.
+        eps: ε; None is the machine epsilon of the type that the statistics are kept in, as in PyTorch. The paper has
+            none.
+        elementwise_affine: learn g (`weight`, initialised to 1).
+        device, dtype: of the parameter.
+        partial: the share p of the features that RMS is estimated from, the first ⌈n p⌉ (pRMSNorm, section 4; the paper
+            uses 0.0625).
+
+    x and y (..., *normalized_shape). A drop-in for `torch.nn.RMSNorm`.
+
+    Example:
+        >>> RMSNorm(2, elementwise_affine=False)(torch.tensor([3.0, 4.0]))
+        tensor([0.8485, 1.1314])
     """
 
     weight: nn.Parameter | None
@@ -235,7 +304,7 @@ class RMSNorm(nn.Module):
         partial: float = 1.0,
     ) -> None:
         super().__init__()
-        self.normalized_shape = _as_shape(normalized_shape)
+        self.normalized_shape = to_shape(normalized_shape)
         self.eps = None if eps is None else checks.real("eps", eps, 0.0)
         self.elementwise_affine = elementwise_affine
         self.partial = checks.real("partial", partial, 0.0, 1.0)
@@ -245,6 +314,7 @@ class RMSNorm(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """Set g to 1."""
         if self.weight is not None:
             init.constant_(self.weight, 1.0)
 
@@ -267,10 +337,23 @@ class RMSNorm(nn.Module):
     example="LocalResponseNorm(5)(torch.randn(1, 96, 27, 27))",
 )
 class LocalResponseNorm(nn.Module):
-    """b_i = a_i / (k + α/n Σ_j a_j²)^β for x (N, C, ...), over the n = `size` channels around channel i.
+    """b_i = a_i / (k + α/n Σ_j a_j²)^β, with the sum over the n channels around channel i
 
-    A drop-in for `torch.nn.LocalResponseNorm`, which divides α by n where AlexNet's formula does not: the paper's
-    n = 5, k = 2, α = 10⁻⁴, β = 0.75 is LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0).
+    Why: a channel with a large response lowers its neighbours, so that the channels at a pixel compete. Batch
+    normalisation has replaced it.
+
+    Args:
+        size: n.
+        alpha, beta, k: α, β and k.
+
+    x (N, C, ...). A drop-in for `torch.nn.LocalResponseNorm`.
+
+    Differs from the paper: PyTorch divides α by n, AlexNet's formula does not. The paper's n = 5, k = 2, α = 10⁻⁴,
+    β = 0.75 is LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0).
+
+    Example:
+        >>> LocalResponseNorm(5)(torch.randn(1, 96, 27, 27)).shape
+        torch.Size([1, 96, 27, 27])
     """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:

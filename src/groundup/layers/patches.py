@@ -1,4 +1,4 @@
-"""Patch embedding: an image as a sequence of tokens.
+"""Patch embedding: an image becomes a sequence of tokens.
 
 Dosovitskiy et al. 2021, An Image is Worth 16x16 Words, arXiv:2010.11929, section 3.1 and equation 1.
 
@@ -24,11 +24,24 @@ from groundup.layers.convolution import Conv2d
     example="PatchEmbedding(3, 768, 16)(torch.randn(1, 3, 224, 224))",
 )
 class PatchEmbedding(nn.Module):
-    """Cut the image into patches, and map the C P Q numbers of each to E: token = E · patch + b.
+    """token = W · patch + b: each patch of C P Q numbers is mapped to E numbers
 
-    x (N, C, H, W) -> (N, h w, E), patches row by row; with flatten=False (N, E, h, w). H and W need not be equal, but
-    must be multiples of the patch. Patches that do not overlap make this the convolution `proj` whose stride is its
-    kernel: (C P Q + 1) E parameters.
+    Why: attention compares every token with every other. With one token per pixel, an image of 224 × 224 would have 2.5
+    billion pairs; with patches of 16 × 16 it has 38 thousand.
+
+    Args:
+        in_channels: C.
+        embed_dim: E.
+        patch_size: (P, Q), or one number for both.
+        flatten: True returns tokens (N, h w, E), row by row; False returns the map (N, E, h, w).
+        device, dtype: of the parameters.
+
+    x (N, C, H, W). H and W need not be equal, but must be multiples of the patch. Patches do not overlap, so that this
+    is the convolution `proj` whose stride is its kernel: (C P Q + 1) E parameters.
+
+    Example:
+        >>> PatchEmbedding(3, 768, 16)(torch.randn(1, 3, 224, 224)).shape
+        torch.Size([1, 196, 768])
     """
 
     def __init__(
@@ -47,7 +60,8 @@ class PatchEmbedding(nn.Module):
         self.proj = Conv2d(in_channels, embed_dim, self.patch_size, stride=self.patch_size, device=device, dtype=dtype)
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N tokens E"] | Float[Tensor, "N E h w"]:
-        checks.rank("x", checks.floating("x", x), 4, layout="(N, C, H, W)")
+        if not (isinstance(x, Tensor) and x.dim() == 4):  # a convolution takes (C, H, W) too
+            checks.rank("x", checks.tensor("x", x), 4, layout="(N, C, H, W)")
         for axis, name in ((0, "height"), (1, "width")):
             size, patch = x.size(axis + 2), self.patch_size[axis]
             if size < patch or size % patch:

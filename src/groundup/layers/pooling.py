@@ -1,4 +1,7 @@
-"""Pooling: every window of the image becomes one number.
+"""Pooling: each window of an image becomes one number.
+
+Why: features become less sensitive to small shifts, and the layers after it work on fewer pixels. Without pooling or
+strides, a deep network would spend most of its time on full-size maps, and each unit would see only a small window.
 
 Legend: N batch, C channels, (H, W) input, (k, l) kernel, (P, Q) output.
 """
@@ -23,13 +26,27 @@ Pair = int | tuple[int, int]
 
 @component(16, "base class of the pooling layers", paper=_GOODFELLOW, oracle="torch.nn.functional.unfold")
 class Pool2d(nn.Module):
-    """The frame of a pooling: a subclass says how a window is reduced, and nothing else.
+    """Base class of poolings: a subclass defines how a window is reduced to a number
 
         class RangePool2d(Pool2d):
             def reduce(self, windows):                       # (N, C, P, Q, k, l) -> (N, C, P, Q)
                 return windows.amax((-2, -1)) - windows.amin((-2, -1))
 
-    x (N, C, H, W) or (C, H, W). `stride` is `kernel_size` unless given. `fill` is what the padding holds.
+    Args:
+        kernel_size: (k, l), or one number for both.
+        stride: the step of the window; None = `kernel_size`, windows that do not overlap.
+        padding: pixels at each side, at most half a window; they hold `fill`.
+        dilation: the distance of the pixels of a window.
+        ceil_mode: also pool a last window that runs over the edge.
+
+    x (N, C, H, W) or (C, H, W).
+
+    Example:
+        >>> class RangePool2d(Pool2d):
+        ...     def reduce(self, windows):
+        ...         return windows.amax((-2, -1)) - windows.amin((-2, -1))
+        >>> RangePool2d(2)(torch.tensor([[[1.0, 2.0], [3.0, 5.0]]]))
+        tensor([[[4.]]])
     """
 
     fill: ClassVar[float] = 0.0
@@ -57,6 +74,7 @@ class Pool2d(nn.Module):
             )
 
     def reduce(self, windows: Float[Tensor, "*N C P Q k l"]) -> Float[Tensor, "*N C P Q"]:
+        """Return one number for each window."""
         raise NotImplementedError(
             f"{type(self).__name__} must define reduce(windows), from (N, C, P, Q, k, l) to (N, C, P, Q)"
         )
@@ -88,9 +106,20 @@ class Pool2d(nn.Module):
     example="MaxPool2d(2)(torch.randn(1, 16, 32, 32))",
 )
 class MaxPool2d(Pool2d):
-    """The largest of each window; the border is -inf. A drop-in for `torch.nn.MaxPool2d`.
+    """The largest number of each window
 
-    return_indices=True also gives where each maximum stood in the flattened H × W plane.
+    Why: it keeps that a feature was found, and drops where in the window. A mean would blur a single strong response
+    with the weak ones around it.
+
+    Args:
+        kernel_size, stride, padding, dilation, ceil_mode: see `Pool2d`. The padding counts as -inf.
+        return_indices: also return the position of each maximum in the flattened H × W plane.
+
+    A drop-in for `torch.nn.MaxPool2d`.
+
+    Example:
+        >>> MaxPool2d(2)(torch.tensor([[[1.0, 2.0], [3.0, 5.0]]]))
+        tensor([[[5.]]])
     """
 
     fill = -torch.inf
@@ -132,9 +161,20 @@ class MaxPool2d(Pool2d):
     example="AvgPool2d(2)(torch.randn(1, 16, 32, 32))",
 )
 class AvgPool2d(Pool2d):
-    """The mean of each window; zeros pad the border and are counted unless count_include_pad=False.
+    """The mean of each window
 
-    A drop-in for `torch.nn.AvgPool2d`, with `dilation` besides.
+    Why: every pixel of the window gets the same share of the gradient; with a maximum only one pixel does.
+
+    Args:
+        kernel_size, stride, padding, dilation, ceil_mode: see `Pool2d`. The padding counts as 0.
+        count_include_pad: False divides by the number of real pixels in the window, not by k l.
+        divisor_override: divide by this number in place of the window's size.
+
+    A drop-in for `torch.nn.AvgPool2d`, which has no dilation.
+
+    Example:
+        >>> AvgPool2d(2)(torch.tensor([[[1.0, 2.0], [3.0, 6.0]]]))
+        tensor([[[3.]]])
     """
 
     def __init__(
