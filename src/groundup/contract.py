@@ -241,12 +241,12 @@ def name_size(axis: str, size: int) -> str:
 
 
 def is_variadic(axis: str) -> bool:
-    """Whether `axis` stands for any number of axes: "*batch" or "..."."""
+    """Return True if `axis` stands for any number of axes: "*batch" or "..."."""
     return axis.startswith("*") or axis == "..."
 
 
 def is_expression(axis: str) -> bool:
-    """Whether `axis` is a number, or a multiple of another: "3" or "4*H"."""
+    """Return True if `axis` is a number, or a multiple of another: "3" or "4*H"."""
     return axis[:1].isdigit()
 
 

@@ -36,7 +36,7 @@ class ImageOptions(RunOptions):
 
     @property
     def own(self) -> bool:
-        """Whether `data` is your own folder or zip."""
+        """True if `data` is your own folder or zip."""
         return self.data not in NAMES
 
     def load(self, size: int | tuple[int, int], channels: int | None = None) -> tuple[ImageData, ImageData]:

@@ -26,7 +26,7 @@ SMALLEST_LOSS_SCALE = 2.0**-24
 
 
 class StepResult(NamedTuple):
-    """What one training step computed."""
+    """The results of one training step."""
 
     loss: float  # summed over the units
     units: int  # samples or tokens, as the objective counts them

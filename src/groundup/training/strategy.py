@@ -1,4 +1,4 @@
-"""How a model is trained in one process. Several processes override it: see distributed/replicated.py and sharded.py.
+"""Training in one process. Several processes override it: see distributed/replicated.py and sharded.py.
 
 The Trainer asks its strategy for everything that is different with several processes: the loss of a batch, sums over
 processes, the mean of gradients, evaluation, checkpoints and random states. Here each is the plain operation.
@@ -105,7 +105,7 @@ class SingleProcess:
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes checkpoints."""
+        """True if this process writes checkpoints."""
         return True
 
     def on_writers(self, act: Callable[[], object]) -> None:

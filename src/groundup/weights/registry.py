@@ -11,9 +11,9 @@ import pkgutil
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, ClassVar
 
-import groundup.weights as room
 from groundup.data import CenterCrop, Compose, Normalize, ResizeShortest, ToFloat
 from groundup.weights.weight_map import Table
 
@@ -140,7 +140,8 @@ def published_weights() -> tuple[Published, ...]:
         >>> "torchvision/resnet50" in {row.name for row in published_weights()}
         True
     """
-    modules = [importlib.import_module(f"{room.__name__}.{file.name}") for file in pkgutil.iter_modules(room.__path__)]
+    names = [file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])]
+    modules = [importlib.import_module(f"groundup.weights.{name}") for name in names]
     rows = tuple(row for module in modules for row in getattr(module, "PUBLISHED", ()))
     names = [row.name for row in rows]
     assert len(set(names)) == len(names), f"published twice: {sorted(n for n in set(names) if names.count(n) > 1)}"

@@ -74,7 +74,7 @@ class Stem(nn.Sequential):
 
 
 class ResidualBlock(nn.Module):
-    """What the blocks y = relu(G(F(x)) + S(x)) below have in common; each has its own F, in its `forward`.
+    """The base of the blocks y = relu(G(F(x)) + S(x)) below; each has its own F, in its `forward`.
 
     x (N, C, H, W);  F(x), S(x) and y (N, O, P, Q). S, the shortcut, is the identity where the shape stays, else a 1 × 1
     convolution of stride s and a batch norm (He, section 3.3, option B). G is a squeeze-and-excitation gate with
