@@ -1,4 +1,4 @@
-"""The keys and values of the tokens seen so far, kept so that decoding a token costs one token's work.
+"""The cache of the keys and values of past tokens.
 
 Legend: B batch, G key-value heads, D head features, L max_len, n tokens held, T tokens added.
 """
@@ -14,7 +14,7 @@ from groundup.component import component
 
 
 def product_dtype(x: Tensor) -> torch.dtype:
-    """The type of what a linear layer makes of x: autocast's, where it is on."""
+    """Return the dtype of what a linear layer makes of x: autocast's, where autocast is on."""
     kind = x.device.type
     cast = x.dtype in (torch.float32, torch.float16, torch.bfloat16) and torch.is_autocast_enabled(kind)
     return torch.get_autocast_dtype(kind) if cast else x.dtype
@@ -27,15 +27,31 @@ def product_dtype(x: Tensor) -> torch.dtype:
     oracle="transformers' DynamicCache",
 )
 class KVCache:
-    """Keys and values (B, G, n, D) in memory for L tokens, taken once; n grows with every `update`.
+    """Keys and values (B, G, n, D) of the n tokens so far; n grows with every `update`
 
-    It belongs to the caller, who makes one for each layer and passes it to each call:
+    Why: the keys and values of past tokens do not change when a token is added. Without a cache, decoding n tokens
+    computes all of them again for each: n² / 2 tokens of work in place of n.
+
+    Args:
+        batch_size: B.
+        num_kv_heads: G.
+        max_len: L; the memory for L tokens is allocated at once.
+        head_dim: D.
+        device, dtype: of the memory.
+
+    The cache belongs to the caller, who makes one per layer and passes it to each call:
 
         cache = KVCache(batch_size, num_kv_heads, max_len, head_dim)
         y = attention(prompt, is_causal=True, cache=cache)          # any number of tokens at a time
         y = attention(next_token, is_causal=True, cache=cache)
 
-    It keeps numbers, not graphs: no gradient flows through it, as decoding needs none.
+    Keys and values are stored without their graph, so that no gradient flows through the cache; decoding needs none.
+
+    Example:
+        >>> cache = KVCache(batch_size=1, num_kv_heads=2, max_len=8, head_dim=4)
+        >>> keys, values = cache.update(torch.randn(1, 2, 3, 4), torch.randn(1, 2, 3, 4))
+        >>> keys.shape, cache.length
+        (torch.Size([1, 2, 3, 4]), 3)
     """
 
     def __init__(
@@ -58,7 +74,7 @@ class KVCache:
 
     @property
     def length(self) -> int:
-        """How many tokens it holds: the position of the next one."""
+        """The number of tokens held, which is the position of the next one."""
         return self._length
 
     def update(
@@ -66,7 +82,12 @@ class KVCache:
     ) -> tuple[Float[Tensor, "B G n D"], Float[Tensor, "B G n D"]]:
         """Append T tokens in place, and return views of all keys and values so far.
 
-        Raises ValueError past max_len, and for another batch size, number of heads, head size or type.
+        Args:
+            k, v: the keys and values of the new tokens.
+
+        Raises:
+            ValueError: there is no room for T more tokens, or batch size, number of heads, head size, dtype or device
+                differ from the cache's.
         """
         for name, x in (("k", k), ("v", v)):
             checks.rank(name, checks.floating(name, x), 4, layout="(B, heads, T, head_dim)")
@@ -76,7 +97,7 @@ class KVCache:
                     f"{name} must have shape {expected} (batch_size, num_kv_heads, T, head_dim), as this cache was "
                     f"made for, got {tuple(x.shape)}"
                 )
-            other = x.dtype != self._keys.dtype and not torch.is_autocast_enabled(x.device.type)  # which casts, as here
+            other = x.dtype != self._keys.dtype and not torch.is_autocast_enabled(x.device.type)
             if other or x.device != self._keys.device:
                 raise ValueError(
                     f"{name} must be {self._keys.dtype} on {self._keys.device}, as this cache is, got {x.dtype} on "
@@ -94,15 +115,16 @@ class KVCache:
         return self._keys[:, :, :end], self._values[:, :, :end]
 
     def reset(self) -> None:
-        """Forget every token; the memory stays."""
+        """Forget all tokens; the memory stays allocated."""
         self._length = 0
 
     def reorder(self, index: Int[Tensor, " N"]) -> None:
-        """Row n becomes what row index[n] was: in beam search, the history of the hypothesis that row n continues.
+        """Replace row i by row index[i]: in beam search, each hypothesis gets the history of the one that it continues.
 
-        The batch is then of N rows; where N is what it was, the memory stays.
+        Args:
+            index: N row numbers. The batch size becomes N; memory is allocated only if N differs from it.
         """
-        checks.rank("index", checks.tensor("index", index), 1, layout="(N,), a row of old for each row to be")
+        checks.rank("index", checks.tensor("index", index), 1, layout="(N,), one row number for each row")
         if index.dtype not in (torch.int32, torch.int64):
             raise TypeError(f"index must hold integers (int64 or int32), got {index.dtype}")
         n = self._length

@@ -1,4 +1,4 @@
-"""Graph pooling: to one vector a graph (BatchAddPool), or to a smaller graph (DiffPool).
+"""Graph pooling: to one vector per graph (BatchAddPool), or to a smaller graph (DiffPool).
 
 BatchAddPool: Xu et al. 2019, How Powerful are Graph Neural Networks?, arXiv:1810.00826, the readout of equation 4.2;
 DiffPool: Ying et al. 2018, arXiv:1806.08804.
@@ -24,21 +24,34 @@ from groundup.functional.graph_pooling import diff_pool, segment_sum
     example="BatchAddPool()(torch.randn(10, 16))",
 )
 class BatchAddPool(nn.Module):
-    """y_g = Σ_{n in graph g} x_n: x (N, C), the nodes of all graphs one after another or mixed, to y (G, C).
+    """y_g = Σ_{n in graph g} x_n
 
-    batch_index (N,) names the graph of each node; None means that all belong to one. num_graphs = G keeps graphs
-    without nodes that stand last; None takes the largest index for the last graph, which costs a read of the values.
-    Indices outside [0, num_graphs) are a `ValueError` on a CPU, and the device's own assertion elsewhere.
+    Why a sum: a mean or a maximum cannot tell a graph from the same graph twice; a sum can, because it counts.
+
+    It has no arguments and no parameters.
+
+    Example:
+        >>> import torch
+        >>> BatchAddPool()(torch.tensor([[1.0], [2.0], [3.0]]), torch.tensor([0, 1, 0]))
+        tensor([[4.],
+                [2.]])
     """
 
     def forward(
         self, x: Float[Tensor, "N C"], batch_index: Int[Tensor, " N"] | None = None, num_graphs: int | None = None
     ) -> Float[Tensor, "G C"]:
-        checks.rank("x", checks.floating("x", x), 2, layout="(N, C)")
-        if num_graphs is not None:
-            checks.integer("num_graphs", num_graphs, 0)
+        """Return one row per graph.
+
+        Args: x: the nodes of all graphs, in any order. batch_index: the graph of each node; None = all belong to one.
+            num_graphs: G; None is the largest index plus one, which reads the values, and leaves out graphs without
+            nodes after it.
+
+        Raises:
+            ValueError: an index is outside [0, num_graphs). On a GPU the device's own assertion fails instead.
+        """
         if batch_index is not None:
             return segment_sum(x, batch_index, num_graphs)
+        checks.rank("x", checks.floating("x", x), 2, layout="(N, C)")
         checks.require(num_graphs in (None, 1), f"batch_index must be given for num_graphs={num_graphs}")
         return x.sum(0, keepdim=True)
 
@@ -53,11 +66,20 @@ class BatchAddPool(nn.Module):
     example="DiffPool()(torch.randn(1, 10, 16), torch.rand(1, 10, 10), torch.randn(1, 10, 4))",
 )
 class DiffPool(nn.Module):
-    """(X', A', link loss, entropy loss) = (Sᵀ Z, Sᵀ A S, ‖A - S Sᵀ‖_F / n², Σ_i H(S_i) / n), S = softmax(logits).
+    """(X', A', link loss, entropy loss) = (Sᵀ Z, Sᵀ A S, ‖A - S Sᵀ‖_F / n², Σ_i H(S_i) / n), with S = softmax(logits)
 
-    z (B, N, C), adj (B, N, N), assignment_logits (B, N, K), mask (B, N), or all without B (adj then also sparse), to
-    X' (B, K, C) and A' (B, K, K). The softmax runs over the clusters. The losses are means over the graphs of what each
-    has by itself: see `groundup.functional.diff_pool`, also for how they differ from PyTorch Geometric's.
+    Why: S assigns each node to clusters, softly, so that gradients reach the assignment and the hierarchy of a graph is
+    learned. `groundup.functional.diff_pool` has the equations, why there are two losses, and how they differ from
+    PyTorch Geometric's.
+
+    It has no arguments and no parameters. z (B, N, C), adj (B, N, N), assignment_logits (B, N, K), mask (B, N), or all
+    without B (adj may then be sparse) -> X' (B, K, C), A' (B, K, K), and two losses, means over the graphs.
+
+    Example:
+        >>> import torch
+        >>> x, adj, link_loss, entropy_loss = DiffPool()(torch.randn(10, 16), torch.ones(10, 10), torch.randn(10, 4))
+        >>> x.shape, adj.shape
+        (torch.Size([4, 16]), torch.Size([4, 4]))
     """
 
     def forward(

@@ -1,9 +1,9 @@
-"""Recurrent cells: what happens to the state in one step.
+"""Recurrent cells: one step from a state to the next.
 
 RNN_cell: Elman 1990, Finding Structure in Time;  LSTM_cell: Hochreiter and Schmidhuber 1997, and Graves 2013,
 arXiv:1308.0850;  GRU_cell: Cho et al. 2014, arXiv:1406.1078.
 
-Legend: N batch, I inputs (input_size), H hidden units (hidden_size); x the input, h the state, c the LSTM's memory.
+Legend: N batch, I inputs (input_size), H hidden units (hidden_size); x the input, h the state, c the memory of an LSTM.
 """
 
 from __future__ import annotations
@@ -27,16 +27,23 @@ State = Tensor | tuple[Tensor, ...]  # one tensor (N, H), or a tuple where a cel
 
 
 class RecurrentCell(TorchKeywords, nn.Module):
-    """The frame of every cell: parameters named and laid out as PyTorch's, and the state when none is given.
+    """Base class of the cells: it has the parameters, with PyTorch's names and layout, and makes the state if none is
+    given
 
     A cell of your own defines `step(x, states) -> states`, whose first state is the output; `groundup.layers.RNN`
-    takes it through time. Overriding `unroll` as well lets it do for all steps at once what needs no state.
+    applies it along a sequence. Define `unroll` too if a part of the work needs no state and can be done for all steps
+    at once.
+
+    Args:
+        input_size, hidden_size: I and H.
+        bias: False leaves out `bias_ih` and `bias_hh`.
+        device, dtype: of the parameters.
     """
 
-    #: How many blocks of H rows the weights stack, and what the states are called.
+    #: The number of blocks of H rows that the weights stack, and the names of the states.
     blocks: ClassVar[int] = 1
     state_names: ClassVar[tuple[str, ...]] = ("h",)
-    #: What the functions of the cell take by these very names; None for what an option leaves out.
+    #: The parameters that the functions of the cell take, by the same names; None where an option leaves one out.
     weight_names: ClassVar[tuple[str, ...]] = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
     weight_ih: nn.Parameter
@@ -64,24 +71,27 @@ class RecurrentCell(TorchKeywords, nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(rows, **options)) if bias else None)
 
     def reset_parameters(self) -> None:
+        """Initialise all parameters uniformly in ±1/√H."""
         for parameter in self.parameters():
             init.inverse_sqrt_uniform_(parameter, self.hidden_size)
 
     def weights(self) -> dict[str, Any]:
+        """Return the parameters by name, as the functions of the cell take them."""
         return {name: getattr(self, name) for name in self.weight_names}
 
     def step(self, x: Float[Tensor, "N I"], states: States) -> States:
+        """Return the states after one step."""
         raise NotImplementedError(f"{type(self).__name__} must define step(x, states)")
 
     def unroll(
         self, x: Float[Tensor, "B T I"], states: States, lengths: Int[Tensor, " B"] | None, reverse: bool
     ) -> tuple[Float[Tensor, "B T H"], States]:
-        """The outputs at all times, and the last states: see `groundup.functional.recurrence.scan`."""
+        """Return the outputs at all times, and the last states: see `groundup.functional.recurrence.scan`."""
         check_lengths(x, lengths)
         return scan(self.step, blank_padding(x, lengths), states, lengths, reverse)
 
     def begin(self, x: Float[Tensor, "N *rest"], state: State | None) -> States:
-        """`state` as a tuple; zeros like x if it is None."""
+        """Return `state` as a tuple, or zeros if it is None."""
         names = self.state_names
         if state is None:
             return tuple(x.new_zeros(x.size(0), self.hidden_size) for _ in names)
@@ -91,8 +101,15 @@ class RecurrentCell(TorchKeywords, nn.Module):
         return states
 
     def forward(self, x: Float[Tensor, "*N I"], state: State | None = None) -> State:
-        """x (N, I), or (I,) for a single sample, and states (N, H), or (H,), to the next states; zeros if None."""
-        if checks.rank("x", checks.tensor("x", x), 1, 2, layout="(N, input_size) or (input_size,)").dim() == 1:
+        """Return the next state.
+
+        Args:
+            x: (N, I), or (I,) for a single sample.
+            state: (N, H) or (H,), for an LSTM a pair of them; None = zeros.
+        """
+        if not (isinstance(x, Tensor) and 1 <= x.dim() <= 2):
+            checks.rank("x", checks.tensor("x", x), 1, 2, layout="(N, input_size) or (input_size,)")
+        if x.dim() == 1:
             single = self.step(x[None], tuple(s[None] if state is not None else s for s in self.begin(x[None], state)))
             return as_state(tuple(s[0] for s in single))
         return as_state(self.step(x, self.begin(x, state)))
@@ -102,7 +119,7 @@ class RecurrentCell(TorchKeywords, nn.Module):
 
 
 def as_state(states: States) -> State:
-    """A single state stands for itself."""
+    """Return a single state alone, and several as a tuple."""
     return states if len(states) > 1 else states[0]
 
 
@@ -114,10 +131,24 @@ def as_state(states: States) -> State:
     example="RNN_cell(32, 64)(torch.randn(1, 32))",
 )
 class RNN_cell(RecurrentCell):
-    """h' = f(W x + b_ih + U h + b_hh), f tanh or relu;  W is `weight_ih` (H, I), U is `weight_hh` (H, H).
+    """h' = f(W x + b_ih + U h + b_hh)
 
-    layer_norm=True normalises the sum before f, with gain `weight_ln` and shift `bias_ln` (Ba et al. 2016,
-    arXiv:1607.06450, section 3.1). All but these begin uniform in ±1/√H. A drop-in for `torch.nn.RNNCell`.
+    The derivative of a state with respect to one t steps before is a product of t matrices diag(f') U, which vanishes
+    or explodes like a power of t. This is why a plain cell learns dependencies over some ten steps only; LSTM and GRU
+    have gates against it.
+
+    Args: input_size, hidden_size: I and H; W is `weight_ih` (H, I), U is `weight_hh` (H, H). bias: False leaves out
+        b_ih and b_hh. nonlinearity: f, "tanh" or "relu". device, dtype: of the parameters. layer_norm: normalise the
+        sum before f, with gain `weight_ln` (1 at first) and shift `bias_ln` (0), so that it stays where f is not flat
+        (Ba et al. 2016, arXiv:1607.06450, section 3.1).
+
+    The other parameters are initialised uniformly in ±1/√H, as in PyTorch. A drop-in for `torch.nn.RNNCell`.
+
+    Example:
+        >>> cell = RNN_cell(32, 64)
+        >>> h = cell(torch.randn(2, 32))
+        >>> cell(torch.randn(2, 32), h).shape
+        torch.Size([2, 64])
     """
 
     weight_names = (*RecurrentCell.weight_names, "weight_ln", "bias_ln")
@@ -174,12 +205,26 @@ class RNN_cell(RecurrentCell):
     example="LSTM_cell(32, 64)(torch.randn(1, 32))",
 )
 class LSTM_cell(RecurrentCell):
-    """(h', c') of long short-term memory; `groundup.functional.lstm` has the equations.
+    """c' = f ⊗ c + i ⊗ g,  h' = o ⊗ tanh(c'), with gates i, f, o; `groundup.functional.lstm` has all equations
 
-    weight_ih (4H, I) and weight_hh (4H, H) stack the input gate, the forget gate, the memory's candidate and the
-    output gate. peephole=True lets the gates see the memory (Graves 2013, equations 7 to 11): three vectors
-    `weight_ci`, `weight_cf`, `weight_co` more. All begin uniform in ±1/√H, but with `forget_bias` (1 in Jozefowicz et
-    al. 2015) the forget gate's biases begin at a sum of just that. A drop-in for `torch.nn.LSTMCell`.
+    Why: c' depends on c through a product with f alone. While the forget gate is near 1, the gradient passes through
+    many steps unchanged; in a plain recurrent cell it is multiplied by a matrix at each.
+
+    Args: input_size, hidden_size: I and H. bias: False leaves out the biases. device, dtype: of the parameters.
+        peephole: the gates also see the memory, through three vectors `weight_ci`, `weight_cf`, `weight_co` (Graves
+        2013, equations 7 to 11).
+        forget_bias: the initial sum of the forget gate's two biases; None initialises them like the others. With 1 the
+            cell remembers from the start (Jozefowicz et al. 2015).
+
+    weight_ih (4H, I) and weight_hh (4H, H) stack the input gate, the forget gate, the candidate g and the output gate.
+    All parameters are initialised uniformly in ±1/√H, as in PyTorch. A drop-in for `torch.nn.LSTMCell`.
+
+    Example:
+        >>> cell = LSTM_cell(32, 64)
+        >>> h, c = cell(torch.randn(2, 32))
+        >>> h, c = cell(torch.randn(2, 32), (h, c))
+        >>> h.shape, c.shape
+        (torch.Size([2, 64]), torch.Size([2, 64]))
     """
 
     blocks = 4
@@ -211,6 +256,9 @@ class LSTM_cell(RecurrentCell):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
+        """Initialise all parameters uniformly in ±1/√H, and the forget gate's biases to `forget_bias` and 0 if it is
+        given.
+        """
         super().reset_parameters()
         if self.forget_bias is not None and self.bias_ih is not None and self.bias_hh is not None:
             forget = slice(self.hidden_size, 2 * self.hidden_size)
@@ -239,12 +287,25 @@ class LSTM_cell(RecurrentCell):
     example="GRU_cell(32, 64)(torch.randn(1, 32))",
 )
 class GRU_cell(RecurrentCell):
-    """h' of the gated recurrent unit; `groundup.functional.gru` has the equations.
+    """h' = z ⊗ h + (1 - z) ⊗ g, with the update gate z; `groundup.functional.gru` has all equations
 
-    weight_ih (3H, I) and weight_hh (3H, H) stack the reset gate, the update gate and the candidate.
-    reset_after=True applies the reset gate after the candidate's product, as PyTorch and cuDNN do, a drop-in for
-    `torch.nn.GRUCell`; reset_after=False before it, as in Cho et al. 2014. All begin uniform in ±1/√H.
-    complement=True: the update gate says how much of the state is new, not old (Bahdanau et al. 2015, appendix A.1.1).
+    Why: where z is near 1, the state and its gradient pass a step unchanged, as in an LSTM, with three quarters of its
+    weights and no second state. The reset gate lets the candidate g ignore the past.
+
+    Args: input_size, hidden_size: I and H. bias: False leaves out the biases. device, dtype: of the parameters.
+        reset_after: True applies the reset gate after the product with U, as PyTorch and cuDNN do; False before it, as
+        in Cho et al. 2014.
+        complement: True exchanges z and 1 - z: the gate then says how much of the state is new (Bahdanau et al. 2015,
+            appendix A.1.1).
+
+    weight_ih (3H, I) and weight_hh (3H, H) stack the reset gate, the update gate and the candidate. All parameters are
+    initialised uniformly in ±1/√H, as in PyTorch. The defaults are a drop-in for `torch.nn.GRUCell`.
+
+    Example:
+        >>> cell = GRU_cell(32, 64)
+        >>> h = cell(torch.randn(2, 32))
+        >>> cell(torch.randn(2, 32), h).shape
+        torch.Size([2, 64])
     """
 
     blocks = 3
@@ -275,6 +336,7 @@ class GRU_cell(RecurrentCell):
 
     @property
     def form(self) -> dict[str, Any]:
+        """The options of `groundup.functional.gru` that this cell has."""
         return {"reset_after": self.reset_after, "complement": self.complement}
 
     def extra_repr(self) -> str:

@@ -1,7 +1,9 @@
-"""Sparse causal attention layers: Child et al. 2019, Generating Long Sequences with Sparse Transformers.
+"""Sparse causal attention layers: each token attends to about √n of n tokens.
 
-arXiv:1904.10509, sections 4 and 5.1. The patterns, and how they are computed without an n × n matrix, are those of
-functional/sparse_attention.py. Legend: B batch, H heads, n tokens, D head features, E embed_dim, l block_size.
+Child et al. 2019, Generating Long Sequences with Sparse Transformers, arXiv:1904.10509, sections 4 and 5.1.
+`groundup.functional.sparse_attention` has the patterns, and computes them without an n × n matrix.
+
+Legend: B batch, H heads, n tokens, D head features, E embed_dim, l block_size, c columns.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ Combine = Literal["merged", "heads", "local"]
 COMBINE = ("merged", "heads", "local")
 
 
-def _pattern(block_size: int, columns: int) -> tuple[int, int]:
+def _check_pattern(block_size: int, columns: int) -> tuple[int, int]:
     checks.require(
         checks.integer("columns", columns) <= checks.integer("block_size", block_size),
         f"columns must be at most block_size={block_size}, got {columns}",
@@ -49,7 +51,7 @@ class _BlockAttention(TorchKeywords, nn.Module):
 
     def __init__(self, block_size: int, columns: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
-        self.block_size, self.columns = _pattern(block_size, columns)
+        self.block_size, self.columns = _check_pattern(block_size, columns)
         self.dropout = checks.probability("dropout", dropout)
 
     def forward(
@@ -83,9 +85,21 @@ class _BlockAttention(TorchKeywords, nn.Module):
     example=("DiagBlockAttention(16)(torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32), torch.randn(1, 8, 64, 32))"),
 )
 class DiagBlockAttention(_BlockAttention):
-    """Each token sees its own block of l tokens, up to itself: A⁽¹⁾_i = {j ≤ i : ⌊j/l⌋ = ⌊i/l⌋} (fixed pattern).
+    """Each token attends to its own block of l tokens, up to itself: A⁽¹⁾_i = {j ≤ i : ⌊j/l⌋ = ⌊i/l⌋} (fixed pattern)
 
-    need_weights=True: returns (output, weights (B, H, n, n)).
+    Why: dense attention takes n² scores, blocks take n l. Alone, a token sees nothing before its block;
+    `ColumnBlockAttention` gives the connection between blocks.
+
+    Args:
+        block_size: l.
+        dropout: the probability of dropping a weight in training mode.
+
+    query, key and value (B, H, n, D) -> (B, H, n, D); with need_weights=True also the weights (B, H, n, n).
+
+    Example:
+        >>> q = k = v = torch.randn(1, 8, 64, 32)
+        >>> DiagBlockAttention(16)(q, k, v).shape
+        torch.Size([1, 8, 64, 32])
     """
 
     part = "local"
@@ -104,10 +118,23 @@ class DiagBlockAttention(_BlockAttention):
     ),
 )
 class ColumnBlockAttention(_BlockAttention):
-    """Each token sees the last `columns` places of every block: A⁽²⁾_i = {j ≤ i : j mod l ≥ l - c} (fixed pattern).
+    """Each token attends to the last c tokens of every block: A⁽²⁾_i = {j ≤ i : j mod l ≥ l - c} (fixed pattern)
 
-    The first l - c tokens have no key yet: they get zeros. The paper's c is 8, 16 or 32 for l = 128 or 256.
-    need_weights=True: returns (output, weights (B, H, n, n)).
+    Why: these tokens have seen their whole block (`DiagBlockAttention`) and can summarise it, so that after two layers
+    information from any token reaches every later one.
+
+    Args:
+        block_size: l; 128 or 256 in the paper.
+        columns: c, at most l; 8, 16 or 32 in the paper.
+        dropout: the probability of dropping a weight in training mode.
+
+    query, key and value (B, H, n, D) -> (B, H, n, D); with need_weights=True also the weights (B, H, n, n). The first l
+    - c tokens have no key yet: they get zeros.
+
+    Example:
+        >>> q = k = v = torch.randn(1, 8, 64, 32)
+        >>> ColumnBlockAttention(16, columns=2)(q, k, v).shape
+        torch.Size([1, 8, 64, 32])
     """
 
     part = "column"
@@ -121,18 +148,28 @@ class ColumnBlockAttention(_BlockAttention):
     example="SparseMultiHeadAttention(64, 8, 16)(torch.randn(1, 64, 64))",
 )
 class SparseMultiHeadAttention(HeadProjections):
-    """Multi-head self-attention, causal, in which each token sees A⁽¹⁾ and A⁽²⁾ of `pattern` "fixed" or "strided".
+    """Multi-head causal self-attention in which each token attends to A⁽¹⁾ and A⁽²⁾ of a pattern
 
-    combine="merged": every head has one softmax over A⁽¹⁾ ∪ A⁽²⁾.
-    combine="heads": the first half of the heads sees A⁽¹⁾, the second A⁽²⁾; with
-    the fixed pattern A⁽²⁾ is empty for the first l - c tokens, whose heads then give zeros.
-    combine="local": every head sees A⁽¹⁾ alone; of the strided pattern, a band of l tokens and the token itself.
+    Why: with l near √n each token has about √n keys in each part, so that time and memory grow as n √n, not as n². Two
+    steps connect any two tokens: one within the local part, one along the columns.
 
-    x (B, n, E), any n. rotary and cache as for MultiHeadAttention: blocks are counted from position 0, whatever the
-    chunks in which tokens come; T tokens that come after n others take T × (n + T) memory.
-    need_weights=True: returns (output, weights (B, H, T, n)), dense by definition.
-    mask: True for the keys (B, 1, 1, n) that may be seen at all, where rows begin with padding: T × n memory. For the
-    strided pattern, which counts from the query; behind padding the fixed one's blocks would be other blocks.
+    Args:
+        embed_dim: E.
+        num_heads: H; even for combine="heads".
+        block_size: l.
+        columns: c, of the fixed pattern.
+        pattern: "fixed" or "strided", for data with a period of l, such as the rows of an image.
+        combine: "merged": every head has one softmax over A⁽¹⁾ ∪ A⁽²⁾. "heads": the first half of the heads attends to
+            A⁽¹⁾, the second to A⁽²⁾, which in the fixed pattern is empty for the first l - c tokens: these heads give
+            zeros. "local": every head attends to A⁽¹⁾ alone; in the strided pattern, the last l tokens and the token
+            itself.
+        bias: False leaves out the biases of the projections.
+        dropout: the probability of dropping a weight in training mode.
+        device, dtype: of the parameters.
+
+    Example:
+        >>> SparseMultiHeadAttention(64, 8, block_size=16)(torch.randn(1, 64, 64)).shape
+        torch.Size([1, 64, 64])
     """
 
     def __init__(
@@ -149,7 +186,7 @@ class SparseMultiHeadAttention(HeadProjections):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__(embed_dim, num_heads, num_heads, bias, dropout, device=device, dtype=dtype)
-        self.block_size, self.columns = _pattern(block_size, columns)
+        self.block_size, self.columns = _check_pattern(block_size, columns)
         checks.choice("pattern", pattern, ("fixed", "strided"))
         checks.choice("combine", combine, COMBINE)
         checks.require(
@@ -167,6 +204,14 @@ class SparseMultiHeadAttention(HeadProjections):
         need_weights: bool = False,
         mask: Bool[Tensor, "B 1 1 n"] | None = None,
     ) -> Float[Tensor, "B T E"] | tuple[Float[Tensor, "B T E"], Float[Tensor, "B H T n"]]:
+        """Return the output (B, T, E); with `need_weights` also the weights.
+
+        Args: x: T tokens; any number. rotary, cache: as for `MultiHeadAttention`. Blocks are counted from position 0,
+            however the tokens are divided into calls; T tokens after n others take T × (n + T) memory.
+            need_weights: also return the weights, dense, with zeros where a token does not attend. mask: True for the
+            keys that may be attended to at all, for rows that begin with padding; T × n memory. Only for the strided
+            pattern, which is relative to the query: padding would shift the blocks of the fixed one.
+        """
         checks.require(mask is None or self.pattern == "strided", 'mask takes pattern="strided", got "fixed"')
         q, k, v = self.split(x, x, x, rotary, cache)
         p = self.dropout if self.training else 0.0
@@ -190,7 +235,7 @@ class SparseMultiHeadAttention(HeadProjections):
         return self.join(torch.cat([local, column], 1))
 
     def mask(self, queries: int, keys: int, device: torch.device | None = None) -> Bool[Tensor, "1 heads T n"]:
-        """Who sees whom, the queries being the last of the keys: one mask for all heads, or one for each."""
+        """Return the mask of the last `queries` tokens over all keys: one for all heads, or one per head."""
         j = torch.arange(keys, device=device)
         i = j[keys - queries :]
         parts: dict[str, tuple[Part, ...]] = {"merged": ("union",), "heads": ("local", "column"), "local": ("local",)}
