@@ -4,6 +4,7 @@ import pytest
 import torch
 from torchvision.models._meta import _IMAGENET_CATEGORIES
 
+import groundup.weights
 from groundup.data import read_photo
 from groundup.tools.classify import image_classifiers
 from groundup.weights import Preprocessing, class_names, published_weights, registry, to_ours, to_theirs
@@ -17,7 +18,7 @@ def test_a_file_in_the_folder_is_found_by_itself(tmp_path, monkeypatch):
         "from groundup.weights.registry import Published\n"
         "PUBLISHED = (Published('zoo/a', 'A', '', (), 'hf://zoo/a.v1/model.safetensors'),)\n"
     )
-    monkeypatch.setattr(registry.room, "__path__", [*registry.room.__path__, str(tmp_path)])
+    monkeypatch.setattr(groundup.weights, "__path__", [*groundup.weights.__path__, str(tmp_path)])
     registry.published_weights.cache_clear()
     try:
         assert "zoo/a" in {row.name for row in registry.published_weights()}

@@ -8,10 +8,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, ClassVar
 
 from groundup.data import CenterCrop, Compose, Normalize, ResizeShortest, ToFloat
@@ -140,8 +140,10 @@ def published_weights() -> tuple[Published, ...]:
         >>> "torchvision/resnet50" in {row.name for row in published_weights()}
         True
     """
-    names = [file.name for file in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    modules = [importlib.import_module(f"groundup.weights.{name}") for name in names]
+    package = sys.modules["groundup.weights"]  # not imported, which would close a circle
+    modules = [
+        importlib.import_module(f"groundup.weights.{file.name}") for file in pkgutil.iter_modules(package.__path__)
+    ]
     rows = tuple(row for module in modules for row in getattr(module, "PUBLISHED", ()))
     names = [row.name for row in rows]
     assert len(set(names)) == len(names), f"published twice: {sorted(n for n in set(names) if names.count(n) > 1)}"
