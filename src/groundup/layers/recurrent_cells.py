@@ -38,6 +38,13 @@ class RecurrentCell(TorchKeywords, nn.Module):
         input_size, hidden_size: I and H.
         bias: False leaves out `bias_ih` and `bias_hh`.
         device, dtype: of the parameters.
+
+    Example:
+        >>> class Sum(RecurrentCell):
+        ...     def step(self, x, states):
+        ...         return (states[0] + x,)
+        >>> Sum(2, 2)(torch.ones(1, 2))
+        tensor([[1., 1.]])
     """
 
     #: The number of blocks of H rows that the weights stack, and the names of the states.
@@ -134,7 +141,7 @@ class RNN_cell(RecurrentCell):
     """h' = f(W x + b_ih + U h + b_hh)
 
     The derivative of a state with respect to one t steps before is a product of t matrices diag(f') U, which vanishes
-    or explodes like a power of t. This is why a plain cell learns dependencies over some ten steps only; LSTM and GRU
+    or explodes exponentially with t. So a plain cell learns dependencies over some ten steps only; LSTM and GRU
     have gates against it.
 
     Args: input_size, hidden_size: I and H; W is `weight_ih` (H, I), U is `weight_hh` (H, H). bias: False leaves out

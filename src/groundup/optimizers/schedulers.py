@@ -1,4 +1,11 @@
-"""Learning-rate schedules: exponential, by steps, on a plateau, and cosine with warm-up."""
+"""Learning-rate schedules: exponential decay, steps, plateau, cosine with warm-up, and inverse square root.
+
+Why: stochastic gradients are noisy. With a constant rate the parameters end up wandering around a minimum, the further
+the larger the rate; a small rate from the start takes too long to get there. Robbins and Monro 1951 give the condition:
+Σ η diverges and Σ η² converges.
+
+Legend: η_t the learning rate after t calls of `step()`, η₀ the optimizer's own.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +24,26 @@ _ROBBINS = "Robbins and Monro 1951, A Stochastic Approximation Method, doi:10.12
 
 @component(54, "exponential decay of the learning rate", paper=_ROBBINS, oracle="torch's ExponentialLR, clamped")
 class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
-    """ηₜ = max(η₀ γᵗ, min_lr), γ = `decay`: exponential decay, and the base of the other schedules.
+    """η_t = max(η₀ γᵗ, min_lr): exponential decay, and the base class of the other schedules
 
-    Call `step()` after each `optimizer.step()`, once an epoch or once a step. A subclass gives `rate(base, t)`: ηₜ as
-    a closed form in t, so that a run resumed at t continues to the bit. As `torch.optim.lr_scheduler.ExponentialLR`,
-    followed by the bound.
+    Call `step()` after each `optimizer.step()`, or once per epoch. A subclass defines `rate(base, t)`: η_t in closed
+    form, so that a run that resumes at t continues with exactly the same rates.
 
-    `min_lr` only stops the fall: a learning rate that starts below it stays where it is, it is never raised.
+    Args:
+        optimizer: its learning rates are η₀, one per parameter group.
+        decay: γ, in [0, 1].
+        min_lr: the lower bound. A rate that starts below it stays as it is.
+        last_epoch: t to start at; -1 starts a new schedule.
+
+    As `torch.optim.lr_scheduler.ExponentialLR`, followed by the bound.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        >>> scheduler = LR_Scheduler(optimizer, decay=0.5)
+        >>> optimizer.step()
+        >>> scheduler.step()
+        >>> scheduler.get_last_lr()
+        [0.5]
     """
 
     def __init__(
@@ -39,11 +59,11 @@ class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, t: int) -> float:
-        """ηₜ of a group whose learning rate was `base`, before the bound."""
+        """Return η_t of a group whose η₀ is `base`, before the bound."""
         return base * self.decay**t
 
     def get_lr(self) -> list[float]:  # type: ignore[override]
-        """The learning rates at `last_epoch`, one a group."""
+        """Return η_t at t = `last_epoch`, one per group."""
         require(
             len(self.base_lrs) == len(self.optimizer.param_groups),
             f"the optimizer has {len(self.optimizer.param_groups)} parameter groups, and had {len(self.base_lrs)} when "
@@ -55,11 +75,11 @@ class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the optimizer, copied."""
+        """Return a copy of everything except the optimizer."""
         return deepcopy(super().state_dict())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue where `state_dict` was taken: sets the optimizer's learning rates too, whichever is loaded first."""
+        """Continue from `state_dict`. The optimizer's rates are set too, so that either may be loaded first."""
         super().load_state_dict(deepcopy(state_dict))
         for group, lr in zip(self.optimizer.param_groups, self._last_lr):
             group["lr"] = lr
@@ -67,9 +87,21 @@ class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
 
 @component(55, "decays the learning rate every few steps", paper=_ROBBINS, oracle="torch's StepLR")
 class LR_StepScheduler(LR_Scheduler):
-    """ηₜ = max(η₀ γ^⌊t / step_size⌋, min_lr): a cut by γ = `decay` every `step_size` steps.
+    """η_t = max(η₀ γ^⌊t / step_size⌋, min_lr): multiply by γ every `step_size` steps
+
+    Args:
+        optimizer: see `LR_Scheduler`.
+        step_size: the number of steps between cuts.
+        decay: γ, in [0, 1].
+        min_lr, last_epoch: see `LR_Scheduler`.
 
     As `torch.optim.lr_scheduler.StepLR`, followed by the bound.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        >>> scheduler = LR_StepScheduler(optimizer, step_size=2)
+        >>> [round(scheduler.rate(1.0, t), 4) for t in range(5)]
+        [1.0, 1.0, 0.1, 0.1, 0.01]
     """
 
     def __init__(
@@ -95,16 +127,31 @@ class LR_StepScheduler(LR_Scheduler):
     oracle="torch's SequentialLR",
 )
 class LR_CosineDecayScheduler(LR_Scheduler):
-    """A linear ramp from 0 to η₀ over `warmup_steps` w, then half a cosine down to `min_lr` over `decay_steps` T.
+    """A linear warm-up from 0 to η₀ in w steps, then half a cosine down to `min_lr` in T steps
 
-        t < w          η₀ t / w, but never below min_lr
-        w ≤ t ≤ w+T    min_lr + ½ (η₀ - min_lr) (1 + cos(π (t - w) / T))        Loshchilov & Hutter 2017, eq. 5
+        t < w          η₀ t / w, but at least min_lr
+        w ≤ t ≤ w+T    min_lr + ½ (η₀ - min_lr) (1 + cos(π (t - w) / T))        equation 5
         t > w+T        min_lr
 
-    "SGDR: Stochastic Gradient Descent with Warm Restarts", https://arxiv.org/abs/1608.03983, without restarts.
+    Why the warm-up: at first the weights are random and Adam's averages are estimates from a few gradients, so that
+    large steps may diverge. Why a cosine: the rate stays high for long, and is small for the last steps.
 
-    Differs from PyTorch's `CosineAnnealingLR`, which rises again past its end; and from the ramp of Hugging Face's
-    `get_cosine_with_min_lr_schedule_with_warmup`, which passes below min_lr, only there.
+    Args:
+        optimizer: see `LR_Scheduler`.
+        warmup_steps: w; 0 has no warm-up.
+        decay_steps: T.
+        min_lr, last_epoch: see `LR_Scheduler`.
+
+    Loshchilov and Hutter 2017, SGDR, arXiv:1608.03983, without its restarts.
+
+    Differs from PyTorch's `CosineAnnealingLR`, which rises again after its end; and from Hugging Face's
+    `get_cosine_with_min_lr_schedule_with_warmup` only where its warm-up is below min_lr.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        >>> scheduler = LR_CosineDecayScheduler(optimizer, warmup_steps=2, decay_steps=2)
+        >>> [round(scheduler.rate(1.0, t), 4) for t in range(5)]
+        [0.0, 0.5, 1.0, 0.5, 0.0]
     """
 
     def __init__(
@@ -129,9 +176,21 @@ class LR_CosineDecayScheduler(LR_Scheduler):
 
 
 class LR_NoamScheduler(LR_Scheduler):
-    """η₀ min(t / w, √(w / t)), counted from t = 1: a linear ramp up to η₀ in `warmup_steps` w, then down as 1/√t.
+    """η_t = η₀ min(t / w, √(w / t)), with t counted from 1: a linear warm-up to η₀ in w steps, then down as 1 / √t
 
-    Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, equation 3: d^-½ min(t^-½, t w^-³ᐟ²) is η₀ = 1/√(d w).
+    Args:
+        optimizer: see `LR_Scheduler`.
+        warmup_steps: w; 4000 in the paper.
+        last_epoch: see `LR_Scheduler`.
+
+    Vaswani et al. 2017, Attention Is All You Need, arXiv:1706.03762, equation 3: its d^-½ min(t^-½, t w^-³ᐟ²) is this
+    with η₀ = 1 / √(d w). The rate never reaches 0, so that the length of the training need not be known beforehand.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        >>> scheduler = LR_NoamScheduler(optimizer, warmup_steps=2)
+        >>> [round(scheduler.rate(1.0, t), 4) for t in range(4)]
+        [0.5, 1.0, 0.8165, 0.7071]
     """
 
     def __init__(self, optimizer: torch.optim.Optimizer, warmup_steps: int, *, last_epoch: int = -1) -> None:
@@ -144,11 +203,29 @@ class LR_NoamScheduler(LR_Scheduler):
 
 @component(56, "lowers the learning rate when progress stops", paper=_ROBBINS, oracle="torch's ReduceLROnPlateau")
 class LR_PlateauScheduler(LR_Scheduler):
-    """η ← max(γη, min_lr) when the metric has been no better for more than `patience` steps; then the count restarts.
+    """η ← max(γη, min_lr) when a metric has not improved for more than `patience` steps
 
-    Better is: below (1 - `threshold`) · best for `threshold_mode="rel"`, below best - `threshold` for "abs";
-    with `mode="max"`, above (1 + threshold) · best or best + threshold. A cut smaller than 1e-8 is left out.
-    As `torch.optim.lr_scheduler.ReduceLROnPlateau(factor=decay, ...)` without cooldown.
+    Why: no schedule has to be chosen beforehand. The rate falls when noise of its size prevents progress.
+
+    Args:
+        optimizer: see `LR_Scheduler`.
+        patience: steps without improvement that are tolerated; after a cut the count starts again.
+        decay: γ.
+        min_lr: the lower bound.
+        threshold: the smallest improvement that counts.
+        threshold_mode: "rel": better than (1 - threshold) · best; "abs": better than best - threshold. With mode="max"
+            (1 + threshold) · best and best + threshold.
+        mode: "min" or "max": which metric is better.
+
+    As `torch.optim.lr_scheduler.ReduceLROnPlateau(factor=decay)` without cooldown. A cut below 1e-8 is not made.
+
+    Example:
+        >>> optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+        >>> scheduler = LR_PlateauScheduler(optimizer, patience=1)
+        >>> for loss in (2.0, 2.0, 2.0):
+        ...     scheduler.step(loss)
+        >>> scheduler.get_last_lr()
+        [0.1]
     """
 
     def __init__(
@@ -171,12 +248,12 @@ class LR_PlateauScheduler(LR_Scheduler):
         super().__init__(optimizer, decay, min_lr)
 
     def _initial_step(self) -> None:
-        """The optimizer's learning rates stand until the first cut."""
+        """Keep the optimizer's learning rates."""
         self.last_epoch = 0
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     def step(self, metric: float | Tensor | None = None) -> None:
-        """Take note of `metric`; cut when it is time."""
+        """Compare `metric` with the best so far, and lower the learning rates if it has not improved for long."""
         if metric is None:
             raise TypeError("metric is missing: LR_PlateauScheduler follows one; call step(metric), as step(val_loss)")
         self.last_epoch += 1
