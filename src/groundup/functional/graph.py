@@ -3,15 +3,15 @@
 Why: the nodes of a graph have no order, and each its own number of neighbours. A sum, a mean or a maximum over the
 neighbours depends on neither, so that one layer works on any graph.
 
-Legend: B batch, N nodes, C features, E edges; A the adjacency: row i gathers from its non-zero columns, with the
-weights a_ij (an edge from j to i); d_i = Σ_j a_ij the degree, the sum of the row.
+Legend: B batch, N nodes, C features, E edges; A the adjacency: row i has the weights a_ij of the edges from nodes j to
+node i; d_i = Σ_j a_ij the degree, the sum of the row.
 
 A is dense, (N, N) or (B, N, N), or sparse, (N, N) in COO or CSR layout. A sparse A is never made dense: time and
-memory are O(E C). What a COO tensor stores twice is summed; an entry stored as 0 is no edge. Weights are not negative;
-a row whose sum is not positive counts as isolated. `mask` (True = real) takes padded nodes and their edges out.
+memory are O(E C). Entries that a COO tensor stores twice are summed; an entry stored as 0 is no edge. Weights are not
+negative; a row whose sum is not positive counts as isolated. `mask` (True = real) removes padded nodes and their edges.
 
-Sums, means and maxima also take an A of fewer rows than columns, (M, N) with x (N, C): then only the first M nodes
-gather, the others are only gathered from, and y is (M, C). Sampled neighbourhoods are such graphs.
+Sums, means and maxima also take an A with fewer rows than columns, (M, N) with x (N, C): then y (M, C) has the first M
+nodes only, and the others are only read. Sampled neighbourhoods are such graphs.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ Adjacency = Annotated[Float[Tensor, "*B M N"], checks.tensor]
 
 
 class Edges(NamedTuple):
-    """A sparse adjacency of `size` rows: node row[e] gathers from node col[e] with weight[e]. No pair twice.
+    """A sparse adjacency of `size` rows: edge e goes from node col[e] to node row[e] and has weight[e]. No pair occurs
+    twice.
 
-    `order` puts the edges in order of col: with it, the derivative of a sum along edges is as fast as the sum.
+    `order` sorts the edges by col: with it, the derivative of a sum along edges is as fast as the sum.
     """
 
     row: Tensor
@@ -112,13 +113,18 @@ def edge_sum(
     size: int | None = None,
     order: Int[Tensor, " E"] | None = None,
 ) -> Float[Tensor, "M C"]:
-    """y_i = Σ_{e: row[e] = i} weight[e] x_{col[e]}: the product of a sparse matrix and x, edge by edge.
+    """y_i = Σ_{e: row[e] = i} weight[e] x_{col[e]}: the product of a sparse matrix and x, edge by edge
 
     Args:
         x: the features of the nodes.
         row, col, weight: as `edges` returns them: in order of row, no pair twice.
         size: M, the number of rows of y; None is as many as x has.
         order: see `Edges`.
+
+    Example:
+        >>> row, col = torch.tensor([0, 0]), torch.tensor([0, 1])
+        >>> edge_sum(torch.tensor([[1.0], [2.0]]), row, col, torch.tensor([1.0, 10.0]), size=1)
+        tensor([[21.]])
     """
     wide = widen(x)
     messages = weight.to(wide.dtype)[:, None] * wide.index_select(0, col)
@@ -132,7 +138,7 @@ def sparse_linear(x: Float[Tensor, "N I"], weight: Float[Tensor, "O I"]) -> Floa
 
 
 def product(graph: Tensor | Edges, x: Tensor) -> Tensor:
-    """Return A x."""
+    """Return A x, in the dtype of x."""
     if isinstance(graph, Edges):
         return edge_sum(x, *graph)
     return graph.to(x.dtype) @ x
@@ -196,8 +202,8 @@ def neighbour_mean(
     loop = missing_loops(graph, x) if with_self else None
     if loop is not None:
         degree = degree + loop
-    share = torch.where(degree > 0, degree, torch.inf)  # over which an isolated node's total is 0
-    if isinstance(graph, Edges):  # one division an edge, not one a feature
+    share = torch.where(degree > 0, degree, torch.inf)  # the sum of an isolated node is 0
+    if isinstance(graph, Edges):  # one division per edge, not one per feature
         y = product(graph._replace(weight=graph.weight / share.index_select(0, graph.row)), x)
     else:
         y = product(graph, x) / share[..., None]
@@ -292,7 +298,11 @@ def neighbours(
 
 
 def l2_normalize(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
-    """x / ‖x‖₂ along `dim`; a zero vector stays zero, with a finite gradient.
+    """x / ‖x‖₂ along `dim`; a zero vector stays zero, with a finite gradient
+
+    Args:
+        x: any shape.
+        dim: the axis of the vectors.
 
     Example:
         >>> l2_normalize(torch.tensor([3.0, 4.0]))

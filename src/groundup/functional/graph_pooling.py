@@ -1,4 +1,4 @@
-"""From the nodes of graphs to one vector per graph, or to a smaller graph.
+"""Graph pooling: from the nodes of graphs to one vector per graph, or to a smaller graph.
 
 Legend: B batch, N nodes, C features, K clusters; A the adjacency, Z the nodes' features, S the soft assignment of
 nodes to clusters.
@@ -21,10 +21,13 @@ from groundup.rules import graphs as rules
 def segment_sum(
     x: Float[Tensor, "N C"], index: Int[Tensor, " N"], num_segments: int | None = None
 ) -> Float[Tensor, "G C"]:
-    """y_g = Σ_{n: index[n] = g} x_n for g = 0 .. num_segments - 1, in any order; zeros for a segment with nothing.
+    """y_g = Σ_{n: index[n] = g} x_n for g = 0 .. num_segments - 1; zeros for a segment without rows
+
+    Why: graphs of different sizes are one batch without padding: all nodes in one list, and for each the number of its
+    graph.
 
     Args:
-        x: the features of all nodes of all graphs.
+        x: the features of all nodes of all graphs, in any order.
         index: the graph that each node belongs to.
         num_segments: G; None is the largest index plus one, which leaves out graphs without nodes after it.
 
@@ -46,7 +49,7 @@ def diff_pool(
     assignment_logits: Float[Tensor, "*B N K"],
     mask: Bool[Tensor, "..."] | None = None,
 ) -> tuple[Float[Tensor, "*B K C"], Float[Tensor, "*B K K"], Float[Tensor, ""], Float[Tensor, ""]]:
-    """(X', A', link loss, entropy loss) of a graph coarsened to K clusters:
+    """(X', A', link loss, entropy loss) of a graph that is coarsened to K clusters:
 
         S  = softmax(logits), each real node's row over the clusters; rows of padded nodes are 0
         X' = Sᵀ Z                                            equation 3
@@ -54,20 +57,29 @@ def diff_pool(
         link loss = ‖A - S Sᵀ‖_F / n²                        section 3.3, L_LP, per entry of A
         entropy loss = Σ_i H(S_i) / n,  H(p) = -Σ_k p_k log p_k             L_E
 
-    n counts a graph's real nodes (`mask`, True = real); the losses are means over the graphs that have any, so that
-    neither padding nor the rest of a batch changes them. For one graph without padding they are those of PyTorch
-    Geometric, whose link loss takes a single norm over the whole batch, and whose both losses count padded nodes.
+    n is the number of real nodes of a graph (`mask`, True = real); the losses are means over the graphs that have any,
+    so that neither padding nor the rest of the batch changes them.
 
-    Why the losses: S learns from the loss of the graph's class alone only slowly. The first asks that neighbours share
-    a cluster, the second that each node has one.
+    Why the losses: from the loss of the graph's class alone, S learns slowly. The first asks that neighbours share a
+    cluster, the second that each node belongs to one cluster.
 
     Args:
         z: Z.
-        adj: A, dense; or for one graph sparse, where the link loss takes O(E K + N K²). A' is dense.
-        assignment_logits: the scores of each node's clusters.
+        adj: A, dense; for one graph also sparse, where the link loss takes O(E K + N K²). A' is dense.
+        assignment_logits: the score of each cluster for each node.
         mask: True = a real node; None = all are.
 
     Ying et al. 2018, Hierarchical Graph Representation Learning with Differentiable Pooling, arXiv:1806.08804.
+
+    Differs from PyTorch Geometric, whose link loss takes one norm over the whole batch, and whose losses count padded
+    nodes. For one graph without padding they are equal.
+
+    Example:
+        >>> x, adj, link_loss, entropy_loss = diff_pool(torch.ones(3, 1), torch.ones(3, 3), torch.zeros(3, 2))
+        >>> x, adj
+        (tensor([[1.5000],
+                [1.5000]]), tensor([[2.2500, 2.2500],
+                [2.2500, 2.2500]]))
     """
     s = softmax(blank(assignment_logits, mask), -1, None if mask is None else mask[..., None])
     x = s.mT @ blank(z, mask)
