@@ -1,6 +1,6 @@
-"""Checks of what a caller passes in: the invariant, what arrived, the remedy, in one sentence.
+"""Checks of arguments: an error names the argument, what came, and what to do.
 
-Each check returns the value, in its settled form, so that a constructor reads `self.p = probability("p", p)`.
+Each check returns the value, converted to its final type, so that a constructor reads `self.p = probability("p", p)`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def integer(name: str, value: Any, minimum: int = 1) -> int:
-    """An int of at least `minimum`; a bool or a float is a `TypeError`."""
+    """Return an int of at least `minimum`; a bool or a float raises `TypeError`."""
     if type(value) is int and value >= minimum:  # the usual case, without asking the abstract class
         return value
     if isinstance(value, bool) or not isinstance(value, Integral):
@@ -31,7 +31,7 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
 
 
 def integers(name: str, values: Any, count: int, minimum: int = 1, each: str = "") -> tuple[int, ...]:
-    """`count` ints of at least `minimum`; `each` says of what, as in "one a layer"."""
+    """Return `count` ints of at least `minimum`; `each` says what each one belongs to, as in "one per layer"."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise TypeError(f"{name} must be {count} ints{each and ', ' + each}, got {values!r} ({type(values).__name__})")
     require(len(values) == count, f"{name} must be {count} ints{each and ', ' + each}, got {tuple(values)}")
@@ -39,7 +39,7 @@ def integers(name: str, values: Any, count: int, minimum: int = 1, each: str = "
 
 
 def real(name: str, value: Any, minimum: float | None = None, maximum: float | None = None) -> float:
-    """A finite number within [minimum, maximum]."""
+    """Return a finite number in [minimum, maximum]."""
     if type(value) is float and minimum is not None and maximum is not None and minimum <= value <= maximum:
         return value  # the usual case, without asking the abstract class
     if isinstance(value, bool) or not isinstance(value, Real):
@@ -51,19 +51,19 @@ def real(name: str, value: Any, minimum: float | None = None, maximum: float | N
 
 
 def probability(name: str, value: Any) -> float:
-    """A number within [0, 1]."""
+    """Return a number in [0, 1]."""
     return real(name, value, 0.0, 1.0)
 
 
 def choice(name: str, value: Any, options: Sequence[str]) -> str:
-    """One of `options`."""
+    """Return one of `options`."""
     if value not in options:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}")
     return str(value)
 
 
 def pair(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
-    """An int for both axes, or (vertical, horizontal); each at least `minimum`."""
+    """Return (vertical, horizontal), each at least `minimum`; an int counts for both axes."""
     if type(value) is tuple and len(value) == 2:
         return integer(name, value[0], minimum), integer(name, value[1], minimum)
     if isinstance(value, Integral):
@@ -74,30 +74,30 @@ def pair(name: str, value: Any, minimum: int = 1) -> tuple[int, int]:
 
 
 def tensor(name: str, value: Any) -> Tensor:
-    """A `torch.Tensor`, not an array or a list."""
+    """Return a `torch.Tensor`; an array or a list raises `TypeError`."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}; convert with torch.as_tensor")
     return value
 
 
 def floating(name: str, value: Any) -> Tensor:
-    """A floating-point tensor: integer images are a mistake that would otherwise surface far away."""
+    """Return a floating-point tensor. Integer images are a frequent mistake, which would fail far from here."""
     if not tensor(name, value).is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {value.dtype}; convert with {name}.float()")
     return value
 
 
 def rank(name: str, value: Tensor, *ranks: int, layout: str) -> Tensor:
-    """A tensor with one of these numbers of axes; `layout` names them, as in "(N, C, H, W)"."""
+    """Return a tensor whose number of axes is one of `ranks`; `layout` names them, as in "(N, C, H, W)"."""
     if value.dim() not in ranks:
-        alone = (value.dim() + 1,) == ranks and layout.startswith(("(N, ", "(B, "))
-        remedy = f"; a single sample gets its batch axis with {name}.unsqueeze(0)" if alone else ""
+        is_sample = (value.dim() + 1,) == ranks and layout.startswith(("(N, ", "(B, "))
+        remedy = f"; a single sample gets its batch axis with {name}.unsqueeze(0)" if is_sample else ""
         raise ValueError(f"{name} must have shape {layout}, got {value.dim()} axes: {tuple(value.shape)}{remedy}")
     return value
 
 
 def size(name: str, value: Tensor, axis: int, expected: int, meaning: str) -> Tensor:
-    """A tensor whose `axis` has the size `expected`; `meaning` says what that axis is."""
+    """Return a tensor whose `axis` has the size `expected`; `meaning` says what that axis is."""
     if value.size(axis) != expected:
         raise ValueError(
             f"{name} must have {expected} {meaning} (axis {axis}), got {value.size(axis)}: shape {tuple(value.shape)}"
@@ -106,7 +106,7 @@ def size(name: str, value: Tensor, axis: int, expected: int, meaning: str) -> Te
 
 
 def channels(name: str, value: Tensor, expected: int, as_in: str = "") -> Tensor:
-    """Images (..., C, H, W) of `expected` channels; `as_in` says who expects them."""
+    """Return images (..., C, H, W) with C = `expected`; `as_in` says where the number comes from."""
     if value.size(-3) != expected:
         last = value.dim() == 4 and value.size(-1) == expected
         remedy = f"; the channels come before height and width: pass {name}.permute(0, 3, 1, 2)" if last else ""
@@ -118,7 +118,7 @@ def channels(name: str, value: Tensor, expected: int, as_in: str = "") -> Tensor
 
 
 def can_read_values(value: Tensor) -> bool:
-    """Whether a check may look at the values at no great cost: a plain tensor on the CPU, not being traced."""
+    """Return True if a check may read the values at low cost: a plain tensor on the CPU that is not being traced."""
     return (
         value.device.type == "cpu"
         and type(value) in (Tensor, torch.nn.Parameter)
@@ -128,21 +128,21 @@ def can_read_values(value: Tensor) -> bool:
 
 
 def is_transformed() -> bool:
-    """Whether a transform of torch.func (vmap, grad, ...) is at work; while compiling no: there one is always found."""
+    """Return True if a transform of torch.func (vmap, grad, ...) is active; False while compiling (one always is)."""
     return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def index_type(name: str, value: Tensor) -> Tensor:
-    """A tensor of int64 or int32, the types that PyTorch's look-ups take."""
+    """Return a tensor of int64 or int32, the types that PyTorch's look-ups take."""
     if value.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"{name} must be int64 or int32, got {value.dtype}; convert with {name}.long()")
     return value
 
 
 def indices(name: str, value: Any, count: int, of: str) -> Tensor:
-    """int64 or int32 indices, each in [0, count); `of` says what is counted, as in "num_users".
+    """Return int64 or int32 indices, each in [0, count); `of` names the count, as in "num_users".
 
-    Like `labels`, it skips values that cannot be read cheaply; there, the look-up itself stops at a wrong one.
+    Values that cannot be read at low cost are not checked; there the look-up itself fails for a wrong index.
     """
     index_type(name, tensor(name, value))
     if value.numel() > 0 and can_read_values(value):
@@ -153,9 +153,9 @@ def indices(name: str, value: Any, count: int, of: str) -> Tensor:
 
 
 def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None = None) -> Tensor:
-    """Class indices, each in [0, num_classes) or equal to `ignore_index`.
+    """Return class indices, each in [0, num_classes) or equal to `ignore_index`.
 
-    It looks at the values, so it passes over what cannot be read cheaply; there the kernel's own assertion speaks.
+    Values that cannot be read at low cost are not checked; there the kernel's own assertion fails.
     """
     if target.numel() == 0 or not can_read_values(target):
         return target
@@ -174,7 +174,7 @@ def labels(name: str, target: Tensor, num_classes: int, ignore_index: int | None
 
 
 def signs(name: str, target: Tensor) -> Tensor:
-    """Labels of two classes, each -1 or +1; like `labels`, it looks only where that is cheap."""
+    """Return labels of two classes, each -1 or +1. Values that cannot be read at low cost are not checked."""
     if can_read_values(target) and not ((target == 1) | (target == -1)).all():
         raise ValueError(f"{name} must hold only -1 and +1; for labels in {{0, 1}} pass 2 * y - 1")
     return target

@@ -58,7 +58,7 @@ def edges(adj: Float[Tensor, "M N"], ordered: bool = False) -> Edges:
     """
     if ordered:
         plain = edges(adj)
-        return plain._replace(order=kernels.order_of(plain.col, adj.size(1)))
+        return plain._replace(order=kernels.sort_indices(plain.col, adj.size(1)))
     if adj.layout == torch.sparse_csr:
         start, col = adj.crow_indices().long(), adj.col_indices().long()
         nodes = torch.arange(adj.size(0), device=col.device)

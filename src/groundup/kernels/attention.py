@@ -9,7 +9,7 @@ from torch import Tensor
 from groundup.kernels.support import refuses
 
 
-@refuses(lambda call: "need_weights=True: it never holds the weights" if call.need_weights else None)
+@refuses(lambda call: "need_weights=True: it never stores the weights" if call.need_weights else None)
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,
@@ -24,11 +24,11 @@ def scaled_dot_product_attention(
     if mask is not None and mask.is_floating_point():
         mask = mask.to(query.dtype)
     if is_causal and (mask is not None or query.size(-2) != key.size(-2)):
-        # The kernel's own flag puts the diagonal at the top left, and excludes a mask.
+        # The kernel's is_causal aligns the first query with the first key, and takes no mask.
         mask, is_causal = _with_causality(mask, query.size(-2), key.size(-2), query.device), False
     nowhere = None
     if mask is not None and query.device.type != "cpu":
-        # On a CPU a query with no key gets zeros and no gradient; not every other kernel promises that.
+        # On a CPU a query without a key gets zeros and no gradient; other kernels do not promise that.
         mask, nowhere = _without_empty_rows(mask)
 
     if query.dim() == 4:
@@ -52,7 +52,9 @@ def scaled_dot_product_attention(
 
 
 def _with_causality(mask: Tensor | None, queries: int, keys: int, device: torch.device) -> Tensor | None:
-    """`mask`, and nothing after the query's own place; the last query stands at the last key."""
+    """Return `mask` restricted to keys at or before the query's position; the last query is at the position of the last
+    key.
+    """
     if queries == 1:
         return mask  # it sees every key
     past = torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
@@ -62,7 +64,7 @@ def _with_causality(mask: Tensor | None, queries: int, keys: int, device: torch.
 
 
 def _without_empty_rows(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """A mask in which rows that allow nothing allow everything, and which rows those are."""
+    """Return the mask with rows that allow nothing allowing everything, and which rows these are."""
     if mask.dtype == torch.bool:
         nowhere = ~mask.any(-1, keepdim=True)
         return mask | nowhere, nowhere
@@ -71,5 +73,5 @@ def _without_empty_rows(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _four_axes(x: Tensor) -> Tensor:
-    """The kernels that hold no weights take (batch, heads, places, features): fold, or add, leading axes."""
+    """Fold or add leading axes, so that x is (batch, heads, tokens, features), as the kernels take it."""
     return x.flatten(0, x.dim() - 4) if x.dim() > 4 else x[(None,) * (4 - x.dim())]

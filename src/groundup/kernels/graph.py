@@ -1,4 +1,4 @@
-"""PyTorch's product of a sparse and a dense matrix, in compressed rows: ten times as fast as of coordinates."""
+"""PyTorch's product of a sparse and a dense matrix, in compressed rows: ten times as fast as with coordinates."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def edge_sum(
 
 
 class _EdgeSum(torch.autograd.Function):
-    """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged and put in `order` again.
+    """y = A x; its derivative is Aᵀ g, the same sum with rows and columns exchanged and the edges sorted again.
 
-    (With a setup_context apart, PyTorch inspects the signature at every call, which takes as long as the sum of a small
-    graph.)
+    (No separate setup_context: with one, PyTorch inspects the signature at every call, which takes as long as the sum
+    of a small graph.)
     """
 
     @staticmethod
@@ -50,15 +50,16 @@ class _EdgeSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         row, col, weight = ctx.saved_tensors
-        order = order_of(col, ctx.nodes) if ctx.order is None else ctx.order
+        order = sort_indices(col, ctx.nodes) if ctx.order is None else ctx.order
         row, col, weight = (part.index_select(0, order) for part in (row, col, weight))
         return _EdgeSum.apply(grads[0], col, row, weight, ctx.nodes, None), None, None, None, None, None
 
 
-def order_of(numbers: Tensor, size: int) -> Tensor:
-    """The order that sorts `numbers`, each from 0 to `size` - 1, by radix: NumPy has a pass of 16 bits, in O(E).
+def sort_indices(numbers: Tensor, size: int) -> Tensor:
+    """Return the order that sorts `numbers`, each from 0 to `size` - 1, by radix sort with NumPy's passes of 16 bits:
+    O(E).
 
-    PyTorch sorts few numbers by comparing them, in nine times as long.
+    PyTorch sorts short tensors by comparisons, which takes nine times as long.
     """
     if numbers.device.type != "cpu":
         return numbers.argsort()
@@ -71,7 +72,7 @@ def order_of(numbers: Tensor, size: int) -> Tensor:
 
 @cache
 def silence_beta_warning() -> None:
-    """PyTorch warns once per process that compressed rows are in beta: raise that warning here, where it is ignored."""
+    """Trigger, where it is ignored, the warning that PyTorch gives once per process: compressed rows are in beta."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.sparse_csr_tensor([0, 0], [], [], (1, 1), dtype=torch.float32)

@@ -1,7 +1,7 @@
-"""The loss of a large vocabulary, a few rows at a time: no more than 32 MB of scores are ever held.
+"""The loss of a large vocabulary, computed a few rows at a time: at most 32 MB of scores are held.
 
-The gradient of a row's scores is softmax(z) minus the target, known as soon as the scores are: it is taken to x and to
-the weight at once, and the scores are forgotten. Nothing is computed twice.
+The gradient of a row's scores is softmax(z) minus the target, known as soon as the scores are. It is multiplied into
+the gradients of x and of the weight at once, and the scores are freed. Nothing is computed twice.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from groundup.kernels.linear import linear
 from groundup.kernels.support import refuses, takes_call
 
-MAX_SCORES = 2**23  # scores held at a time: 32 MB in float32
+MAX_SCORES = 2**23  # held at a time: 32 MB in float32
 
 
 @refuses(lambda call: 'reduction="none"' if call.reduction == "none" else None)
@@ -26,11 +26,13 @@ def linear_cross_entropy(call: Any) -> Tensor:
     if call.reduction == "sum":
         return total.to(call.x.dtype)
     count = (labels != call.ignore_index).sum()
-    mean = torch.where(count > 0, total / count.clamp(min=1), torch.nan)  # of no rows, NaN with a gradient of 0
-    return mean.to(call.x.dtype)  # only now: float16 cannot hold the sum of a few thousand rows
+    mean = torch.where(count > 0, total / count.clamp(min=1), torch.nan)  # without rows: NaN, with a gradient of 0
+    return mean.to(call.x.dtype)  # converted last: the sum of a few thousand rows overflows float16
 
 
 class _SummedLoss(torch.autograd.Function):
+    """The sum of the losses, which computes the gradients in the forward pass."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float) -> Tensor:
         ctx.save_for_backward(x, weight, target)
@@ -42,21 +44,21 @@ class _SummedLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if ctx.gradients is None:  # a second time, which is rare: the first took them
+        if ctx.gradients is None:  # a second backward pass, which is rare: the first one freed them
             x, weight, target = ctx.saved_tensors
             ignore_index, smoothing = ctx.rest
             _, *ctx.gradients = sum_losses(x, weight, target, ignore_index, smoothing, True)
         grad_x, grad_weight = (g.mul_(grad.to(g.dtype)) for g in ctx.gradients)
-        ctx.gradients = None  # or the weight's, as large as the weight, would be held twice
+        ctx.gradients = None  # frees memory as large as the weight
         return grad_x, grad_weight.to(ctx.dtype), None, None, None
 
 
 def sum_losses(
     x: Tensor, weight: Tensor, target: Tensor, ignore_index: int, smoothing: float, learns: bool
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """The summed loss, in float32 or wider, and, where one learns, its gradients to x and to the weight.
+    """Return the summed loss, in float32 or wider, and, if `learns`, its gradients with respect to x and to the weight.
 
-    The weight's, a sum over all rows, is in float32 where float16 might not hold it.
+    The gradient of the weight, a sum over all rows, is in float32 where float16 might overflow.
     """
     vocabulary = weight.size(0)
     wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
@@ -72,7 +74,7 @@ def sum_losses(
         gained = (1 - smoothing) * z.gather(1, label)
         if smoothing:
             gained = gained + smoothing * z.mean(1, keepdim=True)
-        # From here on z holds, in its place, exp(z - m), then the softmax, then the gradient of the scores.
+        # The memory of z is reused: for exp(z - m), then the softmax, then the gradient of the scores.
         m = z.amax(1, keepdim=True)
         m = torch.where(m.isinf(), 0, m)
         norm = z.sub_(m).exp_().sum(1, keepdim=True)

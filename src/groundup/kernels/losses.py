@@ -41,7 +41,7 @@ def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
 
 def _refusal(call: Any) -> str | None:
     if call.scores.size(0) == 0:
-        return "an empty batch"  # its sum would be uninitialised memory
+        return "an empty batch"  # the kernel returns uninitialised memory
     return f"{call.scores.dtype}" if call.scores.dtype in (torch.float16, torch.bfloat16) else None
 
 
@@ -49,4 +49,4 @@ def _refusal(call: Any) -> str | None:
 @takes_call
 def weston_watkins_loss(call: Any) -> Tensor:
     loss = F.multi_margin_loss(call.scores, call.target, p=1, margin=call.margin, reduction=call.reduction)
-    return loss * call.scores.size(1)  # PyTorch's divides by the number of classes
+    return loss * call.scores.size(1)  # PyTorch divides by the number of classes

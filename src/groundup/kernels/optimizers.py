@@ -25,16 +25,17 @@ PLAIN_TYPES = {Tensor, torch.nn.Parameter}
 
 
 def has_one_layout(row: tuple[Tensor, ...]) -> bool:
+    """Return True if all tensors are contiguous, or all are channels-last."""
     return all(t.is_contiguous() for t in row) or all(
         t.dim() == 0 or t.is_contiguous(memory_format=torch.channels_last) for t in row
     )
 
 
 def is_fusible(sharded: bool, params: Tensors, grads: Tensors, *states: Tensors) -> bool:
-    """Whether PyTorch's fused steps can take these tensors.
+    """Return True if PyTorch's fused steps can take these tensors.
 
-    They walk through the memory of parameter, gradient and state together, so that all must have one layout, without
-    gaps. `torch.compile` cannot see into them; it fuses the multi-tensor step by itself.
+    They go through the memory of parameter, gradient and state together, so that all must have one layout, without
+    gaps. `torch.compile` cannot trace them; it fuses the multi-tensor step by itself.
     """
     first, lists = params[0], (params, grads, *states)
     return (

@@ -34,12 +34,19 @@ def _sequence(kernel: Callable[..., Any], call: Any, states: Sequence[Tensor]) -
     if call.reverse:
         x = reverse_time(x, lengths)
     hidden = [s[None] for s in states]
-    options = (present, len(present) == 4, 1, 0.0, torch.is_grad_enabled(), False)  # cuDNN: no gradient if not training
+    options = (
+        present,
+        len(present) == 4,
+        1,
+        0.0,
+        torch.is_grad_enabled(),
+        False,
+    )  # cuDNN: gradients only in training
     if lengths is None:
         output, *hidden = kernel(x, hidden if len(hidden) > 1 else hidden[0], *options, True)
     else:
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-        assert packed.sorted_indices is not None  # there are none only where the caller has sorted
+        assert packed.sorted_indices is not None  # None only if the caller has sorted
         assert packed.unsorted_indices is not None
         hidden = [s.index_select(1, packed.sorted_indices) for s in hidden]
         data, *hidden = kernel(packed.data, packed.batch_sizes, hidden if len(hidden) > 1 else hidden[0], *options)

@@ -16,14 +16,14 @@ from groundup.layers.normalization import (
     BatchNorm1d,
     BatchNorm2d,
     LayerNorm,
-    LocalResponseNorm,
     RMSNorm,
 )
 from groundup.layers.patches import PatchEmbedding
 from groundup.layers.pooling import AvgPool2d, MaxPool2d, Pool2d
 from groundup.layers.positions import PositionalEncoding, RelativePositionBias2d, RotaryEncoding
-from groundup.layers.recurrent import RNN
-from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell
+from groundup.layers.recurrent import RNN, RecurrentCell
+from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RNN_cell
+from groundup.layers.response_norm import LocalResponseNorm
 from groundup.layers.sparse_attention import ColumnBlockAttention, DiagBlockAttention, SparseMultiHeadAttention
 from groundup.layers.window_attention import RelativeWindowAttention
 

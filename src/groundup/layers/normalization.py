@@ -1,8 +1,7 @@
-"""Normalisation over the batch, over the features of a sample, and over neighbouring channels.
+"""Normalisation over the batch, and over the features of a sample.
 
 Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167;  Ba et al. 2016, Layer Normalization, arXiv:1607.06450;
 Zhang and Sennrich 2019, Root Mean Square Layer Normalization, arXiv:1910.07467;
-Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, section 3.3 (local response).
 
 `groundup.functional.norm` has the equations as code.
 
@@ -23,7 +22,6 @@ from groundup import checks
 from groundup.component import component
 from groundup.functional import init
 from groundup.functional.norm import batch_norm, layer_norm, rms_norm
-from groundup.functional.response_norm import local_response_norm
 
 _IOFFE = "Ioffe and Szegedy 2015, Batch Normalization, arXiv:1502.03167"
 
@@ -324,47 +322,3 @@ class RMSNorm(nn.Module):
     def extra_repr(self) -> str:
         text = f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         return text if self.partial == 1 else text + f", partial={self.partial}"
-
-
-@component(
-    8,
-    "divides each channel by the activity of its neighbours",
-    paper=(
-        "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, "
-        "https://papers.nips.cc/paper/4824"
-    ),
-    oracle="torch.nn.LocalResponseNorm",
-    example="LocalResponseNorm(5)(torch.randn(1, 96, 27, 27))",
-)
-class LocalResponseNorm(nn.Module):
-    """b_i = a_i / (k + α/n Σ_j a_j²)^β, with the sum over the n channels around channel i
-
-    Why: a channel with a large response lowers its neighbours, so that the channels at a pixel compete. Batch
-    normalisation has replaced it.
-
-    Args:
-        size: n.
-        alpha, beta, k: α, β and k.
-
-    x (N, C, ...). A drop-in for `torch.nn.LocalResponseNorm`.
-
-    Differs from the paper: PyTorch divides α by n, AlexNet's formula does not. The paper's n = 5, k = 2, α = 10⁻⁴,
-    β = 0.75 is LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0).
-
-    Example:
-        >>> LocalResponseNorm(5)(torch.randn(1, 96, 27, 27)).shape
-        torch.Size([1, 96, 27, 27])
-    """
-
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        super().__init__()
-        self.size = checks.integer("size", size)
-        self.alpha = checks.real("alpha", alpha)
-        self.beta = checks.real("beta", beta)
-        self.k = checks.real("k", k)
-
-    def forward(self, x: Float[Tensor, "N C *rest"]) -> Float[Tensor, "N C *rest"]:
-        return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
-
-    def extra_repr(self) -> str:
-        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

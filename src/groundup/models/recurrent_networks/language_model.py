@@ -25,7 +25,7 @@ from groundup.functional.dropout import dropout
 from groundup.functional.recurrence import States
 from groundup.layers.embedding import Embedding
 from groundup.layers.linear import Linear
-from groundup.layers.recurrent_cells import State
+from groundup.layers.recurrent import State
 from groundup.models.recurrent_networks.stacked import RNN_factory
 from groundup.weights import Pretrained
 

@@ -24,7 +24,7 @@ from groundup.functional import init
 from groundup.functional.dropout import dropout
 from groundup.functional.recurrence import States
 from groundup.layers.embedding import Embedding
-from groundup.layers.recurrent_cells import State
+from groundup.layers.recurrent import State
 from groundup.models.presets import Presets
 from groundup.models.recurrent_networks.language_model import LangModel, as_rows
 from groundup.models.recurrent_networks.stacked import LSTM

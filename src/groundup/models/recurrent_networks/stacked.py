@@ -26,7 +26,8 @@ from groundup.functional.gru import gru
 from groundup.functional.lstm import lstm
 from groundup.functional.recurrence import States, rnn
 from groundup.layers.keywords import TorchKeywords
-from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RecurrentCell, RNN_cell, State, as_state
+from groundup.layers.recurrent import RecurrentCell, State, as_state
+from groundup.layers.recurrent_cells import GRU_cell, LSTM_cell, RNN_cell
 from groundup.rules.recurrence import check_lengths
 
 _TANH, _RELU = partial(rnn, nonlinearity="tanh"), partial(rnn, nonlinearity="relu")
