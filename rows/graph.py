@@ -157,7 +157,7 @@ BAD_INPUTS = bad_inputs(
         (lambda: cell(x[0], csc_adjacency()), "TypeError: adj must be dense, sparse COO or sparse CSR"),
         (lambda: cell(x[0], torch.ones(4, 4, 1).to_sparse(2)), "adj must hold one number per edge, got 1 dense axes"),
         (lambda: cell(x, adj, mask.float()), "TypeError: mask must be boolean (True = a real node)"),
-        (lambda: cell(x, adj, mask[0]), "mask must have shape (2, 4), one for each node, got (4,)"),
+        (lambda: cell(x, adj, mask[0]), "mask must have shape (2, 4), one per node, got (4,)"),
     ],
     GCN_cell=[
         (lambda: L.GCN_cell(3, 2)(adj, adj), "x must have 3 features (axis -1), got 4"),
@@ -170,7 +170,7 @@ BAD_INPUTS = bad_inputs(
     DiffPool=[
         (
             lambda: L.DiffPool()(x, adj, torch.ones(2, 3, 2)),
-            "assignment_logits must have shape (2, 4, 'K'), a row for each node of z, got (2, 3, 2)",
+            "assignment_logits must have shape (2, 4, 'K'), one row per node of z, got (2, 3, 2)",
         ),
         (lambda: L.DiffPool()(x, adj, torch.ones(2, 4, 0)), "assignment_logits must have at least one cluster, got 0"),
         (lambda: L.DiffPool()(x, adj, adj.long()), "TypeError: assignment_logits must be a floating-point"),

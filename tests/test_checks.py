@@ -33,7 +33,11 @@ def test_what_passes_comes_back_settled():
         (lambda: checks.integer("n", 0), ValueError, "n must be at least 1, got 0"),
         (lambda: checks.integer("n", 1.0), TypeError, "n must be an int, got 1.0"),
         (lambda: checks.integers("d", 3, 4), TypeError, "d must be 4 ints, got 3 (int)"),
-        (lambda: checks.integers("d", (1, 2), 4, each="one a layer"), ValueError, "4 ints, one a layer, got (1, 2)"),
+        (
+            lambda: checks.integers("d", (1, 2), 4, each="one per layer"),
+            ValueError,
+            "4 ints, one per layer, got (1, 2)",
+        ),
         (lambda: checks.integers("d", (1, 0), 2), ValueError, "d must be at least 1, got 0"),
         (lambda: checks.real("r", float("nan")), ValueError, "r must be a finite number"),
         (lambda: checks.real("r", True), TypeError, "r must be a number"),

@@ -181,10 +181,7 @@ def neighbour_sum(x: Nodes, adj: Adjacency | Edges, mask: Bool[Tensor, "..."] | 
 
 @checked(rules.neighbours, remember=False)
 def neighbour_mean(
-    x: Nodes,
-    adj: Adjacency,
-    mask: Bool[Tensor, "..."] | None = None,
-    with_self: bool = False,
+    x: Nodes, adj: Adjacency, mask: Bool[Tensor, "..."] | None = None, with_self: bool = False
 ) -> Float[Tensor, "*B M C"]:
     """y_i = Σ_j a_ij x_j / Σ_j a_ij; zero for an isolated node.
 

@@ -44,10 +44,7 @@ def segment_sum(
 
 @checked(rules.diff_pool, remember=False)
 def diff_pool(
-    z: Nodes,
-    adj: Adjacency,
-    assignment_logits: Float[Tensor, "*B N K"],
-    mask: Bool[Tensor, "..."] | None = None,
+    z: Nodes, adj: Adjacency, assignment_logits: Float[Tensor, "*B N K"], mask: Bool[Tensor, "..."] | None = None
 ) -> tuple[Float[Tensor, "*B K C"], Float[Tensor, "*B K K"], Float[Tensor, ""], Float[Tensor, ""]]:
     """(X', A', link loss, entropy loss) of a graph that is coarsened to K clusters:
 

@@ -68,10 +68,7 @@ def constant_(tensor: Float[Tensor, "*shape"], value: float) -> Float[Tensor, "*
 
 @torch.no_grad()
 def uniform_(
-    tensor: Float[Tensor, "*shape"],
-    low: float = 0.0,
-    high: float = 1.0,
-    generator: torch.Generator | None = None,
+    tensor: Float[Tensor, "*shape"], low: float = 0.0, high: float = 1.0, generator: torch.Generator | None = None
 ) -> Float[Tensor, "*shape"]:
     """Draw every element from U(low, high).
 
@@ -84,10 +81,7 @@ def uniform_(
 
 @torch.no_grad()
 def normal_(
-    tensor: Float[Tensor, "*shape"],
-    mean: float = 0.0,
-    std: float = 1.0,
-    generator: torch.Generator | None = None,
+    tensor: Float[Tensor, "*shape"], mean: float = 0.0, std: float = 1.0, generator: torch.Generator | None = None
 ) -> Float[Tensor, "*shape"]:
     """Draw every element from N(mean, std²).
 
@@ -124,7 +118,7 @@ def trunc_normal_(
     checks.require(low < high, f"low must be below high, got [{low}, {high}]")
     checks.require(std > 0, f"std must be positive, got {std}")
     u_low, u_high = (erf((bound - mean) / (std * sqrt(2))) for bound in (low, high))
-    checks.require(u_low < u_high, f"[{low}, {high}] lies too far from mean {mean}: no probability is left in it")
+    checks.require(u_low < u_high, f"[{low}, {high}] is too far from mean {mean}: no probability is left in it")
     tensor.uniform_(u_low, u_high, generator=generator).erfinv_()
     return tensor.mul_(std * sqrt(2)).add_(mean).clamp_(low, high)
 

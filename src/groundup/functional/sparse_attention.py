@@ -169,10 +169,7 @@ def merged_attention(
         near_k, near_v, near = k, v, torch.ones(1, l, l, dtype=torch.bool, device=q.device).tril()
         far_k, far_v = last_columns(k, columns), last_columns(v, columns)  # ..., b c, D
         far = (before > 0).repeat_interleave(columns, 1)  # keys of the query's own block are near
-        to_rows, to_blocks = (
-            join_blocks,
-            lambda x: x.unflatten(-2, (-1, l)),
-        )  # ..., n, D: queries share the columns
+        to_rows, to_blocks = (join_blocks, lambda x: x.unflatten(-2, (-1, l)))  # ..., n, D: queries share the columns
     else:
         near_k, near_v, near = add_previous_block(k), add_previous_block(v), window_mask(q.size(-3), l, q.device)
         far_k, far_v = swap_residues(k), swap_residues(v)  # ..., l, b, D

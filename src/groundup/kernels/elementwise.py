@@ -91,7 +91,7 @@ def logsumexp(x: Tensor, dim: int = -1, mask: Tensor | None = None) -> Tensor:
 # ---- dropout, embedding, rotary positions --------------------------------------------------------------------------
 
 
-@refuses(lambda call: "a generator of its own" if call.generator is not None else None)
+@refuses(lambda call: "a generator" if call.generator is not None else None)
 def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, generator: None = None) -> Tensor:
     return F.dropout(x, p, training, inplace) if training and p > 0 else x
 

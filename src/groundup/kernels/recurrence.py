@@ -34,14 +34,7 @@ def _sequence(kernel: Callable[..., Any], call: Any, states: Sequence[Tensor]) -
     if call.reverse:
         x = reverse_time(x, lengths)
     hidden = [s[None] for s in states]
-    options = (
-        present,
-        len(present) == 4,
-        1,
-        0.0,
-        torch.is_grad_enabled(),
-        False,
-    )  # cuDNN: gradients only in training
+    options = (present, len(present) == 4, 1, 0.0, torch.is_grad_enabled(), False)  # cuDNN: gradients only in training
     if lengths is None:
         output, *hidden = kernel(x, hidden if len(hidden) > 1 else hidden[0], *options, True)
     else:

@@ -84,13 +84,7 @@ class Embedding(nn.Module):
 
     def forward(self, indices: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape embedding_dim"]:
         return embedding(
-            indices,
-            self.weight,
-            self.padding_idx,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-            self.sparse,
+            indices, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
         )
 
     def extra_repr(self) -> str:

@@ -81,14 +81,7 @@ class Pool2d(nn.Module):
 
     def forward(self, x: Float[Tensor, "*N C H W"]) -> Float[Tensor, "*N C P Q"]:
         return pool2d(
-            x,
-            self.reduce,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.fill,
+            x, self.reduce, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.fill
         )
 
     def extra_repr(self) -> str:
@@ -143,13 +136,7 @@ class MaxPool2d(Pool2d):
         self, x: Float[Tensor, "*N C H W"]
     ) -> Float[Tensor, "*N C P Q"] | tuple[Float[Tensor, "*N C P Q"], Int[Tensor, "*N C P Q"]]:
         return max_pool2d(
-            x,
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.ceil_mode,
-            self.return_indices,
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
         )
 
 

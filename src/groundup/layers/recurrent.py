@@ -159,7 +159,7 @@ class RNN(TorchKeywords, nn.Module):
         super().__init__()
         if not isinstance(cell, RecurrentCell):
             raise TypeError(
-                f"cell must be a RecurrentCell, such as LSTM_cell(8, 16) or a subclass with a step of its own, "
+                f"cell must be a RecurrentCell, such as LSTM_cell(8, 16) or a subclass with its own step, "
                 f"got {type(cell).__name__}"
             )
         self.cell = cell

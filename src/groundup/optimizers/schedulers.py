@@ -47,12 +47,7 @@ class LR_Scheduler(torch.optim.lr_scheduler.LRScheduler):
     """
 
     def __init__(
-        self,
-        optimizer: torch.optim.Optimizer,
-        decay: float = 0.99,
-        min_lr: float = 0.0,
-        *,
-        last_epoch: int = -1,
+        self, optimizer: torch.optim.Optimizer, decay: float = 0.99, min_lr: float = 0.0, *, last_epoch: int = -1
     ) -> None:
         self.decay = probability("decay", decay)
         self.min_lr = real("min_lr", min_lr, 0.0)

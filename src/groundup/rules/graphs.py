@@ -43,7 +43,7 @@ def check_graph(x: Tensor, adj: Tensor, mask: Tensor | None = None, partial: boo
     if checks.tensor("mask", mask).dtype != torch.bool:
         raise TypeError(f"mask must be boolean (True = a real node), got {mask.dtype}")
     if mask.shape != x.shape[:-1]:
-        raise ValueError(f"mask must have shape {tuple(x.shape[:-1])}, one for each node, got {tuple(mask.shape)}")
+        raise ValueError(f"mask must have shape {tuple(x.shape[:-1])}, one per node, got {tuple(mask.shape)}")
 
 
 def neighbours(call: Any) -> None:
@@ -61,7 +61,7 @@ def diff_pool(call: Any) -> None:
     z, logits = call.z, checks.floating("assignment_logits", call.assignment_logits)
     if logits.dim() != z.dim() or logits.shape[:-1] != z.shape[:-1]:
         raise ValueError(
-            f"assignment_logits must have shape {(*z.shape[:-1], 'K')}, a row for each node of z, "
+            f"assignment_logits must have shape {(*z.shape[:-1], 'K')}, one row per node of z, "
             f"got {tuple(logits.shape)}"
         )
     checks.require(logits.size(-1) > 0, "assignment_logits must have at least one cluster, got 0")

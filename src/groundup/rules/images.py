@@ -33,7 +33,7 @@ def conv2d(call: Any) -> None:
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool = False) -> int:
-    """How many windows fit: ⌊(size + 2 padding - dilation (kernel - 1) - 1) / stride⌋ + 1.
+    """Return the number of windows that fit: ⌊(size + 2 padding - dilation (kernel - 1) - 1) / stride⌋ + 1.
 
     With `ceil_mode` a last window may run over the far edge, if it starts inside the input or the near padding.
     """
