@@ -40,6 +40,11 @@ class Edges(NamedTuple):
     twice.
 
     `order` sorts the edges by col: with it, the derivative of a sum along edges is as fast as the sum.
+
+    Example:
+        >>> graph = edges(torch.tensor([[0.0, 2.0], [0.0, 0.0]]).to_sparse())
+        >>> graph.row, graph.col, graph.weight, graph.size
+        (tensor([0]), tensor([1]), tensor([2.]), 2)
     """
 
     row: Tensor

@@ -63,6 +63,16 @@ class RecomputableModule(nn.Module):
     The backward pass runs `forward` a second time, with the same random numbers: about a third more computation, for
     the memory of everything inside. A call with a `cache=` keeps everything, because a second run would fill the cache
     twice.
+
+    Example:
+        >>> class Square(RecomputableModule):
+        ...     def forward(self, x):
+        ...         return x * x
+        >>> layer, x = Square(), torch.ones(2, requires_grad=True)
+        >>> layer.recompute = True
+        >>> layer(x).sum().backward()
+        >>> x.grad
+        tensor([2., 2.])
     """
 
     recompute: bool = False

@@ -37,6 +37,7 @@ COMBINE = ("merged", "heads", "local")
 
 
 def _check_pattern(block_size: int, columns: int) -> tuple[int, int]:
+    """Return both, if they are positive and a block has at least so many columns."""
     checks.require(
         checks.integer("columns", columns) <= checks.integer("block_size", block_size),
         f"columns must be at most block_size={block_size}, got {columns}",
