@@ -1,4 +1,4 @@
-"""The affine map, the product of a matrix and a vector plus a shift: what most layers are made of."""
+"""The affine map: a matrix times a vector, plus a shift. Most layers consist of it and a nonlinearity."""
 
 from __future__ import annotations
 

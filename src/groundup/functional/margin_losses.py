@@ -1,4 +1,4 @@
-"""Losses of the margin: how far a score is on the right side. They are all that tells the shallow classifiers apart.
+"""Losses of the margin: how far a score is on the right side. The shallow classifiers differ in nothing else.
 
 Two classes: the margin is y z, of a score z and a label y in {-1, +1}. Several: z_y - z_c, from the right class to
 another one.

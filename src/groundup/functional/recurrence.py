@@ -41,8 +41,8 @@ def rnn_step(
 ) -> Float[Tensor, "N H"]:
     """h_t = f(W x_t + b_ih + U h_{t-1} + b_hh), f tanh or relu
 
-    The derivative of h_t with respect to h_0 is a product of t matrices diag(f') U: it shrinks or grows like a power
-    of t, which is why the plain unit learns dependencies over some ten steps and no more.
+    The derivative of h_t with respect to h_0 is a product of t matrices diag(f') U: it shrinks or grows exponentially
+    with t, which is why the plain unit learns dependencies over some ten steps and no more.
 
     Args:
         x: x_t.
