@@ -19,6 +19,14 @@ def test_an_old_path_imports_the_module_of_the_new_one(old):
     assert new.__name__ == f"groundup.{MOVED[old]}"
 
 
+@pytest.mark.parametrize("old", sorted(MOVED))
+def test_an_old_path_hides_no_function(old):
+    """Importing a submodule sets it as an attribute of its package, in place of a function of that name."""
+    package, _, name = f"groundup.{old}".rpartition(".")
+    exported = vars(importlib.import_module(package)).get(name)
+    assert exported is None or isinstance(exported, type(sys))
+
+
 def test_what_a_moved_package_holds_moves_with_it():
     assert new_path("groundup.pretrained.table") == "groundup.weights.weight_map"
     assert new_path("groundup.decoding.generation") == "groundup.generation.sampling"

@@ -8,7 +8,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-#: Old module → new module, below `groundup`; a package moves with everything in it.
+#: Old module → new module, below `groundup`; a package moves with everything in it. Not here: modules with the name of a
+#: function of their package, such as `groundup.data.digits`; the import would put the module in the function's place.
 MOVED = {
     "catalogue": "component",
     "classify": "tools.classify",
@@ -31,18 +32,15 @@ MOVED = {
     "pretrained.published": "weights.registry",
     "pretrained.table": "weights.weight_map",
     "saliency": "tools.saliency",
-    **{f"data.{name}": f"data.vision.{name}" for name in ("cifar", "digits", "image_data", "image_folder", "mnist")},
-    **{f"data.{name}": f"data.vision.{name}" for name in ("letters", "preprocessing", "transforms")},
-    **{f"data.{name}": f"data.text.{name}" for name in ("multi30k", "tokenizers", "vocabulary")},
+    **{f"data.{name}": f"data.vision.{name}" for name in ("cifar", "image_data", "preprocessing", "transforms")},
+    **{f"data.{name}": f"data.text.{name}" for name in ("tokenizers", "vocabulary")},
     **{f"data.{name}": f"data.text.{name}" for name in ("word_contexts", "word_vectors")},
     "data.pairs": "data.text.sentence_pairs",
     "data.photo": "data.vision.image_files",
     "data.sequences": "data.text.batches",
     "data.tokens": "data.text.token_files",
     "data.known_graphs": "data.graphs.built_in",
-    "data.planetoid": "data.graphs.planetoid",
     "data.sampling": "data.graphs.sampling",
-    "data.mackey_glass": "data.tables.mackey_glass",
     "data.ratings": "data.tables.ratings",
 }
 
