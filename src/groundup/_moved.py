@@ -8,8 +8,8 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-#: Old module → new module, below `groundup`; a package moves with everything in it. Not here: modules with the name of a
-#: function of their package, such as `groundup.data.digits`; the import would put the module in the function's place.
+#: Old module → new module, below `groundup`; a package moves with everything in it. Not here: modules with the name of
+#: a function of their package, such as `groundup.data.digits`; the import would put the module in its place.
 MOVED = {
     "catalogue": "component",
     "classify": "tools.classify",
