@@ -19,6 +19,7 @@ def test_an_old_path_imports_the_module_of_the_new_one(old):
     assert new.__name__ == f"groundup.{MOVED[old]}"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("old", sorted(MOVED))
 def test_an_old_path_hides_no_function(old):
     """Importing a submodule sets it as an attribute of its package, in place of a function of that name."""
