@@ -12,7 +12,8 @@ Every computation that PyTorch has a fused kernel for is written twice, with one
     "fused"       the kernel, always; a call that it does not support raises `UnsupportedCall` with the reason
 
 Arguments are checked against the function's `Contract`. A call that was found right is remembered, by the shapes, types
-and devices of its tensors and by its other arguments: the next call like it costs one look-up.
+and devices of its tensors and by its other arguments: the next call like it costs one look-up. While `torch.compile`
+traces, only what a signature cannot say is checked, once.
 """
 
 from __future__ import annotations
@@ -195,8 +196,11 @@ def _door(
         try:
             if kwargs:
                 args = contract.bind(*args, **kwargs)
-            if torch.compiler.is_dynamo_compiling():  # the checks become part of the trace, which runs without them
-                contract.check(args)
+            if torch.compiler.is_dynamo_compiling():
+                # Only the rule becomes part of the trace, which runs without it: sizes and types that do not fit stop
+                # the trace by themselves, and following the whole contract would take five times as long as the rest.
+                if contract.rule is not None:
+                    contract.rule(contract.bind(*args))
                 return choose(args)(*args)
             key: Any = None
             if remember:

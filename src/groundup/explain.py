@@ -28,7 +28,7 @@ def explain(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as wrong:
         for name in kwargs.keys() - signature.parameters.keys():
-            raise unexpected(function.__name__, name, [*signature.parameters]) from None
+            raise keyword_error(function.__name__, name, [*signature.parameters]) from None
         raise TypeError(f"{function.__name__}() got wrong arguments: {wrong}") from None
     if isinstance(error, (AttributeError, TypeError)):
         for name, value in given.items():
@@ -122,7 +122,7 @@ TORCH_KEYWORDS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
-def unexpected(function: str, keyword: str, accepted: Sequence[str]) -> TypeError:
+def keyword_error(function: str, keyword: str, accepted: Sequence[str]) -> TypeError:
     """The error for a keyword that `function` does not take: with its translation if it is one of torch.nn's."""
     names = [name for name in accepted if name != "self"]
     for name, remedy in TORCH_KEYWORDS.get(keyword, ()):

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from groundup.explain import unexpected
+from groundup.explain import keyword_error
 
 
 class TorchKeywords:
@@ -32,7 +32,7 @@ def _explaining(method: Callable[..., Any]) -> Callable[..., Any]:
         for name in kwargs:
             if name not in parameters:
                 what = "" if method.__name__ == "__init__" else f".{method.__name__}"
-                raise unexpected(f"{type(self).__name__}{what}", name, [*parameters])
+                raise keyword_error(f"{type(self).__name__}{what}", name, [*parameters])
         return method(self, *args, **kwargs)
 
     return explained
