@@ -161,6 +161,18 @@ def test_no_tensor_is_kept_alive():
     assert alive() is None
 
 
+def test_no_tensor_in_a_tuple_is_kept_alive(counted):
+    import weakref
+
+    function, _ = counted
+    held = torch.zeros(1)
+    alive = weakref.ref(held)
+    function(torch.zeros(2, 3), (held,))
+    counted[1].clear()  # the bound call, which the fixture keeps
+    del held
+    assert alive() is None
+
+
 def test_the_mode_is_part_of_what_is_remembered():
     x = torch.zeros(2, 3)
     for mode, name in (("auto", "SoftmaxBackward0"), ("reference", "DivBackward0"), ("auto", "SoftmaxBackward0")):

@@ -209,6 +209,8 @@ def _door(
                     kind = type(value)
                     if kind is Tensor or kind is torch.nn.Parameter:
                         parts.append(describe(value))
+                    elif kind is tuple and value and type(value[0]) not in VALUE_TYPES:
+                        break  # a tuple of tensors would be kept alive, and compared by identity
                     elif kind in VALUE_TYPES:
                         parts += kind, value
                     elif kind in OPAQUE_TYPES:

@@ -45,7 +45,7 @@ Rule: TypeAlias = Callable[[Call], object]
 Sizes: TypeAlias = dict[str, tuple[Any, str, int]]
 
 DTYPES = {"Float": "a floating-point", "Int": "an integer", "Int64": "an int64", "Bool": "a boolean"}
-#: What the sizes of axes count, where the letter alone would not say it.
+#: Nouns for axes in messages, for axes whose letter does not say what they count.
 AXIS_WORDS = {**dict.fromkeys(("in_features", "I", "E", "D"), "features"), "H": "hidden units"}
 REMEDIES = {"Float": "convert with {name}.float()", "Bool": "convert with {name}.bool()"}
 

@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_used(tmp_path, c
     assert re.search(f"step-000009 is damaged: {report}.*; using the one before it", line)
     assert weights(trainer.model) == finished[1]
     assert (run_dir / "metrics.jsonl").read_bytes() == finished[2]
-    assert find_damage(run_dir / "checkpoints" / "step-000009") is None  # written anew
+    assert find_damage(run_dir / "checkpoints" / "step-000009") is None  # written again
     assert (run_dir / "checkpoints" / "damaged-step-000009").exists()
 
 
